@@ -1,0 +1,5 @@
+include(GNUInstallDirs)
+install(DIRECTORY include/reprise DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET reprise_library)
+  install(TARGETS reprise_library DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()

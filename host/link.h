@@ -1,0 +1,134 @@
+/* What host and runner share: one piece of memory for each runner, and a socket pair.
+ *
+ * The socket carries small messages (link_message) in turn: the host asks, the runner answers. Lists,
+ * plans, the picture and the sound lie in the memory. In the runner it is mapped at RP_LINK_BASE, so that
+ * addresses of the canvas are the same in every process. Each side treats what the other wrote as
+ * hostile: counts and offsets are checked before use.
+ *
+ * Layer: host (both processes).  Design: docs/internals/host.md
+ */
+#ifndef HOST_LINK_H
+#define HOST_LINK_H
+
+#include <module/object.h>
+#include <reprise/stage.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINK_MAGIC UINT32_C(0x4b4e4c52)
+enum {
+    LINK_VERSION = 1,
+    LINK_CANVAS_MAX_PX = 4096,
+    LINK_AUDIO_MAX_FRAMES = 65536,
+    LINK_STACK_COPY_BYTES = 256 << 10,
+    LINK_REGISTER_COUNT = 17, /* x86-64 in DWARF order: rax rdx rcx rbx rsi rdi rbp rsp r8…r15, rip */
+    LINK_BULK_BYTES = 16 << 20,
+    LINK_OBJECT_MAX = RP_OBJECT_MAX,
+    LINK_RANGE_MAX = 512,
+    LINK_SLOT_RUN_MAX = 4096
+};
+
+typedef enum link_op {
+    LINK_NONE,
+    /* host to runner */
+    LINK_WORLD_NEW,  /* makes the world's roots: environment, heaps */
+    LINK_APPLY,      /* bulk: a: count of rp_page_slot; b: 1 begin, 2 end, bits */
+    LINK_LOAD,       /* bulk: link_load: loads a build, declares its ranges */
+    LINK_START,      /* rp_module_start, in a new world; answer as LINK_STEP */
+    LINK_STEP,       /* input in the link; a: LINK_STEP_… flags */
+    LINK_CARRY,      /* bulk: a: bytes of an rp_plan; re-points, calls reloaded, commits */
+    LINK_RENDER,     /* rp_module_render, then drops what it wrote */
+    LINK_MORE_SLOTS, /* answer to LINK_NEED_SLOTS; runs in the link */
+    LINK_STOP,       /* rp_module_stop, then ends */
+    /* runner to host */
+    LINK_READY,      /* after the start */
+    LINK_DONE,       /* status, counts; entries in bulk */
+    LINK_ENTRIES,    /* a batch of entries in bulk: a: count; goes on after LINK_MORE_SLOTS */
+    LINK_NEED_SLOTS, /* a: how many */
+    LINK_CRASHED,    /* the crash record is complete; the runner waits to be ended */
+} link_op;
+
+enum {
+    LINK_STEP_RENDER = 1,  /* the picture will be shown: call render */
+    LINK_STEP_AGAIN = 2,   /* a logged frame is run again */
+    LINK_STEP_SHOW = 4,    /* run for its picture only: nothing is committed, what was written is dropped */
+};
+
+typedef struct link_message {
+    uint32_t op;
+    int32_t status;     /* rp_status of an answer; its text is link->error */
+    uint64_t a, b, c, d;
+} link_message;
+
+typedef enum link_crash_kind {
+    LINK_CRASH_NONE,
+    LINK_CRASH_SIGNAL,    /* number in `signal` */
+    LINK_CRASH_OVERFLOW,  /* of the deck's stack */
+    LINK_CRASH_ASSERT,    /* text holds the assertion */
+    LINK_CRASH_EXIT,      /* the module called exit; code in `signal` */
+    LINK_CRASH_HANG,      /* the watchdog asked for a record */
+    LINK_CRASH_HEAP,      /* a bad free and the like; text says what */
+} link_crash_kind;
+
+typedef struct link_crash {
+    uint32_t kind;               /* link_crash_kind; written last */
+    int32_t signal, code;
+    uint32_t in_step;            /* 1: while the module ran; 0: in the runner itself */
+    uint64_t address;            /* that was touched, where the signal has one */
+    uint64_t frame;
+    uint32_t build;
+    char text[240];              /* what `address` belongs to, or what the program said */
+    uint64_t registers[LINK_REGISTER_COUNT];
+    uint64_t stack_start;        /* address of stack[0] */
+    uint32_t stack_bytes;
+    uint8_t stack[LINK_STACK_COPY_BYTES];
+} link_crash;
+
+typedef struct link_object {
+    char path[RP_OBJECT_PATH_BYTES];
+    uint64_t base, low, high;
+    uint32_t build;              /* of the user's module; 0: a library */
+    uint32_t zone;
+    uint64_t tls_address;        /* of its state in the stepping thread; 0: none */
+} link_object;
+
+typedef struct link_range {
+    char name[64];
+    uint64_t start, size_bytes;
+    uint32_t first_page;
+    uint32_t build;              /* 0: a library, the same in all builds */
+} link_range;
+
+typedef struct link_memory {
+    uint32_t magic, version;
+    /* set by the host before the runner starts */
+    uint64_t log_bytes;          /* size of the log's view */
+    uint64_t seed, start_wall_ns;
+    uint64_t canary, pointer_guard;
+    uint32_t tracking;           /* rp_tracking asked for; the runner writes back which one it has */
+    uint32_t guarded;            /* 1: heap checks on */
+    /* the stage */
+    uint32_t width_px, height_px;
+    uint32_t rate_hz;
+    uint32_t audio_rate_hz, audio_channels, audio_frames; /* frames: made by the last step */
+    char title[96];
+    rp_input input;              /* of the frame to step */
+    uint64_t frame;              /* the frame to step makes */
+    uint32_t build, replaying;
+    /* commit */
+    uint32_t slot_run_count;
+    struct { uint32_t first, count; } slot_runs[LINK_SLOT_RUN_MAX];
+    uint64_t step_ns, collect_ns, page_count, clean_count;
+    /* objects and ranges of this runner */
+    uint32_t object_count, range_count;
+    link_object objects[LINK_OBJECT_MAX];
+    link_range ranges[LINK_RANGE_MAX];
+    char error[480];
+    link_crash crash;
+    uint8_t bulk[LINK_BULK_BYTES];
+    float audio[LINK_AUDIO_MAX_FRAMES * 2];
+    uint32_t canvas[LINK_CANVAS_MAX_PX * (size_t)LINK_CANVAS_MAX_PX];
+} link_memory;
+
+#endif

@@ -1,0 +1,136 @@
+/* A stage: where a person sees and steers the program. A window (SDL2, a plug-in that is loaded when
+ * it is needed), a terminal, or none. All give the same events and show the same view.
+ *
+ * Layer: host.  Threads: the host's main thread alone.  Tests: tests/host/, tests/e2e/
+ */
+#ifndef HOST_STAGE_STAGE_H
+#define HOST_STAGE_STAGE_H
+
+#include <deck/transport.h>
+#include <reprise/stage.h>
+#include <reprise/status.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- what comes in ---- */
+
+typedef enum stage_event_kind {
+    STAGE_KEY,     /* key, down, repeat */
+    STAGE_TEXT,    /* text */
+    STAGE_MOUSE,   /* x, y in canvas pixels, buttons, wheel */
+    STAGE_PAD,     /* index, pad */
+    STAGE_SCRUB,   /* the person drags the timeline: fraction 0 … 1; down false: let go */
+    STAGE_RESIZE,
+    STAGE_QUIT,    /* the window was closed, or Ctrl-C in a terminal */
+    STAGE_LOST,    /* the display or terminal went away: nothing more can be shown */
+} stage_event_kind;
+
+typedef struct stage_event {
+    stage_event_kind kind;
+    int key;       /* rp_key */
+    bool down, repeat;
+    bool shift, ctrl, alt;
+    char text[32];
+    rp_mouse mouse; /* wheel: since the last event */
+    int index;
+    rp_pad pad;
+    double fraction;
+} stage_event;
+
+/* ---- what is shown ---- */
+
+enum { STAGE_LINE_MAX = 24, STAGE_LINE_CHARS = 160, STAGE_MARK_MAX = 64 };
+
+typedef struct stage_mark {
+    uint64_t frame;
+    char kind; /* 'b' build, 'c' crash, 'i' mark in, 'd' divergence */
+} stage_mark;
+
+/* One model for all stages; the window draws it, the terminal prints it. */
+typedef struct stage_view {
+    const uint32_t *pixels; /* the program's picture, 0xXXRRGGBB; null before the first frame */
+    int width_px, height_px, stride_px;
+    const char *title;
+    uint32_t build;
+    char build_time[16];    /* "14:02:11" */
+    double build_ms;        /* from the complete file to its first step; 0: first build */
+    const char *mode;       /* rp_transport_text */
+    uint64_t position, oldest, newest;
+    uint32_t rate_hz;       /* frames a second, to show times */
+    uint32_t speed_divisor; /* 1 full speed */
+    bool looping, has_mark;
+    uint64_t loop_from, loop_to, loop_pass, mark;
+    bool dimmed;            /* a failure is shown over the picture */
+    bool alarm;             /* lines are an error (failure, compile errors), not a notice */
+    int line_count;         /* panel over the picture: a failure report, compile errors, help */
+    char lines[STAGE_LINE_MAX][STAGE_LINE_CHARS];
+    char toast[STAGE_LINE_CHARS]; /* "build 2 · 180 ms"; empty: none */
+    int mark_count;
+    stage_mark marks[STAGE_MARK_MAX];
+    double step_ms;
+} stage_view;
+
+/* ---- a stage ---- */
+
+typedef struct stage stage;
+
+typedef struct stage_desc {
+    const char *title;
+    int width_px, height_px; /* of the canvas */
+    int scale;               /* window pixels a canvas pixel; 0: what fits */
+} stage_desc;
+
+typedef struct stage_class {
+    const char *name;
+    /* RP_E_CLOSED: no display / no terminal here, with what to do. */
+    rp_status (*open)(const stage_desc *desc, stage **out);
+    void (*close)(stage *s); /* restores the terminal; safe after STAGE_LOST */
+    /* The next event; false: none now. Never blocks. */
+    bool (*poll)(stage *s, stage_event *event);
+    /* A descriptor that becomes readable when events may be there; -1: poll each tick. */
+    int (*wait_fd)(stage *s);
+    void (*show)(stage *s, const stage_view *view);
+    /* Queues sound; `frame_count` 0 drops what is queued (after a seek). */
+    void (*sound)(stage *s, const float *samples, uint32_t frame_count, uint32_t channel_count,
+                  uint32_t rate_hz);
+} stage_class;
+
+extern const stage_class stage_none_class, stage_term_class;
+/* Loads the window plug-in; null with the record set where it is not installed. The plug-in exports
+ * one symbol, `reprise_stage_class`. */
+const stage_class *stage_sdl_class(void);
+/* "sdl", "term", "none", or null: SDL where a display is, the terminal where there is one, else none. */
+const stage_class *stage_choose(const char *name);
+
+/* ---- shared by the stages ---- */
+
+/* The panel, status line and timeline drawn over and under the picture, into a picture of the
+ * window's size. Returns where the timeline is, for scrubbing. (overlay.c) */
+typedef struct stage_rect {
+    int x, y, width, height;
+} stage_rect;
+stage_rect stage_overlay_draw(rp_canvas *window, const stage_view *view, stage_rect *picture);
+/* The status line as text, at most `columns` wide: for the terminal and the log. */
+void stage_status_text(const stage_view *view, char *text, size_t capacity, int columns);
+
+/* Collects events into the frame's input and into commands. (keys.c)
+ *   F1 help · F2 slower/full · F3 take over · F4 retry, with shift skip · F5 pause · F6 rewind while
+ *   held · F7 mark in, out, end · F9 back · F10 step · F12 quit? no: Ctrl-Q quits */
+typedef struct stage_keys {
+    rp_input input;           /* of the frame being collected */
+    rp_command commands[16];
+    int command_count;
+    bool want_help, want_quit, lost;
+    uint32_t speed_divisor;
+    bool rewinding;
+    bool scrubbing;
+    double scrub_fraction;
+} stage_keys;
+void stage_keys_init(stage_keys *keys);
+void stage_keys_event(stage_keys *keys, const stage_event *event);
+/* The frame took its input: forgets what counts for one frame only. */
+void stage_keys_frame_done(stage_keys *keys);
+/* A line for each key, for the help panel. */
+int stage_keys_help(char lines[][STAGE_LINE_CHARS], int capacity);
+
+#endif

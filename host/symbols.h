@@ -1,0 +1,34 @@
+/* Turning a crash record into lines that a person can use: unwinding and file:line through libdwfl, from
+ * the registers and the stack copy that the record holds. Nothing of the dead process is needed.
+ *
+ * Layer: host.  Tests: tests/host/test_symbols.c
+ */
+#ifndef HOST_SYMBOLS_H
+#define HOST_SYMBOLS_H
+
+#include "link.h"
+
+enum { SYMBOLS_FRAME_MAX = 32 };
+
+typedef struct symbols_frame {
+    uint64_t address;
+    char function[96]; /* "" unknown */
+    char file[160];    /* as the debug information has it; "" unknown */
+    int line;
+    char object[64];   /* file name of the object that holds it */
+    bool in_module;    /* in the user's build, not in a library or the runner */
+} symbols_frame;
+
+typedef struct symbols_report {
+    symbols_frame frames[SYMBOLS_FRAME_MAX];
+    int frame_count;   /* innermost first; inlined functions have frames of their own; ends at the step */
+    int blame;         /* the innermost frame in the user's build; -1: none */
+    char source[160];  /* that line of the source, trimmed; "" when it cannot be read */
+} symbols_report;
+
+/* Fills the report; works without debug information too (names from the symbol table, or addresses). The
+ * object of build `n` is read from its private copy, whose path stands in the record's object list. */
+void symbols_resolve(const link_crash *crash, const link_object *objects, int object_count,
+                     symbols_report *report);
+
+#endif

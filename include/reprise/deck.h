@@ -1,0 +1,99 @@
+/* The engine inside your own program: frames, seek, loop.
+ *
+ *     rp_deck *deck;
+ *     rp_deck_open(&(rp_deck_desc){ .budget_bytes = 256 << 20 }, &deck);
+ *     Game *game = rp_heap_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *game);
+ *     for (;;) {
+ *         rp_frame_begin(deck, &input, sizeof input);   // may replace input by the logged one
+ *         game_step(game, &input);
+ *         rp_frame_end(deck, NULL);                     // commits what was written
+ *     }
+ *
+ * A frame is committed by rp_frame_end at the cost of the pages it wrote; rp_seek restores any kept
+ * frame bit for bit. State is what lies in the region's world zone and in the ranges declared by
+ * rp_range.
+ *
+ * Layer: deck.  Threads: one thread calls the deck; others rest at a frame's end.
+ * Design: docs/internals/deck.md  Tests: tests/deck/
+ */
+#ifndef REPRISE_DECK_H
+#define REPRISE_DECK_H
+
+#include <reprise/memory.h>
+#include <reprise/status.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rp_deck rp_deck;
+
+typedef enum rp_tracking {
+    RP_TRACKING_AUTO = 0, /* the best that the probe finds */
+    RP_TRACKING_WP_ASYNC, /* userfaultfd WP_ASYNC + PAGEMAP_SCAN, Linux 6.7 */
+    RP_TRACKING_COMPARE   /* compare every page; works everywhere, slow on large worlds */
+} rp_tracking;
+
+typedef struct rp_deck_desc {
+    size_t reserve_bytes; /* of the region; 0: 256 GiB */
+    size_t budget_bytes;  /* of history beyond the newest state; 0: 512 MiB */
+    rp_tracking tracking;
+    size_t input_bytes;   /* largest input of a frame; 0: 1024; at most 65536 */
+} rp_deck_desc;
+
+/* What kind of frame rp_frame_begin starts. */
+typedef enum rp_moment {
+    RP_MOMENT_LIVE,   /* the caller's input counts and is logged */
+    RP_MOMENT_REPLAY, /* the input buffer was overwritten by the logged input */
+    RP_MOMENT_SOUGHT  /* live, and the first frame after a seek: caches may be stale */
+} rp_moment;
+
+typedef struct rp_frame_info {
+    uint64_t frame;
+    uint64_t page_count, bytes; /* written by this frame */
+    uint64_t commit_ns;
+    uint64_t diverged;          /* in a loop: 1 if the state differs from the first pass */
+} rp_frame_info;
+
+typedef struct rp_deck_status {
+    uint64_t frame, oldest_frame, newest_frame;
+    uint64_t history_bytes, budget_bytes, world_bytes;
+    uint64_t loop_from, loop_to, loop_pass; /* loop_to 0: no loop */
+    rp_tracking tracking;
+} rp_deck_status;
+
+/* Reserves the region at its static address and starts an empty history. One deck a process. The
+ * state that the ranges and the heap hold at the first rp_frame_begin becomes frame 0.
+ * RP_E_TAKEN: the address range is used; RP_E_LIMIT, RP_E_MEMORY, RP_E_BUSY: a deck is open. */
+rp_status rp_deck_open(const rp_deck_desc *desc, rp_deck **deck);
+void rp_deck_close(rp_deck *deck);
+
+/* The deck's world heap, for the program's state. */
+rp_heap *rp_deck_heap(rp_deck *deck);
+
+/* Declares memory outside the region as part of the world: globals, a stack of coroutines, … Before
+ * the first frame. Ranges must not overlap. `name` is copied. */
+rp_status rp_range(rp_deck *deck, void *start, size_t size_bytes, rp_zone zone, const char *name);
+
+/* `input` may be null with 0 bytes. In a loop it is overwritten with the logged input. */
+rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes);
+/* `info` may be null. */
+rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info);
+
+/* Restores the state after `frame`. Between frames only. The frames behind it stay reachable until
+ * the next rp_frame_end. RP_E_RANGE: the frame is not kept. */
+rp_status rp_seek(rp_deck *deck, uint64_t frame);
+/* Repeats the frames (from, to] with their logged input: the state goes to `from`, and again each
+ * time `to` was reached. to == 0 ends the loop where it stands. */
+rp_status rp_loop(rp_deck *deck, uint64_t from, uint64_t to);
+
+/* The hash of the state after `frame`: of its bytes alone, the same in every process. */
+rp_status rp_state_hash(rp_deck *deck, uint64_t frame, uint64_t *hash);
+void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,19 @@
+/* Reprise: loop-live C programs. This header includes all the others; each also stands alone.
+ *
+ *   stage.h   what a module defines and is given
+ *   draw.h    small software drawing for the canvas
+ *   memory.h  the region's allocators
+ *   deck.h    the engine inside your own program: frames, seek, loop
+ *   status.h  error codes and the error record
+ */
+#ifndef REPRISE_H
+#define REPRISE_H
+
+#include <reprise/deck.h>
+#include <reprise/draw.h>
+#include <reprise/memory.h>
+#include <reprise/stage.h>
+#include <reprise/status.h>
+#include <reprise/version.h>
+
+#endif

@@ -1,0 +1,128 @@
+/* The log: which pages each frame changed, and where their content is kept.
+ *
+ * The log is one memory file of page slots plus bookkeeping in the owner's memory. The owner is the
+ * host (or, embedded, the program itself); the side that holds the world only fills slots that it was
+ * given and says which page went where. So a world that dies at any moment leaves a log of whole
+ * frames, and the log is never mapped writable where a program's stray store could reach it.
+ *
+ *   record:  | frame 7 | frame 8 | frame 9 |            position: the state that is live
+ *   entries: page 4: slot 12 (was 3) · page 9: slot 13 (was none) · ...
+ *   slots:   [ 0 ][ 1 ][ 2 ] ...          in the memory file, RP_PAGE_BYTES each, recycled
+ *
+ * Going back over a record puts `was` in place of `slot`; going on does the reverse; both are found
+ * from the records between here and there, so the cost of a seek is what changed. A commit behind the
+ * position drops the records that follow it. When the slots beyond the newest state exceed the budget
+ * the oldest records go first.
+ *
+ * Pages are named by a number: page p of the world zone is (address - base) / RP_PAGE_BYTES; pages of
+ * other ranges have numbers from RP_PAGE_EXTRA on, given by rp_world.
+ *
+ * Later: packing (the slot that `was` names becomes a packed difference) and thinning; their place is
+ * log_evict in log.c.
+ *
+ * Layer: history.  Threads: one.  Design: docs/internals/history.md  Tests: tests/history/
+ */
+#ifndef RP_HISTORY_LOG_H
+#define RP_HISTORY_LOG_H
+
+#include <reprise/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RP_PAGE_EXTRA UINT32_C(0x08000000) /* world zone pages lie below */
+#define RP_PAGE_LIMIT UINT32_C(0x0c000000)
+#define RP_SLOT_ZERO UINT32_C(0)           /* the page is all zero; takes no room */
+
+typedef struct rp_page_slot {
+    uint32_t page, slot;
+} rp_page_slot;
+
+typedef struct rp_slot_run {
+    uint32_t first, count;
+} rp_slot_run;
+
+typedef enum rp_record_kind {
+    RP_RECORD_FRAME = 0,   /* a step */
+    RP_RECORD_CARRIED = 1, /* the same frame, carried to another build */
+} rp_record_kind;
+
+typedef struct rp_record_desc {
+    uint64_t frame;
+    uint32_t build;
+    uint32_t kind;         /* rp_record_kind */
+    uint64_t step_ns;      /* how long the program's step took */
+    const void *input;     /* the input of the frame, copied; may be null */
+    uint32_t input_bytes;
+} rp_record_desc;
+
+typedef struct rp_record {
+    uint64_t frame;
+    uint32_t build, kind;
+    uint32_t page_count;
+    uint64_t step_ns;
+} rp_record;
+
+typedef struct rp_log_stats {
+    uint64_t world_bytes;   /* newest state: one slot for each page that is not zero */
+    uint64_t history_bytes; /* slots beyond it */
+    uint64_t budget_bytes;
+    uint64_t record_count, evicted_count, committed_count;
+    uint64_t oldest_frame, newest_frame;
+} rp_log_stats;
+
+typedef struct rp_log rp_log;
+
+/* RP_E_MEMORY, RP_E_SYSTEM. The first commit makes the oldest record. */
+rp_status rp_log_create(size_t budget_bytes, rp_log **log);
+void rp_log_destroy(rp_log *log);
+int rp_log_fd(const rp_log *log);
+/* The content of a slot, valid until the next call that changes the log. */
+const void *rp_log_slot(const rp_log *log, uint32_t slot);
+
+/* Offers free slots, in `runs`, for at least `want` pages; the oldest records may be evicted to keep
+ * the budget. They stay free until a commit names them. May be called again during one commit: the
+ * slots offered since the last commit or rp_log_slots_reset are not offered twice. */
+rp_status rp_log_slots_offer(rp_log *log, uint32_t want, rp_slot_run *runs, size_t capacity, size_t *count);
+void rp_log_slots_reset(rp_log *log);
+
+/* Publishes a record behind the position, which moves there; records after the old position go. Each
+ * page at most once. Entries whose content equals what the page had are welcome but waste a slot. */
+rp_status rp_log_commit(rp_log *log, const rp_record_desc *desc, const rp_page_slot *entries, size_t count);
+
+/* Records are numbered without gaps; numbers only grow. [first, last]; empty when last < first. */
+uint64_t rp_log_first(const rp_log *log);
+uint64_t rp_log_last(const rp_log *log);
+uint64_t rp_log_position(const rp_log *log);
+bool rp_log_record(const rp_log *log, uint64_t index, rp_record *record);
+/* The newest record of a frame; false when it is not kept. */
+bool rp_log_find_frame(const rp_log *log, uint64_t frame, uint64_t *index);
+/* The input of a record; null with *bytes 0 where it had none. Valid until the next commit. */
+const void *rp_log_input(const rp_log *log, uint64_t index, uint32_t *bytes);
+/* The pages that a record wrote: (page, slot). Valid until the next commit. Used for reports. */
+size_t rp_log_record_pages(const rp_log *log, uint64_t index, rp_page_slot *entries, size_t capacity);
+
+/* Moves the position to a record and says what the world must copy to be there: each page that
+ * differs, once, with its slot. `*entries` stays valid until the next call that changes the log. */
+rp_status rp_log_seek(rp_log *log, uint64_t index, const rp_page_slot **entries, size_t *count);
+/* Everything that a fresh world must copy to be at the position. */
+rp_status rp_log_full(rp_log *log, const rp_page_slot **entries, size_t *count);
+/* The slot that a page has at the position. */
+uint32_t rp_log_slot_of(const rp_log *log, uint32_t page);
+/* The slot that a page had right after record `index`, a kept record. */
+uint32_t rp_log_slot_at(const rp_log *log, uint64_t index, uint32_t page);
+
+/* The hash of the whole state after a record: a sum over its pages of XXH3-64 of the content, seeded
+ * with the page's number; a page of zeros counts nothing. Computed on demand for the pages between the
+ * last hashed record and this one, and remembered. */
+rp_status rp_log_hash(rp_log *log, uint64_t index, uint64_t *hash);
+/* The first page (lowest number) in which the states after two kept records differ; false: equal. */
+bool rp_log_first_difference(rp_log *log, uint64_t a, uint64_t b, uint32_t *page);
+
+/* Touches memory ahead so that the next frames find warm slots. Off the frame's path. */
+void rp_log_prepare(rp_log *log, uint32_t slots_ahead);
+void rp_log_stats_get(const rp_log *log, rp_log_stats *stats);
+/* Checks every invariant; false with the record set. */
+bool rp_log_check(rp_log *log);
+
+#endif

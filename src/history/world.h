@@ -1,0 +1,91 @@
+/* The world's side of history: finds the pages that were written, copies them out, copies them in.
+ *
+ * The world is the region's world zone and further byte ranges (a module's globals, thread-local data).
+ * rp_world_collect runs at a frame's end: it asks the tracker (or compares) which pages were written
+ * and writes them into slots of the log's memory file. rp_world_apply is the way back.
+ *
+ * The log's file is mapped read-only here and written with pwritev: a stray store of the program cannot
+ * reach it.
+ *
+ * Layer: history.  Threads: one, with the program's others at rest.
+ * Design: docs/internals/history.md  Tests: tests/history/
+ */
+#ifndef RP_HISTORY_WORLD_H
+#define RP_HISTORY_WORLD_H
+
+#include "history/log.h"
+
+#include <reprise/deck.h>
+
+enum { RP_RANGE_NAME_BYTES = 64, RP_RANGE_MAX = 512 };
+
+/* A byte range outside the region that is state. Its page numbers begin at `first_page`, the page that
+ * holds `start` being the first; only bytes of [start, start + size) are ever touched, so two ranges
+ * may share a page. Bytes of such a page outside the range count as zero in slots. */
+typedef struct rp_world_range {
+    uint8_t *start;
+    size_t size_bytes;
+    uint32_t first_page;
+    char name[RP_RANGE_NAME_BYTES];
+} rp_world_range;
+
+typedef struct rp_world rp_world;
+
+/* Gives the next slots; returns false when there are no more. */
+typedef bool rp_world_slots_fn(void *context, uint32_t want, rp_slot_run *run);
+/* Takes a batch of (page, slot); returns false to stop. */
+typedef bool rp_world_entries_fn(void *context, const rp_page_slot *entries, size_t count);
+
+typedef struct rp_world_stats {
+    uint64_t page_count;       /* in the last collect: pages written to slots */
+    uint64_t clean_count;      /* reported as written, but equal or zero as before */
+    uint64_t collect_ns, apply_ns;
+    uint64_t lost_count;       /* times that tracking was lost and mended by a full compare */
+} rp_world_stats;
+
+/* One in a process, over the open region. `log_fd` is the log's memory file. AUTO probes; asking for
+ * WP_ASYNC where it is missing is RP_E_UNSUPPORTED. The world counts as all zero: the first collect
+ * finds everything. */
+rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world);
+void rp_world_close(rp_world *world);
+rp_tracking rp_world_tracking(const rp_world *world);
+
+/* Adds a range. Whole pages inside it are tracked, the rest is compared. Its content counts as not yet
+ * collected. RP_E_ARGUMENT on overlap in bytes or in page numbers. */
+rp_status rp_world_range_add(rp_world *world, void *start, size_t size_bytes, uint32_t first_page,
+                             const char *name);
+/* Forgets ranges that were added since there were `keep_count` of them. */
+void rp_world_range_cut(rp_world *world, size_t keep_count);
+size_t rp_world_ranges(const rp_world *world, const rp_world_range **ranges);
+/* How many page numbers a range of this place and size takes. */
+uint32_t rp_world_range_pages(const void *start, size_t size_bytes);
+
+/* A stretch of the region that is not state (the deck's stack): wiped, never logged. Pages beyond
+ * `always_bytes` below its end are wiped only where they were written. */
+rp_status rp_world_scratch_set(rp_world *world, void *start, size_t size_bytes, size_t always_bytes);
+
+/* Writes every page that changed since the last collect or apply into slots and hands out the entries
+ * in batches. Bit-exact: guards are skipped, pages of zeros become RP_SLOT_ZERO. On failure nothing
+ * counts as collected: the next collect finds the same pages again. */
+rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_entries_fn *entries,
+                           void *context);
+/* Drops what was written since the last collect, in place of collecting it: every such page gets back
+ * its last collected content. *page_count says how many there were. */
+rp_status rp_world_revert(rp_world *world, size_t *page_count, uint32_t *first_page);
+/* Copies slots into the world. Begin, any number of batches, end: reverts what was written since the
+ * last collect, lifts guards, copies, sets guards and protections as the restored region wants them.
+ * Pages of ranges that do not exist here are skipped and counted. */
+rp_status rp_world_apply_begin(rp_world *world);
+rp_status rp_world_apply(rp_world *world, const rp_page_slot *entries, size_t count);
+rp_status rp_world_apply_end(rp_world *world, size_t *skipped_count);
+
+/* The address at which page `page` lies; null for a range that does not exist here. */
+void *rp_world_page_address(const rp_world *world, uint32_t page);
+/* The last collected or applied content of a page, from the log; null: all zero. */
+const void *rp_world_page_image(const rp_world *world, uint32_t page);
+/* Learns (page, slot) pairs without copying: pages of ranges that do not exist here keep their image
+ * for rp_world_page_image. Used to carry globals of an earlier build. */
+void rp_world_learn(rp_world *world, const rp_page_slot *entries, size_t count);
+void rp_world_stats_get(const rp_world *world, rp_world_stats *stats);
+
+#endif

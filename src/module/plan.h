@@ -1,0 +1,79 @@
+/* The plan that carries a world from one build to another.
+ *
+ * It is made where files can be read (rp_plan_make, the host) and applied where the world lives
+ * (rp_carry, the runner), so it is one flat piece of memory without pointers.
+ *
+ *   header | copies: old global -> new global | moves: old symbol -> new symbol | names
+ *
+ * Variables are matched by name, file, function and size. Kept: the value is copied. New: stays as the
+ * new build initialised it. Removed: reported. Of another size: the plan is refused (RP_E_CHANGED) and
+ * the text names the variable and both sizes.
+ *
+ * Layer: module.  Design: docs/internals/module.md  Tests: tests/module/test_plan.c, test_carry.c
+ */
+#ifndef RP_MODULE_PLAN_H
+#define RP_MODULE_PLAN_H
+
+#include <reprise/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RP_PLAN_MAGIC UINT32_C(0x4e4c5052) /* "RPLN" */
+enum { RP_PLAN_VERSION = 1 };
+#define RP_PLAN_NONE UINT64_MAX /* no counterpart in the new build */
+
+typedef struct rp_plan_copy {
+    uint64_t old_address; /* as the world knew it; thread-local: in the old range's copy */
+    uint64_t new_offset;  /* from the new build's base; thread-local: from its TLS block's start */
+    uint64_t size_bytes;
+    uint32_t name;        /* offset in names */
+    uint32_t thread;      /* 1: thread-local */
+} rp_plan_copy;
+
+typedef struct rp_plan_move {
+    uint64_t old_address, size_bytes;
+    uint64_t new_offset;  /* or RP_PLAN_NONE */
+    uint32_t name;
+    uint32_t is_function; /* 1: only its exact start is a pointer to it; 0: any byte inside */
+} rp_plan_move;
+
+typedef struct rp_plan {
+    uint32_t magic, version;
+    uint64_t total_bytes;
+    uint64_t old_low, old_high;  /* absolute: where the old build lay */
+    uint64_t old_text_low, old_text_high; /* executable part: words into it that are no function's start */
+    uint32_t old_build, new_build;
+    uint32_t copy_count, move_count;   /* copies; moves sorted by old_address */
+    uint64_t copies_offset, moves_offset, names_offset, names_bytes;
+    uint32_t added, removed, ambiguous; /* variables */
+    uint32_t report_count;             /* lines of text in `names` at report_offset, '\n' between */
+    uint64_t report_offset;
+} rp_plan;
+
+struct rp_elf;
+
+/* Makes the plan for `old_elf` loaded at `old_base` to `new_elf` (thread-local variables of the old
+ * build at old_tls_address, 0: none). The result is fresh pages of the system's: rp_plan_free.
+ * RP_E_CHANGED: a variable of another size; the record's text is "what: why: what to do". */
+rp_status rp_plan_make(const struct rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
+                       uint64_t old_tls_address, const struct rp_elf *new_elf, uint32_t new_build,
+                       rp_plan **plan);
+void rp_plan_free(rp_plan *plan);
+/* Checks a plan that came from another process: RP_E_FORMAT. All offsets, counts and orders. */
+rp_status rp_plan_check(const rp_plan *plan, size_t size_bytes);
+
+static inline const rp_plan_copy *rp_plan_copies(const rp_plan *plan)
+{
+    return (const rp_plan_copy *)((const char *)plan + plan->copies_offset);
+}
+static inline const rp_plan_move *rp_plan_moves(const rp_plan *plan)
+{
+    return (const rp_plan_move *)((const char *)plan + plan->moves_offset);
+}
+static inline const char *rp_plan_name(const rp_plan *plan, uint32_t name)
+{
+    return (const char *)plan + plan->names_offset + name;
+}
+
+#endif

@@ -1,0 +1,147 @@
+/* The contract with the operating system. Everything above this layer calls only what is here.
+ *
+ * src/os/linux/ keeps it today; src/os/windows/ has its place. All addresses and sizes of the vm and
+ * tracking calls are multiples of RP_PAGE_BYTES unless said otherwise. Nothing here allocates from a
+ * heap; nothing here blocks but where it says so.
+ *
+ * Layer: os.  Tests: tests/os/  Design: docs/internals/region.md, docs/internals/history.md
+ */
+#ifndef RP_OS_H
+#define RP_OS_H
+
+#include <reprise/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- virtual memory (vm.c) ------------------------------------------------------------------ */
+
+typedef enum rp_os_protection { RP_OS_NONE, RP_OS_READ, RP_OS_READ_WRITE } rp_os_protection;
+
+/* Reserves exactly [address, address + size_bytes) with no access and no charge against memory.
+ * RP_E_TAKEN: something is there, or the system put the mapping elsewhere (it is undone).
+ * RP_E_LIMIT: RLIMIT_AS or the address space forbids it. */
+rp_status rp_os_vm_reserve_at(void *address, size_t size_bytes);
+/* Reserves anywhere. Null with the record set when it fails. */
+void *rp_os_vm_reserve(size_t size_bytes);
+void rp_os_vm_release(void *address, size_t size_bytes);
+/* Makes reserved pages readable and writable; fresh ones read as zero. RP_E_MEMORY when the system
+ * refuses to commit that much. */
+rp_status rp_os_vm_commit(void *address, size_t size_bytes);
+/* Asks for huge pages; a hint that never fails. */
+void rp_os_vm_want_huge(void *address, size_t size_bytes);
+rp_status rp_os_vm_protect(void *address, size_t size_bytes, rp_os_protection protection);
+/* Drops the content: the pages read as zero again and give their memory back. */
+rp_status rp_os_vm_discard(void *address, size_t size_bytes);
+/* Leaves the pages out of core dumps; a hint. */
+void rp_os_vm_no_dump(void *address, size_t size_bytes);
+/* Any access to the pages faults from here on; their content is dropped. Light guards
+ * (MADV_GUARD_INSTALL, Linux 6.13) where the kernel has them, else page protection. */
+rp_status rp_os_vm_guard(void *address, size_t size_bytes);
+/* The pages are readable and writable again and read as zero. */
+rp_status rp_os_vm_unguard(void *address, size_t size_bytes);
+bool rp_os_vm_has_light_guards(void);
+
+/* A memory file: anonymous, shared by whoever holds the descriptor; grows on demand. */
+rp_status rp_os_memfile_create(const char *name, size_t size_bytes, int *fd);
+rp_status rp_os_memfile_resize(int fd, size_t size_bytes);
+/* Maps it; `at` null: anywhere, else exactly there (over a reservation of the caller's own). */
+rp_status rp_os_memfile_map(int fd, size_t offset_bytes, void *at, size_t size_bytes,
+                            rp_os_protection protection, void **address);
+void rp_os_unmap(void *address, size_t size_bytes);
+/* Gathers `count` buffers of RP_PAGE_BYTES each into the file from `offset_bytes` on. Complete or
+ * an error. A source page that cannot be read is RP_E_SYSTEM with EFAULT. */
+rp_status rp_os_memfile_write_pages(int fd, size_t offset_bytes, const void *const *pages, size_t count);
+
+/* Who uses [address, address + size_bytes): one line a mapping "from-to perms file (likely owner)",
+ * cut at `capacity`. Reads /proc/self/maps; for diagnosis only. Returns how many mappings overlap. */
+size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, size_t capacity);
+/* Whether the range or a part of it is mapped as readable now; cheap; safe in a signal handler. */
+bool rp_os_vm_readable(const void *address, size_t size_bytes);
+
+/* ---- write tracking (track.c) --------------------------------------------------------------- */
+
+/* Tells which pages of given ranges were written since they were last collected. Written by whom
+ * does not matter: stores, read(2), process_vm_writev; io_uring's registered buffers are missed. */
+typedef struct rp_os_tracker {
+    int uffd;
+    int pagemap;
+} rp_os_tracker;
+
+typedef struct rp_os_extent {
+    uint8_t *start;
+    size_t size_bytes;
+} rp_os_extent;
+
+/* RP_E_UNSUPPORTED where the kernel has no WP_ASYNC or no PAGEMAP_SCAN. */
+rp_status rp_os_track_open(rp_os_tracker *tracker);
+void rp_os_track_close(rp_os_tracker *tracker);
+/* Begins to track a mapped range; counts as unwritten from here on. */
+rp_status rp_os_track_add(rp_os_tracker *tracker, void *start, size_t size_bytes);
+rp_status rp_os_track_remove(rp_os_tracker *tracker, void *start, size_t size_bytes);
+/* Collects the extents written in [start, start+size) since the last time, and arms them again, in
+ * one step of the kernel's. `*next` is where to go on when `extents` was full, else the end.
+ * RP_E_CHANGED: the tracking of the range was lost (remapped); nothing can be said about it. */
+rp_status rp_os_track_collect(rp_os_tracker *tracker, void *start, size_t size_bytes,
+                              rp_os_extent *extents, size_t capacity, size_t *count, void **next);
+/* Stops write faults in the range for a while (before copying into it) / arms it and forgets what was
+ * written. */
+rp_status rp_os_track_disarm(rp_os_tracker *tracker, void *start, size_t size_bytes);
+rp_status rp_os_track_arm(rp_os_tracker *tracker, void *start, size_t size_bytes);
+
+/* ---- time ----------------------------------------------------------------------------------- */
+
+uint64_t rp_os_monotonic_ns(void);
+uint64_t rp_os_wall_ns(void); /* since 1970 */
+uint64_t rp_os_thread_cpu_ns(void);
+void rp_os_sleep_until_ns(uint64_t monotonic_ns); /* blocks */
+
+/* ---- randomness ----------------------------------------------------------------------------- */
+
+rp_status rp_os_random(void *bytes, size_t size_bytes);
+
+/* ---- threads (thread.c) --------------------------------------------------------------------- */
+
+/* A lock in one plain word, so that it may lie in the region and be restored. 0 is unlocked. */
+typedef uint32_t rp_os_lock;
+void rp_os_lock_take(volatile rp_os_lock *lock); /* blocks on contention (futex) */
+void rp_os_lock_drop(volatile rp_os_lock *lock);
+bool rp_os_lock_try(volatile rp_os_lock *lock);
+
+/* ---- the process (process.c, stack.c) -------------------------------------------------------- */
+
+/* Whether address randomisation is off in this process. */
+bool rp_os_randomisation_off(void);
+/* Turns it off and executes this program again with the same arguments and environment; returns only
+ * where that failed or was tried already (an environment variable remembers). */
+rp_status rp_os_reexec_without_randomisation(char **argv);
+
+/* The two secrets that glibc mixes into stack frames and jump buffers. A world restored into another
+ * process needs those of the process that it came from. The caller must never return through a
+ * protected frame that was entered before the call. */
+typedef struct rp_os_secrets {
+    uint64_t canary, pointer_guard;
+} rp_os_secrets;
+rp_os_secrets rp_os_secrets_get(void);
+void rp_os_secrets_set(rp_os_secrets secrets);
+
+/* Runs function(argument) on the stack that ends below `stack_top` (16-byte aligned), with the
+ * floating-point control words at their defaults, and returns when it returns. Back-traces go through
+ * it (frame pointer and CFI are kept). */
+void rp_os_call_on_stack(void *stack_top, void (*function)(void *), void *argument);
+
+/* ---- files (file.c) -------------------------------------------------------------------------- */
+
+/* Reads a whole file into fresh pages. Free with rp_os_file_free. Refuses what is not a regular file
+ * and what is larger than `limit_bytes`. The buffer is followed by a zero byte. */
+typedef struct rp_os_bytes {
+    uint8_t *data;
+    size_t size_bytes;
+    size_t mapped_bytes;
+} rp_os_bytes;
+rp_status rp_os_file_read(const char *path, size_t limit_bytes, rp_os_bytes *bytes);
+void rp_os_file_free(rp_os_bytes *bytes);
+/* Writes it complete or not at all: beside, fsync, rename. Mode 0644. */
+rp_status rp_os_file_write(const char *path, const void *data, size_t size_bytes);
+
+#endif
