@@ -1,0 +1,39 @@
+/* The counter behind fault.h. */
+#include "os/linux/fault.h"
+
+#ifdef RP_FAULTS
+
+#include <errno.h>
+
+static _Thread_local struct {
+    size_t count, failing;
+    int system_code;
+} faults;
+
+void rp_os_fault_set(size_t k, int system_code)
+{
+    faults.count = 0;
+    faults.failing = k;
+    faults.system_code = system_code;
+}
+
+size_t rp_os_fault_count(void)
+{
+    return faults.count;
+}
+
+int rp_os_fault_next(void)
+{
+    if (++faults.count != faults.failing) {
+        return 0;
+    }
+    errno = faults.system_code;
+    return 1;
+}
+
+#else
+
+/* ISO C wants a declaration in each file. */
+typedef int rp_os_fault_is_off;
+
+#endif

@@ -1,0 +1,37 @@
+/* Where tests make system calls fail. Each call of this layer whose failure is reported goes
+ * through RP_OS_CALL (result -1) or RP_OS_MAP (result MAP_FAILED). Built with RP_FAULTS, the k-th
+ * of them on the calling thread fails with a chosen errno and is not made; without it the macros
+ * are the calls.
+ *
+ *     rp_os_fault_set(3, ENOMEM);   // the third call from here on fails, the others are made
+ *     …
+ *     rp_os_fault_set(0, 0);        // no more failures; the count starts anew
+ *
+ * Hints, clean-up and probes, whose failure nobody is told of, do not go through here.
+ *
+ * Layer: os.  Threads: setting and count are the calling thread's.  Use: tests/support/fault.h
+ */
+#ifndef RP_OS_LINUX_FAULT_H
+#define RP_OS_LINUX_FAULT_H
+
+#include <stddef.h>
+
+#ifdef RP_FAULTS
+
+/* `k` counts from 1; 0: none fails. Starts the count anew. */
+void rp_os_fault_set(size_t k, int system_code);
+/* Calls through the seam since rp_os_fault_set. */
+size_t rp_os_fault_count(void);
+/* Counts one call. Non-zero when it is to fail; errno is set then. */
+int rp_os_fault_next(void);
+
+#define RP_OS_CALL(call) (rp_os_fault_next() ? -1 : (call))
+#define RP_OS_MAP(call) (rp_os_fault_next() ? MAP_FAILED : (call))
+
+#else
+
+#define RP_OS_CALL(call) (call)
+#define RP_OS_MAP(call) (call)
+
+#endif
+#endif

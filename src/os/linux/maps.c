@@ -1,0 +1,121 @@
+/* Who uses a range of addresses: /proc/self/maps, read without a heap. */
+#include "base/text.h"
+#include "os/os.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A path is at most 4096 bytes; the fields before it take less than 80. */
+enum { LINE_BYTES = 4096 + 256 };
+
+typedef struct line_reader {
+    int fd;
+    size_t start, end;
+    char bytes[LINE_BYTES];
+} line_reader;
+
+/* Refills when no whole line is left. False at the end of the file. */
+static bool fill(line_reader *reader)
+{
+    memmove(reader->bytes, reader->bytes + reader->start, reader->end - reader->start);
+    reader->end -= reader->start;
+    reader->start = 0;
+    ssize_t got;
+    do {
+        got = read(reader->fd, reader->bytes + reader->end, sizeof reader->bytes - reader->end);
+    } while (got < 0 && errno == EINTR);
+    reader->end += got > 0 ? (size_t)got : 0;
+    return got > 0;
+}
+
+/* The next line, terminated, without its newline; null at the end. */
+static char *next_line(line_reader *reader)
+{
+    for (;;) {
+        char *line = reader->bytes + reader->start;
+        char *newline = memchr(line, '\n', reader->end - reader->start);
+        if (newline) {
+            *newline = 0;
+            reader->start = (size_t)(newline - reader->bytes) + 1;
+            return line;
+        }
+        if (!fill(reader)) {
+            return NULL;
+        }
+    }
+}
+
+static const char *sanitizer_of_process(void)
+{
+    static const char *const known[][2] = {
+        {"__asan_init", "shadow memory of AddressSanitizer"},
+        {"__tsan_init", "shadow memory of ThreadSanitizer"},
+        {"__msan_init", "shadow memory of MemorySanitizer"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (dlsym(RTLD_DEFAULT, known[i][0])) {
+            return known[i][1];
+        }
+    }
+    return NULL;
+}
+
+static const char *likely_owner(const char *name, uint64_t size_bytes)
+{
+    const uint64_t shadow_at_least_bytes = (uint64_t)1 << 30;
+    const char *sanitizer = sanitizer_of_process();
+    if (strcmp(name, "[stack]") == 0) {
+        return "the main thread's stack";
+    }
+    if (strcmp(name, "[heap]") == 0) {
+        return "the brk heap";
+    }
+    if (strncmp(name, "/memfd:", 7) == 0 || strncmp(name, "/dev/zero", 9) == 0) {
+        return "shared memory";
+    }
+    if (name[0] == '/') {
+        return "a mapped program, library or file";
+    }
+    if (name[0] == '[' && strncmp(name, "[anon", 5) != 0) {
+        return "the kernel";
+    }
+    return sanitizer && size_bytes >= shadow_at_least_bytes ? sanitizer : "anonymous memory";
+}
+
+static bool describe_line(const char *line, uint64_t from, uint64_t to, rp_text_buffer *text)
+{
+    unsigned long long start, end;
+    char permissions[5];
+    int name_at = 0;
+    if (sscanf(line, "%llx-%llx %4s %*s %*s %*s %n", &start, &end, permissions, &name_at) < 3 ||
+        end <= from || start >= to) {
+        return false;
+    }
+    const char *name = line + name_at;
+    rp_text_add(text, "%llx-%llx %s %s%s(%s)\n", start, end, permissions, name, *name ? " " : "",
+                likely_owner(name, end - start));
+    return true;
+}
+
+size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, size_t capacity)
+{
+    rp_text_buffer buffer = rp_text_buffer_over(text, capacity);
+    line_reader reader = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
+    if (reader.fd < 0) {
+        return 0;
+    }
+    uint64_t from = (uintptr_t)address, to;
+    if (__builtin_add_overflow(from, size_bytes, &to)) {
+        to = UINT64_MAX;
+    }
+    size_t overlapping = 0;
+    for (char *line; (line = next_line(&reader));) {
+        overlapping += describe_line(line, from, to, &buffer);
+    }
+    close(reader.fd);
+    return overlapping;
+}

@@ -1,0 +1,51 @@
+/* The lock in one word: 0 unlocked, 1 locked, 2 locked and perhaps waited for. It names no thread,
+ * so a restored image of it means the same in every process. */
+#include "base/assert.h"
+#include "os/os.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { UNLOCKED, LOCKED, LOCKED_AND_AWAITED };
+
+/* Shorter than a futex call costs; the sections under these locks are short. */
+enum { SPINS = 100 };
+
+bool rp_os_lock_try(volatile rp_os_lock *lock)
+{
+    rp_os_lock expected = UNLOCKED;
+    return __atomic_compare_exchange_n(lock, &expected, LOCKED, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+static bool spin(volatile rp_os_lock *lock)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (__atomic_load_n(lock, __ATOMIC_RELAXED) == UNLOCKED && rp_os_lock_try(lock)) {
+            return true;
+        }
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
+void rp_os_lock_take(volatile rp_os_lock *lock)
+{
+    if (rp_os_lock_try(lock) || spin(lock)) {
+        return;
+    }
+    while (__atomic_exchange_n(lock, LOCKED_AND_AWAITED, __ATOMIC_ACQUIRE) != UNLOCKED) {
+        /* Returns at once when the word is no longer 2. */
+        syscall(SYS_futex, lock, FUTEX_WAIT_PRIVATE, LOCKED_AND_AWAITED, NULL, NULL, 0);
+    }
+}
+
+void rp_os_lock_drop(volatile rp_os_lock *lock)
+{
+    rp_os_lock was = __atomic_exchange_n(lock, UNLOCKED, __ATOMIC_RELEASE);
+    RP_ASSERT_DEBUG(was != UNLOCKED);
+    if (was == LOCKED_AND_AWAITED) {
+        syscall(SYS_futex, lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
