@@ -2,11 +2,11 @@
  *
  *   RP_REGION_BASE                                   + 3/4 of the reserve             + reserve
  *   | header | map | units of the world zone ...     | header | map | guards | units, keep ... |
- *   '-- head --'                                     '------ head ------'
+ *   '-- tables --'                                   '----- tables -----'
  *
  * Each zone describes itself: a header, a map with one entry for each unit of 64 KiB, then the
- * units. The head has the same size whatever the reserve, so a world fits into any reserve that is
- * large enough. A zone commits two extents, each from its start on: the head and the units. A *block* is a run of units with an owner, flags and, on request, a guard page before and
+ * units. The tables have the same place whatever the reserve, so a world fits into any reserve that
+ * is large enough. A zone commits two extents, each from its start on: the tables and the units. A *block* is a run of units with an owner, flags and, on request, a guard page before and
  * after. The world zone's header and map are world state, so a restore of its pages makes blocks
  * that were freed since come back and blocks that were made since vanish. What the system was told
  * (how far the zone is committed, where guards stand) is *actual* state: it lies in the keep zone's
@@ -133,7 +133,7 @@ typedef struct rp_region_span {
 } rp_region_span;
 enum { RP_REGION_SPANS = 2 };
 
-/* What of the zone is committed now (actual state): the head's extent, then that of the units. Both
+/* What of the zone is committed now (actual state): the tables' extent, then that of the units. Both
  * begin where they always begin, only grow, and are whole multiples of 2 MiB. Nothing of the zone
  * outside them can hold state. */
 void rp_region_committed(rp_zone zone, rp_region_span spans[RP_REGION_SPANS]);
@@ -150,7 +150,7 @@ bool rp_region_is_guard(const void *page);
 bool rp_region_has_guards(void);
 /* Before a restore that may write over guards: takes all of the world zone's away. The pages read as
  * zero from then on. */
-void rp_region_guards_lift(void);
+rp_status rp_region_guards_lift(void);
 /* After a restore: commits what the restored header counts as used, takes away guards that the restored
  * map does not want and sets those that it wants. RP_E_FORMAT: what was restored is no world of this
  * version; RP_E_RANGE: it is larger than the reserve; RP_E_SYSTEM, RP_E_MEMORY. */
