@@ -4,7 +4,6 @@
 #include "base/assert.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 /* ---- the clock ---- */
@@ -20,8 +19,8 @@ void rp_environment_frame(rp_environment *environment, uint64_t frame, uint32_t 
 {
     RP_ASSERT(rate_hz != 0);
     if (rate_hz != environment->rate_hz || frame < environment->base_frame) {
-        bool first = environment->rate_hz == 0;
-        environment->base_frame = first ? 0 : environment->frame;
+        uint64_t last = environment->frame; /* 0 before the first frame */
+        environment->base_frame = frame < last ? frame : last;
         environment->base_ns = environment->frame_ns;
         environment->rate_hz = rate_hz;
         environment->dt_ns = NS_PER_SECOND / rate_hz;
@@ -102,9 +101,10 @@ void rp_environment_init(rp_environment *environment, uint64_t seed, uint64_t st
     for (int i = 0; i < 4; i++) {
         environment->generator[i] = splitmix(&state);
     }
-    /* 1 is the seed that the C standard gives a program that never calls srand; a zeroed drand48_data is
-     * what glibc begins with. */
-    initstate_r(1, environment->random_state, sizeof environment->random_state, &environment->random);
+    /* 1 is the seed that the C standard gives a program that never calls srand; a zeroed
+     * drand48_data is what glibc begins with. */
+    initstate_r(1, environment->random_state, sizeof environment->random_state,
+                &environment->random);
 }
 
 /* ---- rand and random ---- */
@@ -131,14 +131,15 @@ void rp_environment_srandom(rp_environment *environment, unsigned seed)
     srandom_r(seed, &environment->random);
 }
 
-/* glibc keeps the kind and the position of a state in the word before it, which is where the caller's
- * buffer begins; the _r functions bring that word of the state that is left up to date. */
+/* glibc keeps the kind and the position of a state in the word before it, which is where the
+ * caller's buffer begins; the _r functions bring that word of the state that is left up to date. */
 static char *state_buffer(const rp_environment *environment)
 {
     return (char *)(environment->random.state - 1);
 }
 
-char *rp_environment_initstate(rp_environment *environment, unsigned seed, char *state, size_t size_bytes)
+char *rp_environment_initstate(rp_environment *environment, unsigned seed, char *state,
+                               size_t size_bytes)
 {
     char *before = state_buffer(environment);
     return initstate_r(seed, state, size_bytes, &environment->random) ? NULL : before;
