@@ -31,6 +31,18 @@ int rp_os_fault_next(void)
     return 1;
 }
 
+static int light_guards_hidden;
+
+void rp_os_fault_hide_light_guards(void)
+{
+    light_guards_hidden = 1;
+}
+
+int rp_os_fault_light_guards_hidden(void)
+{
+    return light_guards_hidden;
+}
+
 #else
 
 /* ISO C wants a declaration in each file. */

@@ -25,11 +25,17 @@ size_t rp_os_fault_count(void);
 /* Counts one call. Non-zero when it is to fail; errno is set then. */
 int rp_os_fault_next(void);
 
+/* From here on this process takes the kernel for one without light guards. Before their first use.
+ */
+void rp_os_fault_hide_light_guards(void);
+int rp_os_fault_light_guards_hidden(void);
+
 #define RP_OS_CALL(call) (rp_os_fault_next() ? -1 : (call))
 #define RP_OS_MAP(call) (rp_os_fault_next() ? MAP_FAILED : (call))
 
 #else
 
+#define rp_os_fault_light_guards_hidden() 0
 #define RP_OS_CALL(call) (call)
 #define RP_OS_MAP(call) (call)
 

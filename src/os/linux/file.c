@@ -1,7 +1,6 @@
 /* Whole files: read into fresh pages, written complete or not at all. */
 #include "base/bits.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "os/linux/fault.h"
 #include "os/os.h"
 
@@ -143,17 +142,19 @@ static rp_status fill_temporary(int fd, const char *path, const void *data, size
     return RP_OK;
 }
 
+/* Bytes of the path up to and with its last slash; 0 where it names no directory. */
+static int directory_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (int)(slash - path) + 1 : 0;
+}
+
 /* A rename is lasting only once the directory that holds the name is on the disk. */
 static rp_status sync_directory_of(const char *path)
 {
     char directory[PATH_MAX];
-    rp_text_copy(directory, sizeof directory, path);
-    char *slash = strrchr(directory, '/');
-    if (slash) {
-        slash[slash == directory] = 0;
-    } else {
-        rp_text_copy(directory, sizeof directory, ".");
-    }
+    int length = directory_length(path);
+    snprintf(directory, sizeof directory, "%.*s", length ? length : 1, length ? path : ".");
     int fd = RP_OS_CALL(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0) {
         return fail_on_file(errno, "its directory cannot be opened", path);
@@ -183,7 +184,9 @@ static rp_status write_and_rename(int fd, const char *beside, const char *path, 
 rp_status rp_os_file_write(const char *path, const void *data, size_t size_bytes)
 {
     char beside[PATH_MAX];
-    if (snprintf(beside, sizeof beside, "%s.XXXXXX", path) >= (int)sizeof beside) {
+    /* Not the file's own name with something added: that may be too long where the name is not. */
+    if (snprintf(beside, sizeof beside, "%.*s.reprise-XXXXXX", directory_length(path), path) >=
+        (int)sizeof beside) {
         return fail_on_file(ENAMETOOLONG, "cannot be written", path);
     }
     int fd = RP_OS_CALL(mkostemp(beside, O_CLOEXEC));

@@ -180,7 +180,8 @@ static bool kernel_has_light_guards(void)
     if (page == MAP_FAILED) {
         return false;
     }
-    bool has = madvise(page, RP_PAGE_BYTES, MADV_GUARD_INSTALL) == 0;
+    bool has =
+        !rp_os_fault_light_guards_hidden() && madvise(page, RP_PAGE_BYTES, MADV_GUARD_INSTALL) == 0;
     munmap(page, RP_PAGE_BYTES);
     return has;
 }
