@@ -1,0 +1,301 @@
+/* `reprise ctl`: one request to a running host, its answer as lines or as JSON. */
+#include "cmd_ctl.h"
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "control/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NOBODY = 3 };
+enum { ANSWER_TIMEOUT_MS = 10000, PATH_BYTES = 512, LISTED_MAX = 16 };
+
+typedef struct ctl_command {
+    const char *name, *arguments;
+    int least, most;
+    const char *help;
+} ctl_command;
+
+static const ctl_command commands[] = {
+    {"status", "", 0, 0, "what the program does now"},
+    {"play", "", 0, 0, "go on"},
+    {"pause", "", 0, 0, "hold at this frame"},
+    {"toggle", "", 0, 0, "play or pause"},
+    {"step", "[N]", 0, 1, "pause, then N frames on (1)"},
+    {"back", "[N]", 0, 1, "pause, then N frames back (1)"},
+    {"rewind", "", 0, 0, "run backwards; play or pause ends it"},
+    {"seek", "FRAME", 1, 1, "go to a frame and pause"},
+    {"speed", "N", 1, 1, "1: normal, 1/4: a quarter, 4: four times"},
+    {"mark", "", 0, 0, "first: loop from here; second: to here; third: end the loop"},
+    {"loop", "FROM TO", 2, 2, "repeat the frames after FROM up to TO"},
+    {"unloop", "", 0, 0, "end the loop"},
+    {"take-over", "", 0, 0, "in a loop: live input from here on"},
+    {"retry", "", 0, 0, "after a failure: the same input again"},
+    {"skip", "", 0, 0, "after a failure: go on without that input"},
+    {"quit", "", 0, 0, "end the host"},
+};
+
+typedef struct ctl_options {
+    const char *name, *socket;
+    bool json, help;
+    char **rest;
+    int rest_count;
+} ctl_options;
+
+static int complain(int code)
+{
+    fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
+    return code;
+}
+
+static void print_help(void)
+{
+    puts("usage: reprise ctl [--name NAME | --socket PATH] [--json] COMMAND [ARGUMENTS]\n"
+         "\n"
+         "Drives a program that `reprise run` shows. Without --name: the one that runs.\n"
+         "\n"
+         "commands");
+    for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
+        char left[32];
+        rp_text_buffer text = rp_text_buffer_over(left, sizeof left);
+        rp_text_add(&text, "%s %s", commands[i].name, commands[i].arguments);
+        printf("  %-15s %s\n", left, commands[i].help);
+    }
+    puts("\n"
+         "options\n"
+         "  --name NAME     the program's name: \"game\" for ./game.so\n"
+         "  --socket PATH   its control socket\n"
+         "  --json          print the answer as one line of JSON\n"
+         "  --help          this text\n"
+         "\n"
+         "exit codes\n"
+         "  0 done   1 refused by the program   2 wrong usage   3 nobody there\n"
+         "\n"
+         "example\n"
+         "  reprise ctl --name game loop 120 240");
+}
+
+/* ---- what was asked ------------------------------------------------------------------------- */
+
+/* Takes "--name VALUE" and "--name=VALUE". */
+static bool takes_value(const char *option, int argc, char **argv, int *i, const char **value)
+{
+    size_t length = strlen(option);
+    if (strncmp(argv[*i], option, length) != 0) {
+        return false;
+    }
+    if (argv[*i][length] == '=') {
+        *value = argv[*i] + length + 1;
+        return true;
+    }
+    if (argv[*i][length] || *i + 1 >= argc) {
+        return false;
+    }
+    *value = argv[++*i];
+    return true;
+}
+
+static rp_status read_options(int argc, char **argv, ctl_options *options)
+{
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (!strcmp(argv[i], "--json")) {
+            options->json = true;
+        } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            options->help = true;
+        } else if (!takes_value("--name", argc, argv, &i, &options->name) &&
+                   !takes_value("--socket", argc, argv, &i, &options->socket)) {
+            return rp_fail(RP_E_ARGUMENT,
+                           "ctl: %s: no such option, or its value is missing: see `reprise "
+                           "ctl --help`",
+                           argv[i]);
+        }
+    }
+    options->rest = argv + i;
+    options->rest_count = argc - i;
+    if (!options->rest_count && !options->help) {
+        return rp_fail(RP_E_ARGUMENT,
+                       "ctl: no command: say what to do, as in `reprise ctl status`");
+    }
+    if (options->name && options->socket) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: --name and --socket: both say who is meant: give one");
+    }
+    return RP_OK;
+}
+
+static const ctl_command *command_named(const char *name)
+{
+    for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
+        if (!strcmp(commands[i].name, name)) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static bool read_number(const char *text, json_int_t *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && !*end && !errno;
+}
+
+/* "4" is four frames a tick: a 1, b 4. "1/4" is one frame each four ticks: a 4, b 1. */
+static bool read_speed(const char *text, json_int_t number[2])
+{
+    bool slow = !strncmp(text, "1/", 2);
+    number[0] = number[1] = 1;
+    return read_number(slow ? text + 2 : text, &number[slow ? 0 : 1]) && number[slow ? 0 : 1] > 0;
+}
+
+static rp_status read_request(char *const *words, int count, json_t **request)
+{
+    const ctl_command *command = command_named(words[0]);
+    if (!command) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: %s: no such command: see `reprise ctl --help`",
+                       words[0]);
+    }
+    if (count - 1 < command->least || count - 1 > command->most) {
+        return rp_fail(
+            RP_E_ARGUMENT, "ctl: %s: wrong number of arguments: use `reprise ctl %s%s%s`",
+            command->name, command->name, command->arguments[0] ? " " : "", command->arguments);
+    }
+    json_int_t number[2] = {0, 0};
+    bool is_speed = !strcmp(command->name, "speed"), good = true;
+    for (int i = 1; i < count; i++) {
+        good = good &&
+               (is_speed ? read_speed(words[i], number) : read_number(words[i], &number[i - 1]));
+    }
+    if (!good) {
+        return rp_fail(RP_E_ARGUMENT,
+                       "ctl: %s: needs whole numbers from 0 on: use `reprise ctl %s %s`",
+                       command->name, command->name, command->arguments);
+    }
+    *request = json_pack("{s:s}", "cmd", command->name);
+    if (count > 1) {
+        json_object_set_new(*request, "a", json_integer(number[0]));
+    }
+    if (count > 2 || is_speed) {
+        json_object_set_new(*request, "b", json_integer(number[1]));
+    }
+    return RP_OK;
+}
+
+/* ---- who is meant --------------------------------------------------------------------------- */
+
+static rp_status the_only_one(char *name)
+{
+    char names[LISTED_MAX][CONTROL_NAME_BYTES], list[256];
+    int count = control_list(names, LISTED_MAX);
+    rp_text_buffer text = rp_text_buffer_over(list, sizeof list);
+    for (int i = 0; i < count; i++) {
+        rp_text_add(&text, "%s%s", i ? ", " : "", names[i]);
+    }
+    if (count == 0) {
+        return rp_fail(RP_E_NOT_FOUND,
+                       "ctl: nobody there: no program runs: start one with `reprise run`");
+    }
+    if (count > 1) {
+        return rp_fail(RP_E_ARGUMENT,
+                       "ctl: %d programs run: which one is not clear: give --name, one of %s",
+                       count, list);
+    }
+    memcpy(name, names[0], CONTROL_NAME_BYTES);
+    return RP_OK;
+}
+
+static rp_status find_socket(const ctl_options *options, char *path, size_t capacity)
+{
+    char name[CONTROL_NAME_BYTES];
+    if (options->socket) {
+        return rp_text_copy(path, capacity, options->socket)
+                   ? RP_OK
+                   : rp_fail(RP_E_RANGE, "ctl: --socket: too long: give a shorter path");
+    }
+    if (options->name) {
+        return control_path(options->name, path, capacity);
+    }
+    rp_status status = the_only_one(name);
+    return status == RP_OK ? control_path(name, path, capacity) : status;
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+static void print_value(const json_t *value)
+{
+    if (json_is_string(value)) {
+        fputs(json_string_value(value), stdout);
+        return;
+    }
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    fputs(text ? text : "?", stdout);
+    free(text);
+}
+
+static void print_lines(json_t *answer)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(answer, key, value)
+    {
+        if (strcmp(key, "ok") != 0) {
+            printf("%-10s ", key);
+            print_value(value);
+            putchar('\n');
+        }
+    }
+}
+
+static int show(json_t *answer, bool as_json)
+{
+    bool done = json_is_true(json_object_get(answer, "ok"));
+    if (as_json) {
+        json_dumpf(answer, stdout, JSON_COMPACT);
+        putchar('\n');
+    } else if (done) {
+        print_lines(answer);
+    }
+    if (!done) {
+        const char *why = json_string_value(json_object_get(answer, "error"));
+        fprintf(stderr, "reprise: %s\n",
+                why ? why : "ctl: refused: the host gave no reason: see its window");
+    }
+    return done ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static int exit_code(rp_status status)
+{
+    return status == RP_E_ARGUMENT || status == RP_E_RANGE ? EXIT_USAGE : EXIT_NOBODY;
+}
+
+int cmd_ctl(int argc, char **argv)
+{
+    ctl_options options = {0};
+    json_t *request = NULL, *answer = NULL;
+    char path[PATH_BYTES];
+    rp_status status = read_options(argc, argv, &options);
+    if (options.help) {
+        print_help();
+        return EXIT_DONE;
+    }
+    if (status == RP_OK) {
+        status = read_request(options.rest, options.rest_count, &request);
+    }
+    if (status == RP_OK) {
+        status = find_socket(&options, path, sizeof path);
+    }
+    if (status == RP_OK) {
+        status = control_ask(path, request, ANSWER_TIMEOUT_MS, &answer);
+    }
+    int code = status == RP_OK ? show(answer, options.json) : complain(exit_code(status));
+    json_decref(request);
+    json_decref(answer);
+    return code;
+}
