@@ -17,9 +17,6 @@
  * Pages are named by a number: page p of the world zone is (address - base) / RP_PAGE_BYTES; pages of
  * other ranges have numbers from RP_PAGE_EXTRA on, given by rp_world.
  *
- * Later: packing (the slot that `was` names becomes a packed difference) and thinning; their place is
- * log_evict in log.c.
- *
  * Layer: history.  Threads: one.  Design: docs/internals/history.md  Tests: tests/history/
  */
 #ifndef RP_HISTORY_LOG_H
@@ -33,6 +30,10 @@
 #define RP_PAGE_EXTRA UINT32_C(0x08000000) /* world zone pages lie below */
 #define RP_PAGE_LIMIT UINT32_C(0x0c000000)
 #define RP_SLOT_ZERO UINT32_C(0)           /* the page is all zero; takes no room */
+
+/* Size of the memory file, which takes memory only where slots were written. World and history
+ * together cannot be larger; it fits between RP_LOG_VIEW_BASE and RP_MODULE_BASE. */
+#define RP_LOG_FILE_BYTES ((size_t)28 << 30)
 
 typedef struct rp_page_slot {
     uint32_t page, slot;
@@ -65,7 +66,7 @@ typedef struct rp_record {
 
 typedef struct rp_log_stats {
     uint64_t world_bytes;   /* newest state: one slot for each page that is not zero */
-    uint64_t history_bytes; /* slots beyond it */
+    uint64_t history_bytes; /* slots beyond it, and the bookkeeping of all records but the newest */
     uint64_t budget_bytes;
     uint64_t record_count, evicted_count, committed_count;
     uint64_t oldest_frame, newest_frame;
@@ -80,14 +81,18 @@ int rp_log_fd(const rp_log *log);
 /* The content of a slot, valid until the next call that changes the log. */
 const void *rp_log_slot(const rp_log *log, uint32_t slot);
 
-/* Offers free slots, in `runs`, for at least `want` pages; the oldest records may be evicted to keep
- * the budget. They stay free until a commit names them. May be called again during one commit: the
- * slots offered since the last commit or rp_log_slots_reset are not offered twice. */
+/* Offers free slots, in `runs`, for `want` pages, or for fewer where `capacity` runs do not hold as
+ * many: ask again then. The oldest records may be evicted to keep the budget. The slots stay free until
+ * a commit names them. May be called again during one commit: the slots offered since the last commit or
+ * rp_log_slots_reset are not offered twice. RP_E_LIMIT: world and history fill RP_LOG_FILE_BYTES. */
 rp_status rp_log_slots_offer(rp_log *log, uint32_t want, rp_slot_run *runs, size_t capacity, size_t *count);
 void rp_log_slots_reset(rp_log *log);
 
 /* Publishes a record behind the position, which moves there; records after the old position go. Each
- * page at most once. Entries whose content equals what the page had are welcome but waste a slot. */
+ * page at most once. Entries whose content equals what the page had are welcome but waste a slot. The
+ * entries may come from a process that is not trusted: RP_E_FORMAT, with nothing changed, for a page
+ * beyond the limit or named twice, and for a slot that was not offered or is named twice.
+ * RP_E_ARGUMENT: a frame below that of the position, or an input over 65536 bytes. RP_E_MEMORY. */
 rp_status rp_log_commit(rp_log *log, const rp_record_desc *desc, const rp_page_slot *entries, size_t count);
 
 /* Records are numbered without gaps; numbers only grow. [first, last]; empty when last < first. */
@@ -103,13 +108,16 @@ const void *rp_log_input(const rp_log *log, uint64_t index, uint32_t *bytes);
 size_t rp_log_record_pages(const rp_log *log, uint64_t index, rp_page_slot *entries, size_t capacity);
 
 /* Moves the position to a record and says what the world must copy to be there: each page that
- * differs, once, with its slot. `*entries` stays valid until the next call that changes the log. */
+ * differs, once, with its slot; pages that the state did not have yet become zero. `*entries` stays valid
+ * until the next call that takes a log that is not const. RP_E_RANGE: the record is not kept. */
 rp_status rp_log_seek(rp_log *log, uint64_t index, const rp_page_slot **entries, size_t *count);
-/* Everything that a fresh world must copy to be at the position. */
+/* Everything that a fresh world must copy to be at the position: all pages of the world zone that are not
+ * zero, and all other pages, since a fresh module's globals are not zero. Valid as above. */
 rp_status rp_log_full(rp_log *log, const rp_page_slot **entries, size_t *count);
 /* The slot that a page has at the position. */
 uint32_t rp_log_slot_of(const rp_log *log, uint32_t page);
-/* The slot that a page had right after record `index`, a kept record. */
+/* The slot that a page had right after record `index`, a kept record. Looks through the records between
+ * it and the position. */
 uint32_t rp_log_slot_at(const rp_log *log, uint64_t index, uint32_t page);
 
 /* The hash of the whole state after a record: a sum over its pages of XXH3-64 of the content, seeded

@@ -1,0 +1,401 @@
+/* The log's records: made by a commit, dropped at either end; see log.h and log_private.h. */
+#include "history/log_private.h"
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/error.h"
+#include "os/os.h"
+
+#include <string.h>
+
+#define RECORD_LIMIT (UINT64_C(1) << 24)
+#define ENTRY_LIMIT (UINT64_C(1) << 28)
+#define INPUT_LIMIT_BYTES (UINT64_C(1) << 32)
+#define PAGE_LIST_BYTES ((size_t)RP_PAGE_LIMIT * sizeof(rp_page_slot))
+enum { RECORD_INPUT_LIMIT = 65536 };
+
+static rp_status open_parts(rp_log *log)
+{
+    rp_status status = log_slots_init(log);
+    if (status == RP_OK) {
+        status = rp_ring_init(&log->records, sizeof(log_record), RECORD_LIMIT);
+    }
+    if (status == RP_OK) {
+        status = rp_ring_init(&log->entries, sizeof(log_entry), ENTRY_LIMIT);
+    }
+    if (status == RP_OK) {
+        status = rp_ring_init(&log->inputs, 1, INPUT_LIMIT_BYTES);
+    }
+    if (status == RP_OK) {
+        status = rp_sparse_init(&log->current);
+    }
+    if (status == RP_OK) {
+        status = rp_sparse_init(&log->marks);
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&log->moved, PAGE_LIST_BYTES);
+    }
+    return status;
+}
+
+rp_status rp_log_create(size_t budget_bytes, rp_log **log)
+{
+    size_t own_bytes = rp_align_up(sizeof(rp_log), RP_PAGE_BYTES);
+    *log = NULL;
+    rp_log *made = rp_os_vm_reserve(own_bytes);
+    if (!made) {
+        return rp_error_last()->status;
+    }
+    rp_status status = rp_os_vm_commit(made, own_bytes);
+    if (status != RP_OK) {
+        rp_os_vm_release(made, own_bytes);
+        return status;
+    }
+    made->fd = -1;
+    made->budget_bytes = budget_bytes;
+    status = open_parts(made);
+    if (status != RP_OK) {
+        rp_log_destroy(made);
+        return status;
+    }
+    made->records.head = made->records.tail = 1; /* so that last < first while it is empty */
+    *log = made;
+    return RP_OK;
+}
+
+void rp_log_destroy(rp_log *log)
+{
+    if (!log) {
+        return;
+    }
+    rp_grow_finish(&log->moved);
+    rp_sparse_finish(&log->marks);
+    rp_sparse_finish(&log->current);
+    rp_ring_finish(&log->inputs);
+    rp_ring_finish(&log->entries);
+    rp_ring_finish(&log->records);
+    log_slots_finish(log);
+    rp_os_vm_release(log, rp_align_up(sizeof(rp_log), RP_PAGE_BYTES));
+}
+
+/* ---- what is kept ---------------------------------------------------------------------------- */
+
+bool log_is_empty(const rp_log *log)
+{
+    return log->records.head == log->records.tail;
+}
+
+bool log_holds(const rp_log *log, uint64_t index)
+{
+    return index >= log->records.head && index < log->records.tail;
+}
+
+uint64_t rp_log_first(const rp_log *log)
+{
+    return log->records.head;
+}
+
+uint64_t rp_log_last(const rp_log *log)
+{
+    return log->records.tail - 1;
+}
+
+uint64_t rp_log_position(const rp_log *log)
+{
+    return log->position;
+}
+
+bool rp_log_record(const rp_log *log, uint64_t index, rp_record *record)
+{
+    if (!log_holds(log, index)) {
+        return false;
+    }
+    const log_record *from = log_record_at(log, index);
+    *record = (rp_record){
+        .frame = from->frame,
+        .build = from->build,
+        .kind = from->kind,
+        .page_count = from->page_count,
+        .step_ns = from->step_ns,
+    };
+    return true;
+}
+
+bool rp_log_find_frame(const rp_log *log, uint64_t frame, uint64_t *index)
+{
+    uint64_t low = log->records.head, high = log->records.tail;
+    while (low < high) { /* the first record past the frame */
+        uint64_t middle = low + (high - low) / 2;
+        if (log_record_at(log, middle)->frame <= frame) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == log->records.head || log_record_at(log, low - 1)->frame != frame) {
+        return false;
+    }
+    *index = low - 1;
+    return true;
+}
+
+const void *rp_log_input(const rp_log *log, uint64_t index, uint32_t *bytes)
+{
+    *bytes = log_holds(log, index) ? log_record_at(log, index)->input_bytes : 0;
+    return *bytes ? rp_ring_at(&log->inputs, log_record_at(log, index)->input) : NULL;
+}
+
+size_t rp_log_record_pages(const rp_log *log, uint64_t index, rp_page_slot *entries,
+                           size_t capacity)
+{
+    if (!log_holds(log, index)) {
+        return 0;
+    }
+    const log_record *record = log_record_at(log, index);
+    for (uint32_t i = 0; i < record->page_count && i < capacity; i++) {
+        const log_entry *entry = log_entry_at(log, record, i);
+        entries[i] = (rp_page_slot){entry->page, entry->slot};
+    }
+    return record->page_count;
+}
+
+/* The newest record's own bookkeeping belongs to the newest state, as its pages do. */
+uint64_t log_history_bytes(const rp_log *log)
+{
+    if (log_is_empty(log)) {
+        return 0;
+    }
+    const log_record *newest = log_record_at(log, rp_log_last(log));
+    uint64_t pages = log->used_count - log->newest_pages;
+    uint64_t records = rp_log_last(log) - log->records.head;
+    uint64_t entries = newest->first_entry - log->entries.head;
+    uint64_t inputs = newest->input - log->inputs.head;
+    return pages * RP_PAGE_BYTES + records * sizeof(log_record) + entries * sizeof(log_entry) +
+           inputs;
+}
+
+void rp_log_stats_get(const rp_log *log, rp_log_stats *stats)
+{
+    bool empty = log_is_empty(log);
+    *stats = (rp_log_stats){
+        .world_bytes = (uint64_t)log->newest_pages * RP_PAGE_BYTES,
+        .history_bytes = log_history_bytes(log),
+        .budget_bytes = log->budget_bytes,
+        .record_count = log->records.tail - log->records.head,
+        .evicted_count = log->evicted_count,
+        .committed_count = log->committed_count,
+        .oldest_frame = empty ? 0 : log_record_at(log, rp_log_first(log))->frame,
+        .newest_frame = empty ? 0 : log_record_at(log, rp_log_last(log))->frame,
+    };
+}
+
+/* ---- walks in which a page counts once ---------------------------------------------------------
+ */
+
+void log_mark_begin(rp_log *log)
+{
+    if (++log->mark == 0) { /* once in 2^32 walks the old marks must go */
+        for (uint32_t page = rp_sparse_next(&log->marks, 0); page != UINT32_MAX;
+             page = rp_sparse_next(&log->marks, page + 1)) {
+            log->marks.words[page] = 0;
+        }
+        log->mark = 1;
+    }
+}
+
+bool log_mark_first(rp_log *log, uint32_t page)
+{
+    uint32_t *word = &log->marks.words[page];
+    bool first = *word != log->mark;
+    *word = log->mark;
+    return first;
+}
+
+/* ---- dropping records --------------------------------------------------------------------------
+ */
+
+void log_evict(rp_log *log)
+{
+    uint64_t oldest = log->records.head;
+    RP_ASSERT(oldest < log->position);
+    const log_record *base = log_record_at(log, oldest + 1);
+    for (uint32_t i = 0; i < base->page_count; i++) {
+        log_entry *entry = log_entry_at(log, base, i);
+        log_slot_free(log, entry->was);
+        entry->was = LOG_SLOT_NONE;
+    }
+    log->entries.head = base->first_entry;
+    log->inputs.head = base->input;
+    log->records.head = oldest + 1;
+    log->evicted_count++;
+}
+
+static void truncate_to_position(rp_log *log)
+{
+    while (log->records.tail - 1 > log->position) {
+        const log_record *record = log_record_at(log, log->records.tail - 1);
+        for (uint32_t i = 0; i < record->page_count; i++) {
+            log_slot_free(log, log_entry_at(log, record, i)->slot);
+        }
+        log->entries.tail = record->first_entry;
+        log->inputs.tail = record->input;
+        log->records.tail--;
+    }
+    log->newest_pages = log->current_pages;
+}
+
+/* ---- commit ------------------------------------------------------------------------------------
+ */
+
+/* The entries may come from another process, so nothing about them is taken on trust. */
+static rp_status check_entries(rp_log *log, const rp_page_slot *entries, size_t count)
+{
+    log_mark_begin(log);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t page = entries[i].page, slot = entries[i].slot;
+        if (page >= RP_PAGE_LIMIT) {
+            return rp_fail(RP_E_FORMAT, "log: page %u of a commit is beyond the last page", page);
+        }
+        if (slot != RP_SLOT_ZERO &&
+            (slot >= log->slot_end || log_slot_states(log)[slot] != LOG_SLOT_OFFERED)) {
+            return rp_fail(RP_E_FORMAT, "log: slot %u of page %u was not offered for this commit",
+                           slot, page);
+        }
+        rp_status status = rp_sparse_need(&log->marks, page, 1);
+        if (status == RP_OK) {
+            status = rp_sparse_need(&log->current, page, 1);
+        }
+        if (status != RP_OK) {
+            return status;
+        }
+        log->known_pages += log->marks.words[page] == 0;
+        if (!log_mark_first(log, page)) {
+            return rp_fail(RP_E_FORMAT, "log: page %u is named twice in a commit", page);
+        }
+    }
+    return RP_OK;
+}
+
+/* Takes the slots; false, with all of them given back, when one is named twice. */
+static bool take_slots(rp_log *log, const rp_page_slot *entries, size_t count)
+{
+    uint8_t *states = log_slot_states(log);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t slot = entries[i].slot;
+        if (slot != RP_SLOT_ZERO && states[slot] != LOG_SLOT_OFFERED) {
+            while (i-- > 0) {
+                states[entries[i].slot] = LOG_SLOT_OFFERED;
+            }
+            states[RP_SLOT_ZERO] = LOG_SLOT_USED;
+            return false;
+        }
+        states[slot] = LOG_SLOT_USED;
+    }
+    return true;
+}
+
+static rp_status check_desc(const rp_log *log, const rp_record_desc *desc, size_t count)
+{
+    if (desc->input_bytes > RECORD_INPUT_LIMIT || (desc->input_bytes && !desc->input)) {
+        return rp_fail(RP_E_ARGUMENT, "log: an input of %u bytes: at most %d, and not null",
+                       desc->input_bytes, RECORD_INPUT_LIMIT);
+    }
+    if (count > RP_PAGE_LIMIT || desc->kind > RP_RECORD_CARRIED) {
+        return rp_fail(RP_E_ARGUMENT, "log: a record of kind %u with %zu pages", desc->kind, count);
+    }
+    if (!log_is_empty(log) && desc->frame < log_record_at(log, log->position)->frame) {
+        return rp_fail(RP_E_ARGUMENT, "log: frame %llu cannot follow frame %llu",
+                       (unsigned long long)desc->frame,
+                       (unsigned long long)log_record_at(log, log->position)->frame);
+    }
+    return RP_OK;
+}
+
+/* An input lies in one piece, so it may have to begin at the ring's start again: hence twice. */
+static rp_status make_room(rp_log *log, const rp_record_desc *desc, size_t count)
+{
+    rp_status status = rp_ring_need(&log->records, 1);
+    if (status == RP_OK) {
+        status = rp_ring_need(&log->entries, count);
+    }
+    if (status == RP_OK) {
+        status = rp_ring_need(&log->inputs, 2 * (uint64_t)desc->input_bytes);
+    }
+    return status;
+}
+
+static uint64_t put_input(rp_log *log, const void *input, uint32_t bytes)
+{
+    rp_ring *ring = &log->inputs;
+    if (bytes == 0) {
+        return ring->tail;
+    }
+    if ((ring->tail & (ring->capacity - 1)) + bytes > ring->capacity) {
+        ring->tail = rp_align_up(ring->tail, ring->capacity);
+    }
+    uint64_t at = ring->tail;
+    memcpy(rp_ring_at(ring, at), input, bytes);
+    ring->tail += bytes;
+    return at;
+}
+
+static void put_entries(rp_log *log, const rp_page_slot *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t page = entries[i].page, was = log_current(log, page);
+        log_entry *entry = rp_ring_at(&log->entries, log->entries.tail++);
+        *entry = (log_entry){page, entries[i].slot, was};
+        if (entries[i].slot != RP_SLOT_ZERO) {
+            log->used_count++;
+            log->offered_count--;
+        }
+        log_set_current(log, page, entries[i].slot);
+    }
+}
+
+static void put_record(rp_log *log, const rp_record_desc *desc, const rp_page_slot *entries,
+                       size_t count)
+{
+    log_record *record = log_record_at(log, log->records.tail);
+    *record = (log_record){
+        .frame = desc->frame,
+        .step_ns = desc->step_ns,
+        .first_entry = log->entries.tail,
+        .input = put_input(log, desc->input, desc->input_bytes),
+        .page_count = (uint32_t)count,
+        .input_bytes = desc->input_bytes,
+        .build = desc->build,
+        .kind = (uint8_t)desc->kind,
+    };
+    put_entries(log, entries, count);
+    log->position = log->records.tail++;
+    log->newest_pages = log->current_pages;
+    log->committed_count++;
+}
+
+rp_status rp_log_commit(rp_log *log, const rp_record_desc *desc, const rp_page_slot *entries,
+                        size_t count)
+{
+    rp_status status = check_desc(log, desc, count);
+    if (status == RP_OK) {
+        status = check_entries(log, entries, count);
+    }
+    if (status == RP_OK) {
+        status = make_room(log, desc, count);
+    }
+    if (status != RP_OK) {
+        return status;
+    }
+    if (!take_slots(log, entries, count)) {
+        return rp_fail(RP_E_FORMAT, "log: a slot is named twice in a commit");
+    }
+    if (!log_is_empty(log)) {
+        truncate_to_position(log);
+    }
+    put_record(log, desc, entries, count);
+    log_offers_end(log);
+    while (log_history_bytes(log) > log->budget_bytes && log->records.head < log->position) {
+        log_evict(log);
+    }
+    return RP_OK;
+}
