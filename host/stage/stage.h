@@ -93,9 +93,14 @@ typedef struct stage_class {
     /* Queues sound; `frame_count` 0 drops what is queued (after a seek). */
     void (*sound)(stage *s, const float *samples, uint32_t frame_count, uint32_t channel_count,
                   uint32_t rate_hz);
+    /* The error record of a plug-in, which has a copy of the base layer; null: rp_error_last. */
+    const rp_error *(*error)(void);
 } stage_class;
 
 extern const stage_class stage_none_class, stage_term_class;
+/* Opens the stage of that name; without a name (null) the first that can be opened in the order of
+ * stage_choose. RP_E_ARGUMENT: no such stage. `*class_out` is set where it returns RP_OK. */
+rp_status stage_open(const char *name, const stage_desc *desc, const stage_class **class_out, stage **out);
 /* Loads the window plug-in; null with the record set where it is not installed. The plug-in exports
  * one symbol, `reprise_stage_class`. */
 const stage_class *stage_sdl_class(void);
@@ -110,25 +115,35 @@ typedef struct stage_rect {
     int x, y, width, height;
 } stage_rect;
 stage_rect stage_overlay_draw(rp_canvas *window, const stage_view *view, stage_rect *picture);
+/* How much the overlay is enlarged in a window of this size: window pixels for a pixel of its font; and
+ * the height that the bar under the picture then takes. (layout.c) */
+int stage_overlay_unit(int width_px, int height_px);
+int stage_overlay_height(int unit);
 /* The status line as text, at most `columns` wide: for the terminal and the log. */
 void stage_status_text(const stage_view *view, char *text, size_t capacity, int columns);
 
 /* Collects events into the frame's input and into commands. (keys.c)
- *   F1 help · F2 slower/full · F3 take over · F4 retry, with shift skip · F5 pause · F6 rewind while
- *   held · F7 mark in, out, end · F9 back · F10 step · F12 quit? no: Ctrl-Q quits */
+ *   F1 help · F2 slower, with shift full speed · F3 take over · F4 retry, with shift skip · F5 pause ·
+ *   F6 rewind while held · F7 mark in, out, end · F8 save · F9 back · F10 step · Ctrl-Q quit
+ * A key or button that went down and up between two frames is down in the frame that takes it. */
+enum { STAGE_COMMAND_MAX = 16 };
 typedef struct stage_keys {
     rp_input input;           /* of the frame being collected */
-    rp_command commands[16];
+    rp_command commands[STAGE_COMMAND_MAX]; /* the host obeys them, then sets command_count to 0 */
     int command_count;
-    bool want_help, want_quit, lost;
+    bool want_help;           /* each press of F1 turns it */
+    bool want_quit, lost;
+    bool want_save;           /* F8; the host sets it back */
     uint32_t speed_divisor;
     bool rewinding;
     bool scrubbing;
     double scrub_fraction;
+    uint8_t held[RP_KEY_COUNT / 8]; /* what is down now: the next frame begins with it */
+    uint32_t mouse_held, pad_held[RP_INPUT_PAD_COUNT];
 } stage_keys;
 void stage_keys_init(stage_keys *keys);
 void stage_keys_event(stage_keys *keys, const stage_event *event);
-/* The frame took its input: forgets what counts for one frame only. */
+/* A frame took its input, or the host drops it (paused): forgets what counts for one frame only. */
 void stage_keys_frame_done(stage_keys *keys);
 /* A line for each key, for the help panel. */
 int stage_keys_help(char lines[][STAGE_LINE_CHARS], int capacity);
