@@ -65,10 +65,12 @@ static uint8_t *guard_next(uint8_t *from, const uint8_t *end)
 rp_status rp_region_guard_set(uint8_t *page)
 {
     rp_status status = rp_os_vm_guard(page, RP_PAGE_BYTES);
-    if (status == RP_OK) {
-        bit_write(page, true);
+    if (status != RP_OK) {
+        rp_os_vm_unguard(page, RP_PAGE_BYTES); /* it may have been done by half */
+        return status;
     }
-    return status;
+    bit_write(page, true);
+    return RP_OK;
 }
 
 rp_status rp_region_guard_clear(uint8_t *page)

@@ -231,13 +231,23 @@ bool rp_region_is_open(void)
 void *rp_region_root(rp_zone zone, int root)
 {
     RP_ASSERT(root >= 0 && root < RP_ROOT_COUNT);
-    return zone_header_of(zone)->roots[root];
+    return __atomic_load_n(&zone_header_of(zone)->roots[root], __ATOMIC_ACQUIRE);
 }
 
 void rp_region_root_set(rp_zone zone, int root, void *value)
 {
     RP_ASSERT(root >= 0 && root < RP_ROOT_COUNT);
-    zone_header_of(zone)->roots[root] = value;
+    __atomic_store_n(&zone_header_of(zone)->roots[root], value, __ATOMIC_RELEASE);
+}
+
+void *rp_region_root_claim(rp_zone zone, int root, void *value)
+{
+    RP_ASSERT(root >= 0 && root < RP_ROOT_COUNT);
+    void *found = NULL;
+    void **place = &zone_header_of(zone)->roots[root];
+    bool claimed = __atomic_compare_exchange_n(place, &found, value, false, __ATOMIC_ACQ_REL,
+                                               __ATOMIC_ACQUIRE);
+    return claimed ? value : found;
 }
 
 void rp_region_stats_get(rp_zone zone, rp_region_stats *stats)

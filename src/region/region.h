@@ -126,6 +126,8 @@ enum { RP_ROOT_HEAPS, RP_ROOT_WORLD_HEAP, RP_ROOT_ENVIRONMENT, RP_ROOT_DECK, RP_
        RP_ROOT_MODULE, RP_ROOT_RUNNER, RP_ROOT_COUNT = 16 };
 void *rp_region_root(rp_zone zone, int root);
 void rp_region_root_set(rp_zone zone, int root, void *value);
+/* Sets the root where it is null, in one step; returns what stands there then. */
+void *rp_region_root_claim(rp_zone zone, int root, void *value);
 
 typedef struct rp_region_span {
     uint8_t *start;

@@ -1,0 +1,75 @@
+/* Large blocks: each is a block of the region, in whole units. */
+#include "alloc/heap.h"
+#include "base/error.h"
+
+static size_t total_bytes(const rp_unit *head)
+{
+    return (size_t)head->unit_count << RP_UNIT_SHIFT;
+}
+
+static size_t offset_bytes(rp_unit *head)
+{
+    return (size_t)large_of(head)->offset_units << RP_UNIT_SHIFT;
+}
+
+size_t rp_heap_large_bytes(rp_unit *head)
+{
+    return total_bytes(head) - offset_bytes(head);
+}
+
+void *rp_heap_large_start(rp_unit *head)
+{
+    return (uint8_t *)rp_region_unit_start(head) + offset_bytes(head);
+}
+
+void *rp_heap_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
+{
+    if (size_bytes > RP_REGION_RESERVE_BYTES) {
+        rp_fail(RP_E_MEMORY,
+                "heap %s: no block of %zu bytes: the largest region is 256 GiB: ask for "
+                "less",
+                heap->name, size_bytes);
+        return NULL;
+    }
+    size_t extra = align_bytes > RP_UNIT_BYTES ? align_bytes - RP_UNIT_BYTES : 0;
+    size_t whole = rp_align_up(rp_max_size(size_bytes, 1), RP_UNIT_BYTES);
+    uint8_t *start = rp_heap_take(heap, whole + extra, RP_BLOCK_LARGE);
+    if (!start) {
+        return NULL;
+    }
+    rp_unit *head = rp_region_unit(start);
+    size_t offset = rp_align_up((uintptr_t)start, align_bytes) - (uintptr_t)start;
+    *large_of(head) = (large){.offset_units = (uint32_t)(offset >> RP_UNIT_SHIFT)};
+    if (offset < extra && rp_region_block_resize(start, offset + whole)) {
+        heap->stats.taken_bytes -= extra - offset;
+    }
+    rp_heap_list_push(heap->zone, &heap->large, head);
+    rp_heap_count_live(heap, rp_heap_large_bytes(head));
+    return start + offset;
+}
+
+void rp_heap_large_free(rp_heap *heap, rp_unit *head)
+{
+    rp_heap_count_dead(heap, rp_heap_large_bytes(head));
+    rp_heap_list_remove(heap->zone, &heap->large, head);
+    rp_heap_give(heap, rp_region_unit_start(head), total_bytes(head));
+}
+
+bool rp_heap_large_resize(rp_heap *heap, rp_unit *head, size_t size_bytes)
+{
+    if (size_bytes > RP_REGION_RESERVE_BYTES) {
+        return false;
+    }
+    size_t old_total = total_bytes(head), old_bytes = rp_heap_large_bytes(head);
+    size_t new_total = rp_align_up(size_bytes, RP_UNIT_BYTES) + offset_bytes(head);
+    if (new_total > old_total && !rp_heap_may_take(heap, new_total - old_total)) {
+        return false;
+    }
+    if (!rp_region_block_resize(rp_region_unit_start(head), new_total)) {
+        return false;
+    }
+    heap->stats.taken_bytes += new_total - old_total;
+    rp_heap_count_dead(heap, old_bytes);
+    rp_heap_count_live(heap, rp_heap_large_bytes(head));
+    return true;
+}
