@@ -5,9 +5,11 @@
  *
  *   header | copies: old global -> new global | moves: old symbol -> new symbol | names
  *
- * Variables are matched by name, file, function and size. Kept: the value is copied. New: stays as the
- * new build initialised it. Removed: reported. Of another size: the plan is refused (RP_E_CHANGED) and
- * the text names the variable and both sizes.
+ * Variables are matched by name, file, function and size. Kept: the value is copied. New: stays as
+ * the new build initialised it. Removed: reported. Of another size: the plan is refused
+ * (RP_E_CHANGED) and the text names the variable and both sizes. Constants are never copied, but
+ * pointers to them move. The world must be free of the old build's addresses for other purposes:
+ * the new build must not be loaded over the range where the old one lay.
  *
  * Layer: module.  Design: docs/internals/module.md  Tests: tests/module/test_plan.c, test_carry.c
  */
@@ -20,34 +22,40 @@
 #include <stdint.h>
 
 #define RP_PLAN_MAGIC UINT32_C(0x4e4c5052) /* "RPLN" */
-enum { RP_PLAN_VERSION = 1 };
+enum { RP_PLAN_VERSION = 2 };
 #define RP_PLAN_NONE UINT64_MAX /* no counterpart in the new build */
 
 typedef struct rp_plan_copy {
     uint64_t old_address; /* as the world knew it; thread-local: in the old range's copy */
     uint64_t new_offset;  /* from the new build's base; thread-local: from its TLS block's start */
     uint64_t size_bytes;
-    uint32_t name;        /* offset in names */
-    uint32_t thread;      /* 1: thread-local */
+    uint32_t name;   /* offset in names */
+    uint32_t thread; /* 1: thread-local */
 } rp_plan_copy;
 
 typedef struct rp_plan_move {
     uint64_t old_address, size_bytes;
-    uint64_t new_offset;  /* or RP_PLAN_NONE */
+    uint64_t new_offset; /* or RP_PLAN_NONE */
     uint32_t name;
     uint32_t is_function; /* 1: only its exact start is a pointer to it; 0: any byte inside */
+    uint32_t thread;      /* 1: thread-local: new_offset is from the TLS block's start */
+    uint32_t reserved;
 } rp_plan_move;
 
 typedef struct rp_plan {
     uint32_t magic, version;
     uint64_t total_bytes;
-    uint64_t old_low, old_high;  /* absolute: where the old build lay */
-    uint64_t old_text_low, old_text_high; /* executable part: words into it that are no function's start */
+    uint64_t old_low, old_high; /* absolute: where the old build lay */
+    uint64_t old_text_low,
+        old_text_high; /* executable part: words into it that are no function's start */
+    uint64_t old_data_low,
+        old_data_high; /* writable part; the rest is read-only data, which stays */
+    uint64_t new_low, new_high, new_tls_bytes; /* of the new build's file: where offsets may lead */
     uint32_t old_build, new_build;
-    uint32_t copy_count, move_count;   /* copies; moves sorted by old_address */
+    uint32_t copy_count, move_count; /* copies; moves sorted by old_address */
     uint64_t copies_offset, moves_offset, names_offset, names_bytes;
     uint32_t added, removed, ambiguous; /* variables */
-    uint32_t report_count;             /* lines of text in `names` at report_offset, '\n' between */
+    uint32_t report_count; /* lines of text in `names` at report_offset, '\n' between */
     uint64_t report_offset;
 } rp_plan;
 

@@ -1,0 +1,30 @@
+/* Which symbol of the old build is which of the new one.
+ *
+ * Layer: module, internal to plan*.c.  Design: docs/internals/module.md  Tests:
+ * tests/module/test_plan.c
+ */
+#ifndef RP_MODULE_PLAN_MATCH_H
+#define RP_MODULE_PLAN_MATCH_H
+
+#include "module/arena.h"
+#include "module/elf.h"
+
+typedef enum match_state { MATCH_NONE, MATCH_FOUND, MATCH_AMBIGUOUS } match_state;
+
+typedef struct match_entry {
+    const rp_symbol *symbol;
+    const rp_symbol *partner; /* of MATCH_FOUND */
+    match_state state;
+    bool by_order; /* several of this name: told apart by the compiler's numbers alone */
+} match_entry;
+
+typedef struct match_side {
+    match_entry *entries; /* sorted by kind and name */
+    size_t count;
+} match_side;
+
+/* Fills both sides from the builds' symbols and pairs them. */
+rp_status rp_match(const rp_elf *old_elf, const rp_elf *new_elf, module_arena *arena,
+                   match_side *old_side, match_side *new_side);
+
+#endif

@@ -1,0 +1,162 @@
+/* What a person is told about a plan. Layer: module. */
+#include "base/error.h"
+#include "module/plan_build.h"
+
+#include <string.h>
+
+void rp_plan_describe(const rp_symbol *symbol, char *text, size_t capacity)
+{
+    rp_text_buffer buffer = rp_text_buffer_over(text, capacity);
+    rp_text_add(&buffer, "'%.*s'", (int)symbol->base_length, symbol->base);
+    if (*symbol->scope) {
+        rp_text_add(&buffer, " of %s()", symbol->scope);
+    }
+    if (*symbol->file) {
+        rp_text_add(&buffer, " in %s", symbol->file);
+    }
+}
+
+__attribute__((format(printf, 3, 4))) static void report(plan_build *build, const rp_symbol *symbol,
+                                                         const char *format, ...)
+{
+    if (build->plan.report_count == PLAN_REPORT_LINES) {
+        build->report_left_out++;
+        return;
+    }
+    char name[160];
+    rp_plan_describe(symbol, name, sizeof name);
+    build->plan.report_count++;
+    rp_text_add(&build->report, "%s%s: ", build->report.length ? "\n" : "", name);
+    va_list arguments;
+    va_start(arguments, format);
+    rp_text_add_v(&build->report, format, arguments);
+    va_end(arguments);
+}
+
+static bool is_variable(const rp_symbol *symbol)
+{
+    return symbol->kind != RP_SYMBOL_FUNCTION && !symbol->read_only;
+}
+
+bool rp_plan_is_copied(const plan_build *build, const match_entry *entry)
+{
+    return entry->state == MATCH_FOUND && is_variable(entry->symbol) &&
+           is_variable(entry->partner) &&
+           (entry->symbol->kind != RP_SYMBOL_THREAD || build->old_tls_address);
+}
+
+static uint64_t word_at(const uint8_t *bytes, size_t count, size_t offset)
+{
+    uint64_t word = 0;
+    if (offset < count) {
+        memcpy(&word, bytes + offset, count - offset < sizeof word ? count - offset : sizeof word);
+    }
+    return word;
+}
+
+/* The file holds 0 or an address of the build where the loader puts a pointer; both say nothing. */
+static bool may_be_pointer(uint64_t word, const rp_elf *elf)
+{
+    return word == 0 || (word >= elf->low && word < elf->high);
+}
+
+static bool initialiser_differs(const plan_build *build, const match_entry *entry)
+{
+    size_t old_count, new_count;
+    const uint8_t *old_bytes = rp_elf_initial(build->old_elf, entry->symbol, &old_count);
+    const uint8_t *new_bytes = rp_elf_initial(build->new_elf, entry->partner, &new_count);
+    size_t end = old_count > new_count ? old_count : new_count;
+    for (size_t offset = 0; offset < end; offset += sizeof(uint64_t)) {
+        uint64_t old_word = word_at(old_bytes, old_count, offset);
+        uint64_t new_word = word_at(new_bytes, new_count, offset);
+        bool pointers = (entry->symbol->address + offset) % sizeof(uint64_t) == 0 && old_word &&
+                        new_word && may_be_pointer(old_word, build->old_elf) &&
+                        may_be_pointer(new_word, build->new_elf);
+        if (old_word != new_word && !pointers) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static rp_status refuse(const plan_build *build, const match_entry *entry)
+{
+    char name[160];
+    rp_plan_describe(entry->symbol, name, sizeof name);
+    return rp_fail(
+        RP_E_CHANGED,
+        "variable %s: %llu bytes in build %u, %llu bytes in build %u: its type changed and "
+        "its value cannot be carried over: undo the change, give the variable another name, "
+        "or restart the program",
+        name, (unsigned long long)entry->symbol->size_bytes, build->plan.old_build,
+        (unsigned long long)entry->partner->size_bytes, build->plan.new_build);
+}
+
+static void judge_copied(plan_build *build, const match_entry *entry)
+{
+    if (entry->by_order) {
+        report(build, entry->symbol,
+               "one of several of this name, told apart by the compiler's order: compile with -g "
+               "to be "
+               "sure");
+    }
+    if (initialiser_differs(build, entry)) {
+        report(build, entry->symbol,
+               "runs on with its value; the new initial value waits for a restart");
+    }
+}
+
+static rp_status judge_old(plan_build *build, const match_entry *entry)
+{
+    if (!is_variable(entry->symbol)) {
+        return RP_OK;
+    }
+    if (entry->state == MATCH_NONE) {
+        build->plan.removed++;
+        report(build, entry->symbol, "removed; its value is gone");
+    } else if (entry->state == MATCH_AMBIGUOUS) {
+        build->plan.ambiguous++;
+        report(
+            build, entry->symbol,
+            "starts anew: one of several of this name that cannot be told apart: compile with -g");
+    } else if (!is_variable(entry->partner)) {
+        report(build, entry->symbol, "is a constant now and has its new value");
+    } else if (!rp_plan_is_copied(build, entry)) {
+        report(build, entry->symbol, "starts anew: the old thread-local data is not known");
+    } else if (entry->symbol->size_bytes != entry->partner->size_bytes) {
+        return refuse(build, entry);
+    } else {
+        judge_copied(build, entry);
+    }
+    return RP_OK;
+}
+
+static void judge_new(plan_build *build, const match_entry *entry)
+{
+    if (is_variable(entry->symbol) && entry->state == MATCH_NONE) {
+        build->plan.added++;
+        report(build, entry->symbol, "new; it has its initial value");
+    }
+    if (entry->symbol->unique) {
+        report(build, entry->symbol,
+               "is unique in the whole process (STB_GNU_UNIQUE): compile with -fno-gnu-unique");
+    }
+}
+
+rp_status rp_plan_judge(plan_build *build)
+{
+    for (size_t i = 0; i < build->old_side.count; i++) {
+        rp_status status = judge_old(build, &build->old_side.entries[i]);
+        if (status != RP_OK) {
+            return status;
+        }
+    }
+    for (size_t i = 0; i < build->new_side.count; i++) {
+        judge_new(build, &build->new_side.entries[i]);
+    }
+    if (build->report_left_out) {
+        rp_text_add(&build->report, "\n… and %u more", build->report_left_out);
+        build->plan.report_count++;
+    }
+    return RP_OK;
+}
