@@ -7,7 +7,7 @@
 
 static _Thread_local struct {
     size_t count, failing;
-    int system_code;
+    int system_code, paused;
 } faults;
 
 void rp_os_fault_set(size_t k, int system_code)
@@ -15,6 +15,12 @@ void rp_os_fault_set(size_t k, int system_code)
     faults.count = 0;
     faults.failing = k;
     faults.system_code = system_code;
+    faults.paused = 0;
+}
+
+void rp_os_fault_pause(void)
+{
+    faults.paused = 1;
 }
 
 size_t rp_os_fault_count(void)
@@ -24,7 +30,7 @@ size_t rp_os_fault_count(void)
 
 int rp_os_fault_next(void)
 {
-    if (++faults.count != faults.failing) {
+    if (faults.paused || ++faults.count != faults.failing) {
         return 0;
     }
     errno = faults.system_code;

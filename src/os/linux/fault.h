@@ -22,6 +22,9 @@
 void rp_os_fault_set(size_t k, int system_code);
 /* Calls through the seam since rp_os_fault_set. */
 size_t rp_os_fault_count(void);
+/* Until the next rp_os_fault_set calls are made and not counted: for a test that looks at the
+ * result. */
+void rp_os_fault_pause(void);
 /* Counts one call. Non-zero when it is to fail; errno is set then. */
 int rp_os_fault_next(void);
 
@@ -35,6 +38,7 @@ int rp_os_fault_light_guards_hidden(void);
 
 #else
 
+#define rp_os_fault_pause() ((void)0)
 #define rp_os_fault_light_guards_hidden() 0
 #define RP_OS_CALL(call) (call)
 #define RP_OS_MAP(call) (call)
