@@ -1,0 +1,8 @@
+/* Raises SIGILL. See bad.h for when. */
+#include "bad.h"
+#include <signal.h>
+
+static void misbehave(void)
+{
+    raise(SIGILL);
+}
