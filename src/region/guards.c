@@ -174,6 +174,11 @@ static rp_status header_check(const zone_header *header)
                        "region: the restored world is unusable: its header is damaged or "
                        "of another version: start a new world");
     }
+    if (header->frontier > zone_unit_limit(header)) {
+        return rp_fail(RP_E_RANGE,
+                       "region: the restored world does not fit: it was made in a larger reserve: "
+                       "open the region with that reserve, or raise the limit (RLIMIT_AS)");
+    }
     return RP_OK;
 }
 

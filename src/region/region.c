@@ -35,9 +35,9 @@ static rp_status fail_full(const zone_header *header)
     char text[32];
     rp_text_buffer buffer = rp_text_buffer_over(text, sizeof text);
     rp_text_add_bytes(&buffer, zone_end(header) - (uintptr_t)header);
-    return rp_fail(RP_E_RANGE,
-                   "region: the %s zone is full: its part of the reserve is %s: open the "
-                   "region with a larger reserve, or use less memory",
+    return rp_fail(RP_E_MEMORY,
+                   "region: the %s zone is full: its part of the reserve is %s: open the region "
+                   "with a larger reserve, or use less memory",
                    zone_id(header) == RP_ZONE_WORLD ? "world" : "keep", text);
 }
 
@@ -62,7 +62,10 @@ rp_status rp_region_commit_to(rp_zone zone, void *end)
     zone_actual *actual = zone_actual_of(zone);
     uint64_t wanted = (uintptr_t)end;
     if (wanted <= (uintptr_t)header || wanted > zone_end(header)) {
-        return fail_full(header);
+        return rp_fail(RP_E_RANGE,
+                       "region: cannot commit up to %p: it lies outside the zone: open the region "
+                       "with the reserve that the world was made in",
+                       end);
     }
     if (wanted <= (uintptr_t)unit_address(header, header->first_unit)) {
         return extent_grow(zone, &actual->tables_end, wanted);

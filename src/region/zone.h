@@ -134,7 +134,7 @@ static inline uint32_t zone_frontier(const zone_header *header)
 
 /* ---- region.c: all of these with the zone's lock held, or by the owning thread alone ---- */
 
-/* Commits the units before `end_unit` and their map entries. RP_E_RANGE: outside the zone. */
+/* Commits the units before `end_unit` and their map entries. RP_E_MEMORY: outside the zone. */
 rp_status rp_region_commit_units(zone_header *header, uint32_t end_unit);
 
 /* ---- runs.c ---- */
