@@ -2,17 +2,13 @@
  * the pages that it wrote.
  */
 #include "history/log_private.h"
+#include "history/page.h"
 
 #include "base/bits.h"
 #include "base/error.h"
 
 #include <string.h>
 #include <xxhash.h>
-
-static bool is_zero_page(const uint8_t *page)
-{
-    return page[0] == 0 && memcmp(page, page + 1, RP_PAGE_BYTES - 1) == 0;
-}
 
 uint64_t log_slot_hash(rp_log *log, uint32_t page, uint32_t slot)
 {
@@ -22,7 +18,7 @@ uint64_t log_slot_hash(rp_log *log, uint32_t page, uint32_t slot)
     uint64_t *hash = (uint64_t *)(void *)log->hashes.data + slot;
     if (*hash == 0) {
         const void *content = rp_log_slot(log, slot);
-        *hash = is_zero_page(content) ? 0 : XXH3_64bits_withSeed(content, RP_PAGE_BYTES, page);
+        *hash = rp_page_is_zero(content) ? 0 : XXH3_64bits_withSeed(content, RP_PAGE_BYTES, page);
     }
     return *hash;
 }

@@ -1,0 +1,311 @@
+/* Copying images back into the world.
+ *
+ * A store into an armed page costs a fault, and a later scan would report it. So tracking is
+ * switched off by whole huge pages before the copying, which leaves them whole, and on again at the
+ * end.
+ */
+#include "base/assert.h"
+#include "base/error.h"
+#include "history/page.h"
+#include "history/world_private.h"
+
+/* ---- switching tracking off and on
+ * ---------------------------------------------------------------- */
+
+static rp_status open_chunk(rp_world *world, uint32_t page)
+{
+    uint32_t chunk = page / WORLD_CHUNK_PAGES;
+    if (!world_tracks(world) || rp_sparse_get(&world->open_chunks, chunk)) {
+        return RP_OK;
+    }
+    rp_status status = rp_sparse_need(&world->open_chunks, chunk, 1);
+    if (status == RP_OK) {
+        status = rp_grow_need(&world->open_list, (world->open_count + 1) * sizeof(uint32_t));
+    }
+    if (status != RP_OK) {
+        return status;
+    }
+    /* Where that fails the stores fault one by one, which is slower and as good. */
+    (void)rp_os_track_disarm(&world->tracker, world_page_start(chunk * WORLD_CHUNK_PAGES),
+                             WORLD_CHUNK_BYTES);
+    world->open_chunks.words[chunk] = 1;
+    ((uint32_t *)(void *)world->open_list.data)[world->open_count++] = chunk;
+    return RP_OK;
+}
+
+static rp_status open_range(rp_world *world, uint32_t page)
+{
+    uint32_t index = world_range_of(world, page);
+    world_range_state *state = &world->range_states[index];
+    world_area middle = world_range_middle(&world->ranges[index]);
+    if (!state->compared && !state->open && middle.size_bytes) {
+        (void)rp_os_track_disarm(&world->tracker, middle.start, middle.size_bytes);
+        state->open = true;
+    }
+    return RP_OK;
+}
+
+/* Neighbouring chunks are armed by one call. A failure is made good by comparing at the next
+ * gather. */
+static void close_chunks(rp_world *world)
+{
+    const uint32_t *chunks = (const uint32_t *)(const void *)world->open_list.data;
+    for (size_t i = 0; i < world->open_count;) {
+        size_t count = 1;
+        while (i + count < world->open_count && chunks[i + count] == chunks[i] + count) {
+            count++;
+        }
+        uint8_t *start = world_page_start(chunks[i] * WORLD_CHUNK_PAGES);
+        world->unknown |=
+            rp_os_track_arm(&world->tracker, start, count * WORLD_CHUNK_BYTES) != RP_OK;
+        memset(&world->open_chunks.words[chunks[i]], 0, count * sizeof(uint32_t));
+        i += count;
+    }
+    world->open_count = 0;
+}
+
+static void close_all(rp_world *world)
+{
+    bool any = world->open_count != 0;
+    close_chunks(world);
+    for (size_t i = 0; i < world->range_count; i++) {
+        world_area middle = world_range_middle(&world->ranges[i]);
+        if (world->range_states[i].open) {
+            world->unknown |=
+                rp_os_track_arm(&world->tracker, middle.start, middle.size_bytes) != RP_OK;
+            world->range_states[i].open = false;
+        }
+    }
+    size_t always = (size_t)(world->scratch_end - world->scratch_always);
+    if (any && always) {
+        (void)rp_os_track_disarm(&world->tracker, world->scratch_always, always);
+    }
+}
+
+/* ---- copying
+ * --------------------------------------------------------------------------------------- */
+
+static rp_status ensure_committed(uint32_t page)
+{
+    rp_region_span spans[RP_REGION_SPANS];
+    uint8_t *address = world_page_start(page);
+    rp_region_committed(RP_ZONE_WORLD, spans);
+    for (size_t i = 0; i < RP_REGION_SPANS; i++) {
+        if (address >= spans[i].start && address < spans[i].start + spans[i].size_bytes) {
+            return RP_OK;
+        }
+    }
+    return rp_region_commit_to(RP_ZONE_WORLD, address + RP_PAGE_BYTES);
+}
+
+static rp_status make_writable(rp_world *world, uint32_t page)
+{
+    if (page >= RP_PAGE_EXTRA) {
+        return open_range(world, page);
+    }
+    rp_status status = ensure_committed(page);
+    return status == RP_OK ? open_chunk(world, page) : status;
+}
+
+static void copy_image(const world_bytes *bytes, const uint8_t *image)
+{
+    if (image) {
+        memcpy(bytes->address, image + bytes->offset, bytes->size_bytes);
+    } else {
+        memset(bytes->address, 0, bytes->size_bytes);
+    }
+}
+
+/* ---- revert
+ * ---------------------------------------------------------------------------------------- */
+
+typedef struct reverting {
+    size_t page_count;
+    uint32_t first_page;
+    bool lifted; /* guards are off: every page can be written */
+} reverting;
+
+static bool under_guard(const reverting *r, uint32_t page)
+{
+    return !r->lifted && page < RP_PAGE_EXTRA && rp_region_is_guard(world_page_start(page));
+}
+
+/* The page of a range that was never collected has nothing to go back to: it stays pending. */
+static rp_status revert_page(rp_world *world, reverting *r, uint32_t page)
+{
+    world_bytes bytes;
+    if (!world->pending.words[page] || world_is_new(world, page)) {
+        return RP_OK;
+    }
+    if (!under_guard(r, page) && !world_page_is_clean(world, page)) {
+        world_page_bytes(world, page, &bytes);
+        rp_status status = make_writable(world, page);
+        if (status != RP_OK) {
+            return status;
+        }
+        copy_image(&bytes, rp_world_page_image(world, page));
+        r->first_page = r->page_count && r->first_page < page ? r->first_page : page;
+        r->page_count++;
+    }
+    world->pending.words[page] = 0;
+    return RP_OK;
+}
+
+/* Keeps the runs of pages that are still pending. */
+static void compact_runs(rp_world *world)
+{
+    world_run *runs = (world_run *)(void *)world->runs.data;
+    size_t kept = 0;
+    for (size_t r = 0; r < world->run_count; r++) {
+        bool any = false;
+        for (uint32_t i = 0; i < runs[r].count && !any; i++) {
+            any = world->pending.words[runs[r].page + i] != 0;
+        }
+        if (any) {
+            runs[kept++] = runs[r];
+        }
+    }
+    world->run_count = kept;
+}
+
+static rp_status revert_pending(rp_world *world, reverting *r)
+{
+    const world_run *runs = (const world_run *)(const void *)world->runs.data;
+    rp_status status = RP_OK;
+    for (size_t n = 0; n < world->run_count; n++) {
+        for (uint32_t i = 0; i < runs[n].count && status == RP_OK; i++) {
+            status = revert_page(world, r, runs[n].page + i);
+        }
+    }
+    compact_runs(world);
+    return status;
+}
+
+/* Whether the region's map changed, and with it perhaps what guards are wanted. */
+static bool map_changed(const rp_world *world)
+{
+    const world_run *runs = (const world_run *)(const void *)world->runs.data;
+    rp_region_span spans[RP_REGION_SPANS];
+    rp_region_committed(RP_ZONE_WORLD, spans);
+    for (size_t n = 0; n < world->run_count; n++) {
+        for (uint32_t i = 0; i < runs[n].count; i++) {
+            uint32_t page = runs[n].page + i;
+            if (page < spans[0].size_bytes >> RP_PAGE_SHIFT && !world_page_is_clean(world, page)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+rp_status rp_world_revert(rp_world *world, size_t *page_count, uint32_t *first_page)
+{
+    RP_ASSERT(!world->applying);
+    reverting r = {0};
+    *page_count = 0;
+    *first_page = 0;
+    rp_status status = world_gather(world);
+    if (status != RP_OK) {
+        return status;
+    }
+    r.lifted = map_changed(world);
+    if (r.lifted) {
+        rp_region_guards_lift();
+    }
+    status = revert_pending(world, &r);
+    if (r.lifted && status == RP_OK) {
+        status = rp_region_reconcile();
+    }
+    close_all(world);
+    *page_count = r.page_count;
+    *first_page = r.first_page;
+    return status;
+}
+
+/* ---- apply
+ * ----------------------------------------------------------------------------------------- */
+
+rp_status rp_world_apply_begin(rp_world *world)
+{
+    RP_ASSERT(!world->applying);
+    world->apply_start_ns = rp_os_monotonic_ns();
+    world->skipped_count = 0;
+    rp_region_guards_lift();
+    reverting r = {.lifted = true};
+    rp_status status = world_gather(world);
+    if (status == RP_OK) {
+        status = revert_pending(world, &r);
+    }
+    if (status != RP_OK) {
+        close_all(world);
+        return status;
+    }
+    world->applying = true;
+    return RP_OK;
+}
+
+static rp_status check_entry(rp_page_slot entry)
+{
+    if (entry.page >= RP_PAGE_LIMIT || entry.slot >= RP_LOG_FILE_BYTES / RP_PAGE_BYTES) {
+        return rp_fail(RP_E_FORMAT, "history: page %u with slot %u: there are no such numbers",
+                       entry.page, entry.slot);
+    }
+    return RP_OK;
+}
+
+/* Nothing is pending but new pages, so where the slot is the image already the content is right. */
+static rp_status apply_entry(rp_world *world, rp_page_slot entry)
+{
+    world_bytes bytes;
+    rp_status status = rp_sparse_need(&world->images, entry.page, 1);
+    if (status != RP_OK) {
+        return status;
+    }
+    bool is_new = world_is_new(world, entry.page);
+    const uint8_t *before = rp_world_page_image(world, entry.page);
+    const uint8_t *image = entry.slot == RP_SLOT_ZERO ? NULL : world_slot(world, entry.slot);
+    if (!world_page_bytes(world, entry.page, &bytes)) {
+        if (entry.page < RP_PAGE_EXTRA) {
+            return ensure_committed(entry.page);
+        }
+        world->skipped_count++;
+    } else if (is_new || image != before) {
+        status = make_writable(world, entry.page);
+        if (status != RP_OK) {
+            return status;
+        }
+        copy_image(&bytes, image);
+        if (is_new) {
+            world->pending.words[entry.page] = 0;
+        }
+    }
+    world->images.words[entry.page] = entry.slot + 1;
+    return RP_OK;
+}
+
+rp_status rp_world_apply(rp_world *world, const rp_page_slot *entries, size_t count)
+{
+    RP_ASSERT(world->applying);
+    rp_status status = RP_OK;
+    for (size_t i = 0; i < count && status == RP_OK; i++) {
+        status = check_entry(entries[i]);
+        if (status == RP_OK) {
+            status = apply_entry(world, entries[i]);
+        }
+    }
+    return status;
+}
+
+rp_status rp_world_apply_end(rp_world *world, size_t *skipped_count)
+{
+    RP_ASSERT(world->applying);
+    rp_status status = rp_region_reconcile();
+    compact_runs(world);
+    close_all(world);
+    world->applying = false;
+    world->stats.apply_ns = rp_os_monotonic_ns() - world->apply_start_ns;
+    if (skipped_count) {
+        *skipped_count = world->skipped_count;
+    }
+    return status;
+}

@@ -1,0 +1,216 @@
+/* Finding the pages that were written: marks them pending. What was found stays pending until it
+ * was collected, reverted or applied over, so a failure in between loses nothing.
+ */
+#include "base/assert.h"
+#include "history/world_private.h"
+
+#include <string.h>
+
+static world_run *runs_of(const rp_world *world)
+{
+    return (world_run *)(void *)world->runs.data;
+}
+
+static rp_status append_page(rp_world *world, uint32_t page)
+{
+    world_run *last = world->run_count ? &runs_of(world)[world->run_count - 1] : NULL;
+    if (last && last->page + last->count == page) {
+        last->count++;
+        return RP_OK;
+    }
+    rp_status status = rp_grow_need(&world->runs, (world->run_count + 1) * sizeof(world_run));
+    if (status == RP_OK) {
+        runs_of(world)[world->run_count++] = (world_run){page, 1};
+    }
+    return status;
+}
+
+rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count)
+{
+    rp_status status = rp_sparse_need(&world->pending, page, count);
+    if (status == RP_OK) {
+        status = rp_sparse_need(&world->images, page, count);
+    }
+    for (uint32_t i = 0; i < count && status == RP_OK; i++) {
+        if (!world->pending.words[page + i]) {
+            status = append_page(world, page + i);
+            world->pending.words[page + i] = status == RP_OK;
+        }
+    }
+    return status;
+}
+
+/* ---- scratch -----------------------------------------------------------------------------------
+ */
+
+/* Disarmed for the wiping, or it would be reported as written the next time. */
+static rp_status wipe_written(rp_world *world, uint8_t *start, uint8_t *end)
+{
+    size_t size_bytes = (size_t)(end - start);
+    rp_status status = rp_os_track_disarm(&world->tracker, start, size_bytes);
+    memset(start, 0, size_bytes);
+    return status == RP_OK ? rp_os_track_arm(&world->tracker, start, size_bytes) : status;
+}
+
+static void wipe_always(const rp_world *world)
+{
+    if (world->scratch_end != world->scratch_always) {
+        memset(world->scratch_always, 0, (size_t)(world->scratch_end - world->scratch_always));
+    }
+}
+
+/* ---- what the tracker reports
+ * --------------------------------------------------------------------- */
+
+static rp_status add_part(rp_world *world, world_area area, uint8_t *start, uint8_t *end)
+{
+    if (start >= end) {
+        return RP_OK;
+    }
+    size_t skip = (size_t)(start - area.start), size_bytes = (size_t)(end - start);
+    return world_add_pending(world, area.page + (uint32_t)(skip >> RP_PAGE_SHIFT),
+                             (uint32_t)(size_bytes >> RP_PAGE_SHIFT));
+}
+
+static uint8_t *lower(uint8_t *a, uint8_t *b)
+{
+    return a < b ? a : b;
+}
+
+static uint8_t *higher(uint8_t *a, uint8_t *b)
+{
+    return a > b ? a : b;
+}
+
+/* Scratch that was written is wiped and not passed on. */
+static rp_status add_written(rp_world *world, world_area area, rp_os_extent written)
+{
+    uint8_t *start = written.start, *end = start + written.size_bytes;
+    uint8_t *wipe_start = higher(start, world->scratch_start);
+    uint8_t *wipe_end = lower(end, world->scratch_end);
+    if (wipe_start >= wipe_end) {
+        return add_part(world, area, start, end);
+    }
+    rp_status status = wipe_written(world, wipe_start, wipe_end);
+    if (status == RP_OK) {
+        status = add_part(world, area, start, wipe_start);
+    }
+    return status == RP_OK ? add_part(world, area, wipe_end, end) : status;
+}
+
+static rp_status scan_part(rp_world *world, world_area area, uint8_t *start, uint8_t *end)
+{
+    rp_status status = RP_OK;
+    while (status == RP_OK && start < end) {
+        size_t count;
+        void *next;
+        status = rp_os_track_collect(&world->tracker, start, (size_t)(end - start), world->scan,
+                                     WORLD_SCAN_EXTENTS, &count, &next);
+        for (size_t i = 0; i < count && status == RP_OK; i++) {
+            status = add_written(world, area, world->scan[i]);
+        }
+        start = next;
+    }
+    return status;
+}
+
+/* The part of scratch that is always wiped stays disarmed, so it is not looked at. */
+static rp_status scan_area(rp_world *world, world_area area)
+{
+    uint8_t *end = area.start + area.size_bytes;
+    uint8_t *gap_start = higher(area.start, world->scratch_always);
+    uint8_t *gap_end = lower(end, world->scratch_end);
+    if (gap_start >= gap_end) {
+        return scan_part(world, area, area.start, end);
+    }
+    rp_status status = scan_part(world, area, area.start, gap_start);
+    return status == RP_OK ? scan_part(world, area, gap_end, end) : status;
+}
+
+/* Tracking was lost or never begun: armed (again) and compared with the images. */
+static rp_status mend_area(rp_world *world, world_area area)
+{
+    rp_status status = rp_os_track_add(&world->tracker, area.start, area.size_bytes);
+    return status == RP_OK ? world_compare_area(world, area) : status;
+}
+
+static rp_status gather_area(rp_world *world, world_area area, bool tracked)
+{
+    if (area.size_bytes == 0) {
+        return RP_OK;
+    }
+    if (!tracked) {
+        return world_compare_area(world, area);
+    }
+    if (world->unknown) {
+        return mend_area(world, area);
+    }
+    rp_status status = scan_area(world, area);
+    if (status == RP_E_CHANGED) {
+        world->stats.lost_count++;
+        return mend_area(world, area);
+    }
+    return status;
+}
+
+/* ---- all of it
+ * ----------------------------------------------------------------------------------- */
+
+static rp_status gather_region(rp_world *world)
+{
+    rp_region_span spans[RP_REGION_SPANS];
+    rp_status status = RP_OK;
+    rp_region_committed(RP_ZONE_WORLD, spans);
+    for (size_t i = 0; i < RP_REGION_SPANS && status == RP_OK; i++) {
+        world_area area = {spans[i].start, spans[i].size_bytes, world_page_of(spans[i].start)};
+        status = gather_area(world, area, world_tracks(world));
+    }
+    return status;
+}
+
+static rp_status gather_range(rp_world *world, size_t index)
+{
+    const rp_world_range *range = &world->ranges[index];
+    rp_status status = world_compare_edges(world, range);
+    if (status == RP_OK) {
+        status =
+            gather_area(world, world_range_middle(range), !world->range_states[index].compared);
+    }
+    return status;
+}
+
+rp_status world_gather(rp_world *world)
+{
+    wipe_always(world);
+    rp_status status = gather_region(world);
+    for (size_t i = 0; i < world->range_count && status == RP_OK; i++) {
+        status = gather_range(world, i);
+    }
+    /* A scan forgets what it reports, so after a failure only a comparison can tell. */
+    world->unknown = status != RP_OK;
+    return status;
+}
+
+/* ---- beginning to track
+ * ---------------------------------------------------------------------------- */
+
+/* Protecting memory that has no pages yet would keep huge pages from ever forming there, so each
+ * chunk is touched first: in place, since it may hold something. */
+static void populate(uint8_t *start, size_t size_bytes)
+{
+    for (uint8_t *at = start; at < start + size_bytes; at += WORLD_CHUNK_BYTES) {
+        if (!rp_region_is_guard(at)) {
+            volatile uint8_t *byte = at;
+            *byte = *byte;
+        }
+    }
+}
+
+rp_status world_track_region(rp_world *world, uint8_t *start, size_t size_bytes)
+{
+    if (size_bytes == 0) {
+        return RP_OK;
+    }
+    populate(start, size_bytes);
+    return rp_os_track_add(&world->tracker, start, size_bytes);
+}

@@ -1,0 +1,203 @@
+/* Opening the world's side of history, and what is known of its pages; see world.h. */
+#include "base/assert.h"
+#include "base/error.h"
+#include "history/world_private.h"
+
+#define WORLD_BYTES ((size_t)rp_align_up(sizeof(rp_world), RP_PAGE_BYTES))
+
+static rp_status map_view(rp_world *world)
+{
+    void *view = NULL, *place = (void *)(uintptr_t)RP_LOG_VIEW_BASE;
+    if (rp_os_vm_reserve_at(place, RP_LOG_FILE_BYTES) != RP_OK) {
+        place = NULL; /* taken, or a limit of address space: any place serves */
+    }
+    rp_status status =
+        rp_os_memfile_map(world->log_fd, 0, place, RP_LOG_FILE_BYTES, RP_OS_READ, &view);
+    if (status != RP_OK && place) {
+        rp_os_vm_release(place, RP_LOG_FILE_BYTES);
+    }
+    world->view = view;
+    return status;
+}
+
+static rp_status open_memory(rp_world *world)
+{
+    const size_t pages = RP_PAGE_LIMIT;
+    rp_status status = rp_sparse_init(&world->images);
+    if (status == RP_OK) {
+        status = rp_sparse_init(&world->pending);
+    }
+    if (status == RP_OK) {
+        status = rp_sparse_init(&world->open_chunks);
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&world->runs, pages * sizeof(world_run));
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&world->list, pages * sizeof(rp_page_slot));
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&world->open_list, pages / WORLD_CHUNK_PAGES * sizeof(uint32_t));
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&world->stage, WORLD_BATCH_PAGES * RP_PAGE_BYTES);
+    }
+    return status;
+}
+
+static void on_commit(void *context, void *start, size_t size_bytes)
+{
+    /* What cannot be tracked is found lost by the next gather, which tries again. */
+    (void)world_track_region(context, start, size_bytes);
+}
+
+static rp_status track_all(rp_world *world)
+{
+    rp_region_span spans[RP_REGION_SPANS];
+    rp_status status = rp_os_track_open(&world->tracker);
+    rp_region_committed(RP_ZONE_WORLD, spans);
+    for (size_t i = 0; i < RP_REGION_SPANS && status == RP_OK; i++) {
+        status = world_track_region(world, spans[i].start, spans[i].size_bytes);
+    }
+    if (status != RP_OK) {
+        rp_os_track_close(&world->tracker);
+    }
+    return status;
+}
+
+static rp_status choose_tracking(rp_world *world, rp_tracking wanted)
+{
+    world->tracking = RP_TRACKING_COMPARE;
+    if (wanted == RP_TRACKING_COMPARE) {
+        return RP_OK;
+    }
+    world->tracking = RP_TRACKING_WP_ASYNC;
+    rp_status status = track_all(world);
+    if (status == RP_OK) {
+        rp_region_on_commit(on_commit, world);
+        return RP_OK;
+    }
+    world->tracking = RP_TRACKING_COMPARE;
+    return wanted == RP_TRACKING_AUTO ? RP_OK : status;
+}
+
+static rp_status open_parts(rp_world *world, rp_tracking tracking)
+{
+    rp_status status = map_view(world);
+    if (status == RP_OK) {
+        status = open_memory(world);
+    }
+    if (status == RP_OK) {
+        status = choose_tracking(world, tracking);
+    }
+    return status;
+}
+
+rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world)
+{
+    *world = NULL;
+    RP_ASSERT(rp_region_is_open());
+    rp_world *made = rp_os_vm_reserve(WORLD_BYTES);
+    if (!made) {
+        return rp_error_last()->status;
+    }
+    rp_status status = rp_os_vm_commit(made, WORLD_BYTES);
+    if (status != RP_OK) {
+        rp_os_vm_release(made, WORLD_BYTES);
+        return status;
+    }
+    made->log_fd = log_fd;
+    made->tracker = (rp_os_tracker){.uffd = -1, .pagemap = -1};
+    made->unknown = true;
+    status = open_parts(made, tracking);
+    if (status != RP_OK) {
+        rp_world_close(made);
+        return status;
+    }
+    *world = made;
+    return RP_OK;
+}
+
+void rp_world_close(rp_world *world)
+{
+    if (!world) {
+        return;
+    }
+    if (rp_region_is_open()) {
+        rp_region_on_commit(NULL, NULL);
+    }
+    rp_os_track_close(&world->tracker);
+    rp_grow_finish(&world->stage);
+    rp_grow_finish(&world->open_list);
+    rp_grow_finish(&world->list);
+    rp_grow_finish(&world->runs);
+    rp_sparse_finish(&world->open_chunks);
+    rp_sparse_finish(&world->pending);
+    rp_sparse_finish(&world->images);
+    if (world->view) {
+        rp_os_unmap((void *)(uintptr_t)world->view, RP_LOG_FILE_BYTES);
+    }
+    rp_os_vm_release(world, WORLD_BYTES);
+}
+
+rp_tracking rp_world_tracking(const rp_world *world)
+{
+    return world->tracking;
+}
+
+void rp_world_stats_get(const rp_world *world, rp_world_stats *stats)
+{
+    *stats = world->stats;
+}
+
+const void *world_slot(const rp_world *world, uint32_t slot)
+{
+    return world->view + (size_t)slot * RP_PAGE_BYTES;
+}
+
+void *rp_world_page_address(const rp_world *world, uint32_t page)
+{
+    world_bytes bytes;
+    return world_page_bytes(world, page, &bytes) ? bytes.address - bytes.offset : NULL;
+}
+
+const void *rp_world_page_image(const rp_world *world, uint32_t page)
+{
+    uint32_t image = page < RP_PAGE_LIMIT ? rp_sparse_get(&world->images, page) : WORLD_IMAGE_NONE;
+    bool held = image != WORLD_IMAGE_NONE && image - 1 != RP_SLOT_ZERO;
+    return held ? world_slot(world, image - 1) : NULL;
+}
+
+void rp_world_learn(rp_world *world, const rp_page_slot *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t page = entries[i].page;
+        bool possible = page < RP_PAGE_LIMIT && entries[i].slot < RP_LOG_FILE_BYTES / RP_PAGE_BYTES;
+        if (possible && rp_sparse_need(&world->images, page, 1) == RP_OK) {
+            world->images.words[page] = entries[i].slot + 1;
+            if (rp_world_page_address(world, page)) {
+                world->unknown |= world_add_pending(world, page, 1) != RP_OK;
+            }
+        }
+    }
+}
+
+rp_status rp_world_scratch_set(rp_world *world, void *start, size_t size_bytes, size_t always_bytes)
+{
+    uint8_t *first = start, *end = first + size_bytes;
+    bool whole = ((uintptr_t)start | size_bytes) % RP_PAGE_BYTES == 0;
+    if (!whole || rp_region_contains(start) != 1 || rp_region_contains(end - 1) != 1) {
+        return rp_fail(
+            RP_E_ARGUMENT,
+            "history: %zu bytes at %p cannot be scratch: they must be whole pages of the "
+            "world zone",
+            size_bytes, start);
+    }
+    world->scratch_start = first;
+    world->scratch_end = end;
+    world->scratch_always = end - rp_min_size(size_bytes, rp_align_up(always_bytes, RP_PAGE_BYTES));
+    size_t always = (size_t)(end - world->scratch_always);
+    return world_tracks(world) && always
+               ? rp_os_track_disarm(&world->tracker, world->scratch_always, always)
+               : RP_OK;
+}

@@ -1,0 +1,138 @@
+/* The inside of the world's side of history, shared by its files.
+ *
+ *   gather     finds the pages that may differ from their image and marks them pending
+ *   collect    writes the pending pages into slots; the slots become their images
+ *   revert     copies the images of the pending pages back
+ *   apply      copies slots into the world; they become the images
+ *
+ * The image of a page is its last collected or applied content, a slot of the log's file. A page
+ * that is not pending and was not written since equals its image: that is what each of the four
+ * keeps true. All bookkeeping lies in reserved pages of its own, so history never writes to the
+ * world zone by itself.
+ *
+ * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, compare.c, collect.c,
+ * apply.c
+ */
+#ifndef RP_HISTORY_WORLD_PRIVATE_H
+#define RP_HISTORY_WORLD_PRIVATE_H
+
+#include "base/bits.h"
+#include "history/storage.h"
+#include "history/world.h"
+#include "os/os.h"
+#include "region/region.h"
+
+/* A huge page: what tracking is switched on and off by, so that it is not split. */
+#define WORLD_CHUNK_BYTES RP_MIB(2)
+enum {
+    WORLD_CHUNK_PAGES = 512,
+    WORLD_SCAN_EXTENTS = 2048,
+    WORLD_BATCH_PAGES = 256,
+};
+
+/* Words of `images`: slot + 1, so that 0 says "never collected". */
+#define WORLD_IMAGE_NONE UINT32_C(0)
+
+typedef struct world_run {
+    uint32_t page, count;
+} world_run;
+
+/* What the world needs to know of a range besides what its users do. */
+typedef struct world_range_state {
+    bool compared; /* its whole pages are compared too, since they cannot be tracked */
+    bool open;     /* disarmed while an apply goes on */
+} world_range_state;
+
+/* Memory that is tracked as one: a committed extent of the region or the whole pages of a range. */
+typedef struct world_area {
+    uint8_t *start;
+    size_t size_bytes;
+    uint32_t page; /* number of its first page */
+} world_area;
+
+struct rp_world {
+    int log_fd;
+    const uint8_t *view; /* the log's file, read-only */
+    rp_tracking tracking;
+    rp_os_tracker tracker;
+    bool unknown; /* what was written is not known: the next gather compares everything */
+
+    rp_world_range ranges[RP_RANGE_MAX];
+    world_range_state range_states[RP_RANGE_MAX];
+    uint16_t range_order[RP_RANGE_MAX]; /* by first_page */
+    size_t range_count;
+
+    uint8_t *scratch_start, *scratch_always, *scratch_end;
+
+    rp_sparse images,
+        pending;  /* pending: 1 where the page is in `runs` and still to be dealt with */
+    rp_grow runs; /* world_run */
+    size_t run_count;
+    rp_grow list; /* rp_page_slot: what a collect found */
+    size_t list_count;
+    rp_grow stage; /* copies of pages that are only partly of the world */
+
+    rp_sparse open_chunks; /* by page / WORLD_CHUNK_PAGES: 1 while disarmed */
+    rp_grow open_list;     /* uint32_t: their numbers */
+    size_t open_count;
+    uint64_t apply_start_ns;
+    size_t skipped_count;
+    bool applying;
+
+    rp_os_extent scan[WORLD_SCAN_EXTENTS];
+    rp_world_stats stats;
+};
+
+/* The bytes of a page that belong to the world. */
+typedef struct world_bytes {
+    uint8_t *address;          /* of the first such byte */
+    size_t offset, size_bytes; /* in the page */
+} world_bytes;
+
+static inline uint8_t *world_page_start(uint32_t page)
+{
+    return (uint8_t *)(uintptr_t)(RP_REGION_BASE + ((uint64_t)page << RP_PAGE_SHIFT));
+}
+
+static inline uint32_t world_page_of(const void *address)
+{
+    return (uint32_t)(((uintptr_t)address - RP_REGION_BASE) >> RP_PAGE_SHIFT);
+}
+
+static inline bool world_tracks(const rp_world *world)
+{
+    return world->tracking == RP_TRACKING_WP_ASYNC;
+}
+
+/* A page of the region that was never collected is zero, one of a range is unknown. */
+static inline bool world_is_new(const rp_world *world, uint32_t page)
+{
+    return page >= RP_PAGE_EXTRA && rp_sparse_get(&world->images, page) == WORLD_IMAGE_NONE;
+}
+
+/* world.c */
+const void *world_slot(const rp_world *world, uint32_t slot);
+
+/* world_ranges.c */
+/* The range that has a page; UINT32_MAX for none. */
+uint32_t world_range_of(const rp_world *world, uint32_t page);
+/* Its whole pages; size 0 where it has none. */
+world_area world_range_middle(const rp_world_range *range);
+/* What of a page is in the world; false for a page of a range that does not exist here. */
+bool world_page_bytes(const rp_world *world, uint32_t page, world_bytes *bytes);
+
+/* gather.c */
+rp_status world_gather(rp_world *world);
+rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count);
+/* Begins to track a part of the region, populating it by huge pages first. */
+rp_status world_track_region(rp_world *world, uint8_t *start, size_t size_bytes);
+
+/* compare.c */
+/* Marks the pages of an area pending that differ from their images. */
+rp_status world_compare_area(rp_world *world, world_area area);
+/* The same for the pages of a range that lie in it only partly. */
+rp_status world_compare_edges(rp_world *world, const rp_world_range *range);
+/* Whether the page's bytes in the world equal its image. A guarded page counts as zero. */
+bool world_page_is_clean(const rp_world *world, uint32_t page);
+
+#endif
