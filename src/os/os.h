@@ -1,8 +1,9 @@
 /* The contract with the operating system. Everything above this layer calls only what is here.
  *
- * src/os/linux/ keeps it today; src/os/windows/ has its place. All addresses and sizes of the vm and
- * tracking calls are multiples of RP_PAGE_BYTES unless said otherwise. Nothing here allocates from a
- * heap; nothing here blocks but where it says so.
+ * src/os/linux/ keeps it today; src/os/windows/ has its place. All addresses and sizes of the vm
+ * and tracking calls are multiples of RP_PAGE_BYTES unless said otherwise. Nothing here allocates
+ * from a heap; nothing here blocks but where it says so. Built with RP_FAULTS, tests can make the
+ * k-th system call of a thread fail (src/os/linux/fault.h, tests/support/fault.h).
  *
  * Layer: os.  Tests: tests/os/  Design: docs/internals/region.md, docs/internals/history.md
  */
@@ -31,38 +32,58 @@ rp_status rp_os_vm_commit(void *address, size_t size_bytes);
 /* Asks for huge pages; a hint that never fails. */
 void rp_os_vm_want_huge(void *address, size_t size_bytes);
 rp_status rp_os_vm_protect(void *address, size_t size_bytes, rp_os_protection protection);
-/* Drops the content: the pages read as zero again and give their memory back. */
+/* Drops the content: the pages read as zero again and give their memory back. Guards stay. For
+ * private anonymous pages; private file pages revert to the file, shared ones keep their content.
+ */
 rp_status rp_os_vm_discard(void *address, size_t size_bytes);
 /* Leaves the pages out of core dumps; a hint. */
 void rp_os_vm_no_dump(void *address, size_t size_bytes);
 /* Any access to the pages faults from here on; their content is dropped. Light guards
- * (MADV_GUARD_INSTALL, Linux 6.13) where the kernel has them, else page protection. */
+ * (MADV_GUARD_INSTALL, Linux 6.13) where the kernel has them, else page protection, which splits
+ * mappings until vm.max_map_count (RP_E_MEMORY). The pages are committed, private, and not locked.
+ */
 rp_status rp_os_vm_guard(void *address, size_t size_bytes);
 /* The pages are readable and writable again and read as zero. */
 rp_status rp_os_vm_unguard(void *address, size_t size_bytes);
 bool rp_os_vm_has_light_guards(void);
 
-/* A memory file: anonymous, shared by whoever holds the descriptor; grows on demand. */
+/* A memory file: anonymous, shared by whoever holds the descriptor; grows on demand. The descriptor
+ * closes on exec and can never be executed; *fd is -1 when it fails. The caller closes it. */
 rp_status rp_os_memfile_create(const char *name, size_t size_bytes, int *fd);
 rp_status rp_os_memfile_resize(int fd, size_t size_bytes);
-/* Maps it; `at` null: anywhere, else exactly there (over a reservation of the caller's own). */
+/* Maps it shared; `at` null: anywhere, else exactly there, in place of what is mapped there (a
+ * reservation of the caller's own). *address is null when it fails. */
 rp_status rp_os_memfile_map(int fd, size_t offset_bytes, void *at, size_t size_bytes,
                             rp_os_protection protection, void **address);
 void rp_os_unmap(void *address, size_t size_bytes);
 /* Gathers `count` buffers of RP_PAGE_BYTES each into the file from `offset_bytes` on. Complete or
  * an error. A source page that cannot be read is RP_E_SYSTEM with EFAULT. */
-rp_status rp_os_memfile_write_pages(int fd, size_t offset_bytes, const void *const *pages, size_t count);
+rp_status rp_os_memfile_write_pages(int fd, size_t offset_bytes, const void *const *pages,
+                                    size_t count);
 
 /* Who uses [address, address + size_bytes): one line a mapping "from-to perms file (likely owner)",
- * cut at `capacity`. Reads /proc/self/maps; for diagnosis only. Returns how many mappings overlap. */
+ * cut at `capacity`. Reads /proc/self/maps, asks the loader about sanitizers; for diagnosis only.
+ * Returns how many mappings overlap, whether or not the text holds them all. */
 size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, size_t capacity);
-/* Whether the range or a part of it is mapped as readable now; cheap; safe in a signal handler. */
+/* Whether every page that the range touches can be read now. Never faults; safe in a signal
+ * handler; keeps errno. One system call a page (about 0.1 us). True for an empty range. */
 bool rp_os_vm_readable(const void *address, size_t size_bytes);
 
 /* ---- write tracking (track.c) --------------------------------------------------------------- */
 
 /* Tells which pages of given ranges were written since they were last collected. Written by whom
- * does not matter: stores, read(2), process_vm_writev; io_uring's registered buffers are missed. */
+ * does not matter: stores, read(2), process_vm_writev; io_uring's registered buffers are missed.
+ *
+ * Counted as written besides (each a test in tests/os/test_track_facts.c):
+ *
+ *   discarded pages, touched again or not; but private file pages revert silently
+ *   pages that become a light guard or stop being one (copying from a guard faults)
+ *   a huge page: whole when written while disarmed, else the small page alone, and it is split
+ *
+ * Not counted: pages only read; a cycle of protections; a hole, in which nothing can be written and
+ * which is told as RP_E_CHANGED once something is mapped there. Arming does not forget a guard that
+ * was never collected. A forked child is not tracked, and must not use its parent's tracker: it
+ * would see the parent's pages. */
 typedef struct rp_os_tracker {
     int uffd;
     int pagemap;
@@ -73,19 +94,27 @@ typedef struct rp_os_extent {
     size_t size_bytes;
 } rp_os_extent;
 
-/* RP_E_UNSUPPORTED where the kernel has no WP_ASYNC or no PAGEMAP_SCAN. */
+/* RP_E_UNSUPPORTED where the kernel has no WP_ASYNC or no PAGEMAP_SCAN (Linux 6.7), or where a
+ * sandbox forbids them. Both descriptors are -1 when it fails. */
 rp_status rp_os_track_open(rp_os_tracker *tracker);
 void rp_os_track_close(rp_os_tracker *tracker);
-/* Begins to track a mapped range; counts as unwritten from here on. */
+/* Begins to track a mapped range; counts as unwritten from here on. The range may span private file
+ * and anonymous mappings and pages without access. Never beyond what is committed: arming untouched
+ * pages installs markers, after which huge pages no longer form and each first touch is dearer. */
 rp_status rp_os_track_add(rp_os_tracker *tracker, void *start, size_t size_bytes);
 rp_status rp_os_track_remove(rp_os_tracker *tracker, void *start, size_t size_bytes);
 /* Collects the extents written in [start, start+size) since the last time, and arms them again, in
- * one step of the kernel's. `*next` is where to go on when `extents` was full, else the end.
- * RP_E_CHANGED: the tracking of the range was lost (remapped); nothing can be said about it. */
+ * one step of the kernel's: a write is in a copy made after the call, or told the next time.
+ * Extents come in order of address, neighbours joined. `*next` is where to go on when `extents` was
+ * full, else the end. With `capacity` 0 nothing is collected. RP_E_CHANGED: the tracking of a part
+ * of the range was lost (mapped anew, moved); nothing can be said about the range, and what was
+ * written before the lost part may have been forgotten by the call: take all of it as written, and
+ * add it again. */
 rp_status rp_os_track_collect(rp_os_tracker *tracker, void *start, size_t size_bytes,
                               rp_os_extent *extents, size_t capacity, size_t *count, void **next);
-/* Stops write faults in the range for a while (before copying into it) / arms it and forgets what was
- * written. */
+/* Stops write faults in the range for a while (before copying into it; until armed, all of it
+ * counts as written) / arms it and forgets what was written. RP_E_CHANGED: not tracked (any more).
+ */
 rp_status rp_os_track_disarm(rp_os_tracker *tracker, void *start, size_t size_bytes);
 rp_status rp_os_track_arm(rp_os_tracker *tracker, void *start, size_t size_bytes);
 
@@ -94,7 +123,7 @@ rp_status rp_os_track_arm(rp_os_tracker *tracker, void *start, size_t size_bytes
 uint64_t rp_os_monotonic_ns(void);
 uint64_t rp_os_wall_ns(void); /* since 1970 */
 uint64_t rp_os_thread_cpu_ns(void);
-void rp_os_sleep_until_ns(uint64_t monotonic_ns); /* blocks */
+void rp_os_sleep_until_ns(uint64_t monotonic_ns); /* blocks; never returns early */
 
 /* ---- randomness ----------------------------------------------------------------------------- */
 
@@ -102,7 +131,8 @@ rp_status rp_os_random(void *bytes, size_t size_bytes);
 
 /* ---- threads (thread.c) --------------------------------------------------------------------- */
 
-/* A lock in one plain word, so that it may lie in the region and be restored. 0 is unlocked. */
+/* A lock in one plain word, so that it may lie in the region and be restored. 0 is unlocked. For
+ * the threads of one process; it names no owner. */
 typedef uint32_t rp_os_lock;
 void rp_os_lock_take(volatile rp_os_lock *lock); /* blocks on contention (futex) */
 void rp_os_lock_drop(volatile rp_os_lock *lock);
@@ -112,28 +142,32 @@ bool rp_os_lock_try(volatile rp_os_lock *lock);
 
 /* Whether address randomisation is off in this process. */
 bool rp_os_randomisation_off(void);
-/* Turns it off and executes this program again with the same arguments and environment; returns only
- * where that failed or was tried already (an environment variable remembers). */
+/* Turns it off and executes this program again with the same arguments and environment; returns
+ * only where that failed (RP_E_SYSTEM, the process is as it was) or was tried already
+ * (RP_E_UNSUPPORTED; the environment variable REPRISE_REEXEC remembers). */
 rp_status rp_os_reexec_without_randomisation(char **argv);
 
-/* The two secrets that glibc mixes into stack frames and jump buffers. A world restored into another
- * process needs those of the process that it came from. The caller must never return through a
- * protected frame that was entered before the call. */
+/* The two secrets that glibc mixes into stack frames and jump buffers. A world restored into
+ * another process needs those of the process that it came from. The caller must never return
+ * through a protected frame that was entered before the call, nor longjmp to a buffer made before
+ * it, nor exit(): the handlers that were registered before are kept with the old guard; leave by
+ * _exit. Threads made later take over the secrets of the thread that makes them. */
 typedef struct rp_os_secrets {
     uint64_t canary, pointer_guard;
 } rp_os_secrets;
 rp_os_secrets rp_os_secrets_get(void);
 void rp_os_secrets_set(rp_os_secrets secrets);
 
-/* Runs function(argument) on the stack that ends below `stack_top` (16-byte aligned), with the
- * floating-point control words at their defaults, and returns when it returns. Back-traces go through
- * it (frame pointer and CFI are kept). */
+/* Runs function(argument) on the stack that ends below `stack_top` (rounded down to 16 bytes), with
+ * the floating-point control words at their defaults (MXCSR 0x1f80, x87 0x037f), and returns when
+ * it returns; the caller's control words are restored. Back-traces go through it (frame pointer and
+ * CFI are kept). Nothing of the caller's is stored on the new stack but the return address. */
 void rp_os_call_on_stack(void *stack_top, void (*function)(void *), void *argument);
 
 /* ---- files (file.c) -------------------------------------------------------------------------- */
 
-/* Reads a whole file into fresh pages. Free with rp_os_file_free. Refuses what is not a regular file
- * and what is larger than `limit_bytes`. The buffer is followed by a zero byte. */
+/* Reads a whole file into fresh pages. Free with rp_os_file_free. Refuses what is not a regular
+ * file and what is larger than `limit_bytes`. The buffer is followed by a zero byte. */
 typedef struct rp_os_bytes {
     uint8_t *data;
     size_t size_bytes;
@@ -141,7 +175,9 @@ typedef struct rp_os_bytes {
 } rp_os_bytes;
 rp_status rp_os_file_read(const char *path, size_t limit_bytes, rp_os_bytes *bytes);
 void rp_os_file_free(rp_os_bytes *bytes);
-/* Writes it complete or not at all: beside, fsync, rename. Mode 0644. */
+/* Writes it complete or not at all: beside, fsync, rename, fsync of the directory. Mode 0644,
+ * whatever the mask. A symbolic link is replaced, not followed. When the last step fails the new
+ * file stands already, and may be gone after a power cut. */
 rp_status rp_os_file_write(const char *path, const void *data, size_t size_bytes);
 
 #endif

@@ -157,12 +157,14 @@ static void unwind(void *context)
     _Unwind_Backtrace(note_frame, context);
 }
 
-/* The callers of the test itself must stand at the end of both traces. */
+/* Both traces end in the callers of the test; the innermost frames (the tracer, a sanitizer's
+ * wrapper of it, the test at another line) may differ. */
 static void check_same_callers(const trace *inside, const trace *outside)
 {
-    ck_assert_int_gt(outside->count, 3);
+    const int innermost = 4;
+    ck_assert_int_gt(outside->count, innermost + 1);
     ck_assert_int_ge(inside->count, outside->count);
-    for (int i = 1; i <= outside->count - 2; i++) {
+    for (int i = 1; i <= outside->count - innermost; i++) {
         ck_assert_ptr_eq(inside->frames[inside->count - i], outside->frames[outside->count - i]);
     }
 }

@@ -188,14 +188,12 @@ TEST(a_discard_leaves_a_light_guard_in_place)
     ck_assert(!rp_os_vm_readable(pages + PAGE, 1));
 }
 
-TEST_WITH(a_store_into_a_guard_ends_the_process, 11)
+TEST_WITH(a_store_into_a_guard_ends_the_process, SIGSEGV)
 {
     uint8_t *pages = rp_os_vm_reserve(PAGE);
     ck_ok(rp_os_vm_commit(pages, PAGE));
     ck_ok(rp_os_vm_guard(pages, PAGE));
-#ifdef RP_SANITIZED
-    raise(11); /* the sanitizer would make a report and exit of it */
-#endif
+    signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would make a report and exit of it */
     *(volatile uint8_t *)pages = 1;
 }
 
@@ -261,11 +259,49 @@ TEST(a_description_is_cut_at_its_capacity_and_still_counts_all)
     ck_assert_uint_eq(rp_os_vm_describe(everything, SIZE_MAX, NULL, 0), all);
 }
 
-TEST(hints_on_nonsense_do_no_harm)
+/* Whether the mapping that begins at `start` has a flag, such as "hg", in /proc/self/smaps. */
+static bool mapping_has_flag(const uint8_t *start, const char *flag)
 {
+    char line[512], begin[32];
+    bool ours = false, has = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    snprintf(begin, sizeof begin, "%llx-", (unsigned long long)(uintptr_t)start);
+    while (fgets(line, sizeof line, maps)) {
+        if (strncmp(line, begin, strlen(begin)) == 0) {
+            ours = true;
+        } else if (ours && strncmp(line, "VmFlags:", 8) == 0) {
+            has = strstr(line + 8, flag) != NULL;
+            break;
+        }
+    }
+    fclose(maps);
+    return has;
+}
+
+TEST(hints_reach_the_kernel_and_on_nonsense_do_no_harm)
+{
+    ck_ok(rp_os_vm_reserve_at(base, RP_MIB(4)));
+    ck_assert(!mapping_has_flag(base, " dd") && !mapping_has_flag(base, " hg"));
+    rp_os_vm_no_dump(base, RP_MIB(4));
+    rp_os_vm_want_huge(base, RP_MIB(4));
+    ck_assert(mapping_has_flag(base, " dd"));
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0) {
+        ck_assert(mapping_has_flag(base, " hg"));
+    }
+    rp_os_vm_release(base, RP_MIB(4));
     rp_os_vm_want_huge(base, PAGE);
     rp_os_vm_no_dump(base, PAGE);
 }
+
+#ifdef __SANITIZE_ADDRESS__
+TEST(the_shadow_of_a_sanitizer_is_named)
+{
+    char text[400];
+    ck_assert_int_eq(rp_os_vm_reserve_at((void *)0x0f0000000000, PAGE), RP_E_TAKEN);
+    ck_assert_msg(strstr(rp_error_last()->text, "AddressSanitizer"), "%s", rp_error_last()->text);
+    ck_assert_uint_eq(rp_os_vm_describe((void *)0x0f0000000000, 1, text, sizeof text), 1);
+}
+#endif
 
 static rp_status whole_life(void *context)
 {

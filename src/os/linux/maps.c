@@ -1,4 +1,5 @@
 /* Who uses a range of addresses: /proc/self/maps, read without a heap. */
+#include "base/bits.h"
 #include "base/text.h"
 #include "os/os.h"
 
@@ -49,6 +50,7 @@ static char *next_line(line_reader *reader)
     }
 }
 
+/* Null where the process runs under none. */
 static const char *sanitizer_of_process(void)
 {
     static const char *const known[][2] = {
@@ -66,8 +68,6 @@ static const char *sanitizer_of_process(void)
 
 static const char *likely_owner(const char *name, uint64_t size_bytes)
 {
-    const uint64_t shadow_at_least_bytes = (uint64_t)1 << 30;
-    const char *sanitizer = sanitizer_of_process();
     if (strcmp(name, "[stack]") == 0) {
         return "the main thread's stack";
     }
@@ -83,7 +83,8 @@ static const char *likely_owner(const char *name, uint64_t size_bytes)
     if (name[0] == '[' && strncmp(name, "[anon", 5) != 0) {
         return "the kernel";
     }
-    return sanitizer && size_bytes >= shadow_at_least_bytes ? sanitizer : "anonymous memory";
+    const char *sanitizer = size_bytes >= RP_GIB(1) ? sanitizer_of_process() : NULL;
+    return sanitizer ? sanitizer : "anonymous memory";
 }
 
 static bool describe_line(const char *line, uint64_t from, uint64_t to, rp_text_buffer *text)
