@@ -1,8 +1,9 @@
+/* `reprise new DIR`: writes the templates that the command carries inside itself. */
 #include "cmd_new.h"
 
+#include "base/error.h"
 #include "embed.h"
 
-#include <base/error.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +16,12 @@
 static const char usage[] =
     "usage: reprise new DIR\n"
     "\n"
-    "Writes a small project into DIR: a game of one file, a Makefile, a CMakeLists.txt, a "
-    "README.md.\n"
-    "DIR must not exist, or be empty.\n"
+    "Writes a small project into DIR, which must not exist, or be empty: a game of one file, a\n"
+    "Makefile, a CMakeLists.txt and a README.md.\n"
     "\n"
     "  --help  this text\n"
+    "\n"
+    "exit codes: 0 done   1 could not be done   2 wrong usage\n"
     "\n"
     "example:\n"
     "  reprise new hello && cd hello && reprise run ./game.so --build make\n";

@@ -47,7 +47,7 @@ struct Enemy {
     struct Player *target;
     float x, y, vx, vy;
     float home_x, home_y;
-    float timer_s;
+    float timer_s, age_s;
 };
 
 struct Coin {
@@ -234,6 +234,7 @@ static void step_enemies(float dt_s)
     while (*link) {
         struct Enemy *e = *link;
         e->think(e, dt_s);
+        e->age_s += dt_s;
         if (meet(e)) {
             *link = e->next;
             free(e);
@@ -245,28 +246,24 @@ static void step_enemies(float dt_s)
 
 /* ---- building the level from its text ---- */
 
-static void add_enemy(char kind, float x, float y)
+/* What an enemy is when it comes into the world; in the order of "sfb" in the map. */
+static struct Enemy kinds[] = {
+    {.name = "slimed by a slug", .think = creep, .target = &player, .vx = -1.2f},
+    {.name = "kissed by a frog", .think = hop, .target = &player},
+    {.name = "bitten by a bat", .think = hover, .target = &player},
+};
+
+static void add_enemy(char letter, float x, float y)
 {
-    static const struct {
-        char kind;
-        const char *name;
-        void (*think)(struct Enemy *, float);
-        float speed;
-    } kinds[] = {{'s', "slimed by a slug", creep, -1.2f},
-                 {'f', "kissed by a frog", hop, 0},
-                 {'b', "bitten by a bat", hover, 0}};
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        struct Enemy *e = kinds[i].kind == kind ? calloc(1, sizeof *e) : NULL;
-        if (e) {
-            e->next = enemies;
-            e->name = kinds[i].name;
-            e->think = kinds[i].think;
-            e->target = &player;
-            e->x = e->home_x = x;
-            e->y = e->home_y = y;
-            e->vx = kinds[i].speed;
-            enemies = e;
-        }
+    static const char letters[] = "sfb";
+    const char *found = strchr(letters, letter);
+    struct Enemy *e = found ? malloc(sizeof *e) : NULL;
+    if (e) {
+        *e = kinds[found - letters];
+        e->next = enemies;
+        e->x = e->home_x = x;
+        e->y = e->home_y = y;
+        enemies = e;
     }
 }
 
@@ -532,7 +529,7 @@ static void draw_things(rp_canvas *canvas, float left, float top, float seconds)
     }
     for (const struct Enemy *e = enemies; e; e = e->next) {
         const struct Sprite *s = e->think == creep ? &slug : &frog;
-        float breath = 0.08f * sinf(seconds * 7 + e->home_x);
+        float breath = 0.08f * sinf(e->age_s * 7);
         if (e->think == hover) {
             s = fmodf(e->timer_s * 4, 1) < 0.5f ? &bat_up : &bat_down;
         } else if (e->think == hop) {

@@ -46,7 +46,7 @@ uint32_t spare = 0x31;
 static uint32_t hidden = 100;
 static _Thread_local uint32_t of_thread = 7;
 __attribute__((section("counter_section"))) uint32_t in_section = 5;
-static struct item *items; /* the newest first */
+static struct item list; /* its next is the newest item; EDIT_5 makes this variable larger */
 static const char *text = "first literal";
 static uint32_t operated = 1, random_sum, getrandom_sum, reloads, presses;
 static time_t began;
@@ -131,15 +131,15 @@ static void add_item(unsigned number)
     item->label = make_label(number);
     item->weight = (uint32_t)rand();
     item->operation = operations[item->weight % OPERATIONS];
-    item->next = items;
-    items = item;
+    item->next = list.next;
+    list.next = item;
     random_sum += item->weight;
 }
 
 static uint32_t trim_items(void)
 {
     uint32_t kept = 0;
-    struct item **link = &items;
+    struct item **link = &list.next;
     while (*link) {
         if (kept == ITEMS_MAX) {
             struct item *gone = *link;
@@ -166,7 +166,7 @@ static uint32_t sorted_hash(void)
     size_t count = 0;
     uint32_t hash = 2166136261u;
     must(sorted != NULL);
-    for (struct item *item = items; item; item = item->next) {
+    for (struct item *item = list.next; item; item = item->next) {
         sorted[count++] = item;
     }
     qsort(sorted, count, sizeof *sorted, by_weight);
@@ -180,7 +180,7 @@ static uint32_t sorted_hash(void)
 static uint32_t label_hash(void)
 {
     uint32_t hash = 2166136261u;
-    for (const struct item *item = items; item; item = item->next) {
+    for (const struct item *item = list.next; item; item = item->next) {
         hash = fold(hash, item->label);
     }
     return hash;
@@ -227,7 +227,7 @@ static void work_on_items(const rp_stage *stage, uint32_t *blocks)
 {
     add_item((unsigned)stage->frame);
     blocks[COUNTER_LIST] = trim_items();
-    for (const struct item *item = items; item; item = item->next) {
+    for (const struct item *item = list.next; item; item = item->next) {
         operated = item->operation(operated);
     }
     if (stage->frame % 64 == 0) {

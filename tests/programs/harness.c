@@ -6,8 +6,9 @@
  * --hash prints "frame hash" of each picture and the sound, so that two runs can be compared.
  * Exit codes: 0 done, 1 could not be done, 2 wrong usage.
  */
-#include <base/error.h>
-#include <deck/input.h>
+#include "base/error.h"
+#include "deck/input.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,8 +15,7 @@ static const char *const texts[STATEMENTS] = {
     "INSERT INTO item(frame, bucket, value, label) VALUES(?1, ?2, ?3, printf('%d/%d', ?1, ?2))",
     "UPDATE item SET value = (value * 31 + ?1) % 10007, label = label || '+' WHERE bucket = ?2",
     "DELETE FROM item WHERE frame <= ?1",
-    "SELECT bucket, sum(value), count(*), max(length(label)) FROM item GROUP BY bucket ORDER BY "
-    "bucket",
+    "SELECT bucket, sum(value), count(*), max(length(label)) FROM item GROUP BY 1 ORDER BY 1",
 };
 
 static sqlite3 *database;

@@ -1,3 +1,4 @@
+/* `reprise new`: what it writes builds; what is not its own stays. */
 #include "cmd_new.h"
 #include "embed.h"
 #include "support/test.h"
