@@ -261,3 +261,17 @@ uint32_t rp_utf8_next(const char **cursor)
     *cursor += 1 + count;
     return code_point;
 }
+
+size_t rp_utf8_put(uint32_t code_point, char *bytes)
+{
+    if (code_point < 0x80) {
+        bytes[0] = (char)code_point;
+        return 1;
+    }
+    size_t count = code_point < 0x800 ? 2 : code_point < 0x10000 ? 3 : 4;
+    for (size_t i = count; i-- > 1; code_point >>= 6) {
+        bytes[i] = (char)(0x80 | (code_point & 0x3F));
+    }
+    bytes[0] = (char)(0xF00u >> count | code_point);
+    return count;
+}

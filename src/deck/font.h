@@ -9,6 +9,7 @@
 #define RP_DECK_FONT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { RP_FONT_GLYPH_WIDTH = 5, RP_FONT_CELL_WIDTH = 6, RP_FONT_CELL_HEIGHT = 9 };
@@ -32,5 +33,8 @@ int rp_font_glyph(uint32_t code_point);
 /* Reads one code point of UTF-8 and moves `*cursor` past it; a damaged sequence gives U+FFFD and is
  * left behind byte by byte. Returns 0, without moving, at the terminator. */
 uint32_t rp_utf8_next(const char **cursor);
+/* Writes `code_point` (to 0x10FFFF) as UTF-8 into up to four bytes, without a terminator; returns how
+ * many. */
+size_t rp_utf8_put(uint32_t code_point, char *bytes);
 
 #endif
