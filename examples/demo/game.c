@@ -194,12 +194,13 @@ static void hover(struct Enemy *e, float dt_s)
 static void kill_player(const char *how)
 {
     char *text = NULL;
+    float y = fminf(player.y - 0.5f, LEVEL_ROWS - 0.5f); /* where it can be seen */
     player.dead_s = 0.9f;
     deaths++;
     mood = how;
     shake_px = 7;
-    burst(player.x, player.y - 0.5f, 26, 7, 0xf58a3c);
-    burst(player.x, player.y - 0.5f, 10, 5, 0xfff4e4);
+    burst(player.x, y, 26, 9, 0xf58a3c);
+    burst(player.x, y, 10, 6, 0xfff4e4);
     play(420, -2.6f, 0.30f, 3.2f, 0);
     play(100, 0, 0.16f, 7, 1);
     if (asprintf(&text, "%s (jump speed %.1f)", how, (double)JUMP_SPEED) > 0) {

@@ -110,9 +110,26 @@ static void draw_hills(rp_canvas *canvas, float camera_x)
     }
 }
 
+static void draw_grass(rp_canvas *canvas, int column, float x, float y)
+{
+    rp_fill(canvas, x, y, TILE, 5, 0x4fa35a);
+    rp_fill(canvas, x, y, TILE, 2, 0x9fdc6c);
+    for (int i = 0; i < TILE; i += 2) {
+        unsigned h = hash(column * 8 + i, 77);
+        rp_fill(canvas, x + (float)i, y + 5, 2, (float)(h % 3), 0x4fa35a);
+        rp_fill(canvas, x + (float)i, y - (float)(h / 8 % 3), 1, 2, 0x7fc862);
+    }
+    if (hash(column, 9) % 4 == 0) {
+        unsigned petals = hash(column, 10) & 1 ? 0xffe27a : 0xff9ac0;
+        rp_fill(canvas, x + 6, y - 4, 1, 4, 0x4fa35a);
+        rp_fill(canvas, x + 5, y - 6, 3, 3, petals);
+        rp_fill(canvas, x + 6, y - 5, 1, 1, 0xfff4e4);
+    }
+}
+
 static void draw_ground(rp_canvas *canvas, int column, int row, float x, float y)
 {
-    int open = !solid((float)column, (float)row - 1), depth = 0;
+    int depth = 0;
     while (depth < 3 && solid((float)column, (float)(row - depth - 1))) {
         depth++;
     }
@@ -129,21 +146,8 @@ static void draw_ground(rp_canvas *canvas, int column, int row, float x, float y
     if (!solid((float)column + 1, (float)row)) {
         rp_fill(canvas, x + TILE - 2, y, 2, TILE, mix(earth, 0x2b1b3d, 0.4f));
     }
-    if (!open) {
-        return;
-    }
-    rp_fill(canvas, x, y, TILE, 5, 0x4fa35a);
-    rp_fill(canvas, x, y, TILE, 2, 0x9fdc6c);
-    for (int i = 0; i < TILE; i += 2) {
-        unsigned h = hash(column * 8 + i, 77);
-        rp_fill(canvas, x + (float)i, y + 5, 2, (float)(h % 3), 0x4fa35a);
-        rp_fill(canvas, x + (float)i, y - (float)(h / 8 % 3), 1, 2, 0x7fc862);
-    }
-    if (hash(column, 9) % 4 == 0) {
-        unsigned petals = hash(column, 10) & 1 ? 0xffe27a : 0xff9ac0;
-        rp_fill(canvas, x + 6, y - 4, 1, 4, 0x4fa35a);
-        rp_fill(canvas, x + 5, y - 6, 3, 3, petals);
-        rp_fill(canvas, x + 6, y - 5, 1, 1, 0xfff4e4);
+    if (!depth) {
+        draw_grass(canvas, column, x, y);
     }
 }
 
