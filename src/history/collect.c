@@ -157,12 +157,15 @@ static rp_status hand_out(rp_world *world, rp_world_entries_fn *entries, void *c
     return RP_OK;
 }
 
+/* The list keeps the images before, for rp_world_uncollect. */
 static void accept_all(rp_world *world)
 {
     const world_run *runs = (const world_run *)(const void *)world->runs.data;
     for (size_t i = 0; i < world->list_count; i++) {
-        rp_page_slot entry = list_of(world)[i];
-        world->images.words[entry.page] = entry.slot + 1;
+        rp_page_slot *entry = &list_of(world)[i];
+        uint32_t *image = &world->images.words[entry->page], before = *image;
+        *image = entry->slot + 1;
+        entry->slot = before;
     }
     for (size_t r = 0; r < world->run_count; r++) {
         memset(&world->pending.words[runs[r].page], 0, runs[r].count * sizeof(uint32_t));
@@ -185,7 +188,20 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
     if (status == RP_OK) {
         accept_all(world);
         world->stats.page_count = world->list_count;
+    } else {
+        world->list_count = 0;
     }
     world->stats.collect_ns = rp_os_monotonic_ns() - start_ns;
     return status;
+}
+
+void rp_world_uncollect(rp_world *world)
+{
+    for (size_t i = 0; i < world->list_count; i++) {
+        rp_page_slot before = list_of(world)[i];
+        world->images.words[before.page] = before.slot;
+        /* Their words are committed; where the runs cannot grow a comparison finds the page. */
+        world->unknown |= world_add_pending(world, before.page, 1) != RP_OK;
+    }
+    world->list_count = 0;
 }

@@ -181,6 +181,7 @@ static rp_status gather_range(rp_world *world, size_t index)
 
 rp_status world_gather(rp_world *world)
 {
+    world->list_count = 0; /* an earlier collect can no longer be taken back */
     wipe_always(world);
     rp_status status = gather_region(world);
     for (size_t i = 0; i < world->range_count && status == RP_OK; i++) {

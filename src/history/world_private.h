@@ -68,7 +68,7 @@ struct rp_world {
         pending;  /* pending: 1 where the page is in `runs` and still to be dealt with */
     rp_grow runs; /* world_run */
     size_t run_count;
-    rp_grow list; /* rp_page_slot: what a collect found */
+    rp_grow list; /* rp_page_slot: what a collect found; after it, with the images (words) before */
     size_t list_count;
     rp_grow stage; /* copies of pages that are only partly of the world */
 
