@@ -106,17 +106,6 @@ static rp_unit *head_or_die(const void *start, const char *what)
 
 /* ---- guards of one block ---- */
 
-static void guards_give_up(const zone_header *header, const rp_unit *head)
-{
-    uint8_t *pages[2];
-    size_t count = rp_region_guards_wanted(header, head, pages);
-    for (size_t i = 0; i < count; i++) {
-        if (rp_region_is_guard(pages[i])) {
-            rp_region_guard_clear(pages[i]);
-        }
-    }
-}
-
 static rp_status guards_put_up(const zone_header *header, const rp_unit *head)
 {
     uint8_t *pages[2];
@@ -124,23 +113,23 @@ static rp_status guards_put_up(const zone_header *header, const rp_unit *head)
     for (size_t i = 0; i < count; i++) {
         rp_status status = rp_region_guard_set(pages[i]);
         if (status != RP_OK) {
-            guards_give_up(header, head);
             return status;
         }
     }
     return RP_OK;
 }
 
-static bool guards_stand(const zone_header *header, const rp_unit *head)
+/* Those that the system does not take away stay in the flags. */
+static void guards_take_down(const zone_header *header, rp_unit *head)
 {
-    uint8_t *pages[2];
-    size_t count = rp_region_guards_wanted(header, head, pages);
-    for (size_t i = 0; i < count; i++) {
-        if (rp_region_is_guard(pages[i])) {
-            return true;
+    static const uint8_t each[] = {RP_BLOCK_GUARD_BEFORE, RP_BLOCK_GUARD_AFTER};
+    for (size_t i = 0; i < RP_COUNT_OF(each); i++) {
+        uint8_t *page = unit_guard_page(header, head, each[i]);
+        if ((head->flags & each[i]) &&
+            (!rp_region_is_guard(page) || rp_region_guard_clear(page) == RP_OK)) {
+            head->flags &= (uint8_t)~each[i];
         }
     }
-    return false;
 }
 
 /* ---- making and freeing ---- */
@@ -150,6 +139,18 @@ static void tail_point_to(rp_unit *head, uint32_t index, uint32_t from)
     for (uint32_t i = from; i < head->unit_count; i++) {
         head[i].head = index;
     }
+}
+
+static void block_unmake(zone_header *header, rp_unit *head)
+{
+    uint32_t was_guarded = unit_guarded(head);
+    guards_take_down(header, head);
+    if (unit_guarded(head)) {
+        head->kind = RP_BLOCK_RESERVED; /* nobody can use units with a guard among them */
+        return;
+    }
+    header->guarded_block_count -= was_guarded;
+    rp_region_run_give(header, unit_index(header, head), head->unit_count, 0);
 }
 
 static void *block_make(zone_header *header, const block_shape *shape, rp_unit made)
@@ -164,11 +165,11 @@ static void *block_make(zone_header *header, const block_shape *shape, rp_unit m
     head->head = first;
     head->flags |= zeroed ? RP_BLOCK_ZEROED : 0;
     tail_point_to(head, first, 1);
+    header->guarded_block_count += unit_guarded(head);
     if (guards_put_up(header, head) != RP_OK) {
-        rp_region_run_give(header, first, shape->unit_count, 0);
+        block_unmake(header, head);
         return NULL;
     }
-    header->guarded_block_count += unit_guarded(head);
     return describe(header, head).start;
 }
 
@@ -206,13 +207,7 @@ void rp_region_block_free(void *start)
     rp_unit *head = head_or_die(start, "free");
     zone_header *header = zone_of_unit(head);
     rp_os_lock_take(&header->lock);
-    guards_give_up(header, head);
-    if (guards_stand(header, head)) {
-        head->kind = RP_BLOCK_RESERVED; /* the system kept a guard: nobody can use these units */
-    } else {
-        header->guarded_block_count -= unit_guarded(head);
-        rp_region_run_give(header, unit_index(header, head), head->unit_count, 0);
-    }
+    block_unmake(header, head);
     rp_os_lock_drop(&header->lock);
 }
 

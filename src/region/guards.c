@@ -84,13 +84,12 @@ rp_status rp_region_guard_clear(uint8_t *page)
 
 size_t rp_region_guards_wanted(const zone_header *header, const rp_unit *head, uint8_t *pages[2])
 {
-    uint32_t first = unit_index(header, head);
+    static const uint32_t each[] = {RP_BLOCK_GUARD_BEFORE, RP_BLOCK_GUARD_AFTER};
     size_t count = 0;
-    if (head->flags & RP_BLOCK_GUARD_BEFORE) {
-        pages[count++] = unit_address(header, first);
-    }
-    if (head->flags & RP_BLOCK_GUARD_AFTER) {
-        pages[count++] = unit_guard_after(header, first, head->unit_count, head->slack_pages);
+    for (size_t i = 0; i < RP_COUNT_OF(each); i++) {
+        if (head->flags & each[i]) {
+            pages[count++] = unit_guard_page(header, head, each[i]);
+        }
     }
     return count;
 }

@@ -6,11 +6,12 @@
  *
  * Each zone describes itself: a header, a map with one entry for each unit of 64 KiB, then the
  * units. The tables have the same place whatever the reserve, so a world fits into any reserve that
- * is large enough. A zone commits two extents, each from its start on: the tables and the units. A *block* is a run of units with an owner, flags and, on request, a guard page before and
- * after. The world zone's header and map are world state, so a restore of its pages makes blocks
- * that were freed since come back and blocks that were made since vanish. What the system was told
- * (how far the zone is committed, where guards stand) is *actual* state: it lies in the keep zone's
- * header and is brought in line with the wanted state by rp_region_reconcile after each restore.
+ * is large enough. A zone commits two extents, each from its start on: the tables and the units. A
+ * *block* is a run of units with an owner, flags and, on request, a guard page before and after.
+ * The world zone's header and map are world state, so a restore of its pages makes blocks that were
+ * freed since come back and blocks that were made since vanish. What the system was told (how far
+ * the zone is committed, where guards stand) is *actual* state: it lies in the keep zone's header
+ * and is brought in line with the wanted state by rp_region_reconcile after each restore.
  *
  * Layer: region.  Threads: block calls take the zone's lock; the rest is for the owning thread.
  * Design: docs/internals/region.md  Tests: tests/region/
@@ -28,9 +29,9 @@
 #define RP_REGION_RESERVE_BYTES (UINT64_C(256) << 30) /* also the most */
 #define RP_REGION_LEAST_BYTES (UINT64_C(256) << 20)
 /* Fixed places behind the region, free by the same survey (docs/internals/region.md). */
-#define RP_LINK_BASE UINT64_C(0x554000000000)    /* what host and runner share */
+#define RP_LINK_BASE UINT64_C(0x554000000000)     /* what host and runner share */
 #define RP_LOG_VIEW_BASE UINT64_C(0x554100000000) /* the runner's view of the log, read-only */
-#define RP_MODULE_BASE UINT64_C(0x554800000000)  /* builds linked to a place of their own */
+#define RP_MODULE_BASE UINT64_C(0x554800000000)   /* builds linked to a place of their own */
 #define RP_MODULE_LIMIT UINT64_C(0x555540000000)
 
 #define RP_UNIT_SHIFT 16
@@ -40,7 +41,7 @@ typedef enum rp_block_flags {
     RP_BLOCK_GUARD_BEFORE = 1 << 0,
     RP_BLOCK_GUARD_AFTER = 1 << 1,
     RP_BLOCK_SCRATCH = 1 << 2, /* not state: neither logged nor hashed, wiped at a frame's end */
-    RP_BLOCK_ZEROED = 1 << 3,  /* set by the region: the whole block read as zero when it was made */
+    RP_BLOCK_ZEROED = 1 << 3, /* set by the region: the whole block read as zero when it was made */
 } rp_block_flags;
 
 typedef enum rp_block_kind {
@@ -67,7 +68,7 @@ typedef struct rp_region_desc {
     uint64_t reserve_bytes; /* 0: RP_REGION_RESERVE_BYTES; a quarter, a sixteenth, … of it where the
                                limits say no */
     uint64_t minimum_bytes; /* what an image needs; 0: 1 GiB, or reserve_bytes where that is less */
-    char **argv;            /* to execute again without randomisation where that helps; null: do not */
+    char **argv; /* to execute again without randomisation where that helps; null: do not */
 } rp_region_desc;
 
 typedef struct rp_region_block {
@@ -82,13 +83,13 @@ typedef struct rp_region_stats {
     uint64_t reserve_bytes, committed_bytes, used_bytes, free_bytes, guard_count;
 } rp_region_stats;
 
-/* Called when the world zone commits memory, before anybody writes to it, with the zone's lock held:
- * it must not make or free blocks of the world zone. */
+/* Called when the world zone commits memory, before anybody writes to it, with the zone's lock
+ * held: it must not make or free blocks of the world zone. */
 typedef void rp_region_committed_fn(void *context, void *start, size_t size_bytes);
 
-/* Reserves the region and makes both zones. Once in a process; before other threads and dlopen where
- * one can. RP_E_TAKEN names who is in the way; RP_E_LIMIT names the limit; RP_E_BUSY: it is open
- * already; RP_E_ARGUMENT: less than RP_REGION_LEAST_BYTES. */
+/* Reserves the region and makes both zones. Once in a process; before other threads and dlopen
+ * where one can. RP_E_TAKEN names who is in the way; RP_E_LIMIT names the limit; RP_E_BUSY: it is
+ * open already; RP_E_ARGUMENT: less than RP_REGION_LEAST_BYTES. */
 rp_status rp_region_create(const rp_region_desc *desc);
 void rp_region_destroy(void);
 bool rp_region_is_open(void);
@@ -105,12 +106,13 @@ bool rp_region_block_resize(void *start, size_t size_bytes);
 /* The block that `address` lies in, guards included; false where there is none. Safe in a signal
  * handler while nobody allocates. */
 bool rp_region_block_find(const void *address, rp_region_block *block);
-/* Visits the blocks and, as RP_BLOCK_FREE, the free runs between them, by rising address; stops when
- * `visit` returns non-zero and returns that. While nobody allocates. */
-int rp_region_walk(rp_zone zone, int (*visit)(const rp_region_block *block, void *context), void *context);
+/* Visits the blocks and, as RP_BLOCK_FREE, the free runs between them, by rising address; stops
+ * when `visit` returns non-zero and returns that. While nobody allocates. */
+int rp_region_walk(rp_zone zone, int (*visit)(const rp_region_block *block, void *context),
+                   void *context);
 
-/* The map entry of the unit that holds `address`; null where no unit was ever handed out. Arithmetic
- * and one compare. */
+/* The map entry of the unit that holds `address`; null where no unit was ever handed out.
+ * Arithmetic and one compare. */
 rp_unit *rp_region_unit(const void *address);
 /* The entry of the first unit of the block that holds `address`; null where no block lives. */
 rp_unit *rp_region_unit_head(const void *address);
@@ -122,8 +124,16 @@ rp_unit *rp_region_unit_at(rp_zone zone, uint32_t index);
 static inline int rp_region_contains(const void *address);
 
 /* A word in the zone's header for each user: the roots from which everything is found again. */
-enum { RP_ROOT_HEAPS, RP_ROOT_WORLD_HEAP, RP_ROOT_ENVIRONMENT, RP_ROOT_DECK, RP_ROOT_HISTORY,
-       RP_ROOT_MODULE, RP_ROOT_RUNNER, RP_ROOT_COUNT = 16 };
+enum {
+    RP_ROOT_HEAPS,
+    RP_ROOT_WORLD_HEAP,
+    RP_ROOT_ENVIRONMENT,
+    RP_ROOT_DECK,
+    RP_ROOT_HISTORY,
+    RP_ROOT_MODULE,
+    RP_ROOT_RUNNER,
+    RP_ROOT_COUNT = 16
+};
 void *rp_region_root(rp_zone zone, int root);
 void rp_region_root_set(rp_zone zone, int root, void *value);
 /* Sets the root where it is null, in one step; returns what stands there then. */
@@ -135,9 +145,9 @@ typedef struct rp_region_span {
 } rp_region_span;
 enum { RP_REGION_SPANS = 2 };
 
-/* What of the zone is committed now (actual state): the tables' extent, then that of the units. Both
- * begin where they always begin, only grow, and are whole multiples of 2 MiB. Nothing of the zone
- * outside them can hold state. */
+/* What of the zone is committed now (actual state): the tables' extent, then that of the units.
+ * Both begin where they always begin, only grow, and are whole multiples of 2 MiB. Nothing of the
+ * zone outside them can hold state. */
 void rp_region_committed(rp_zone zone, rp_region_span spans[RP_REGION_SPANS]);
 /* Commits the extent that holds the byte before `end` at least up to `end`, so that a restore may
  * write there. RP_E_RANGE: outside the zone, as with a world from a larger reserve. */
@@ -150,20 +160,22 @@ void rp_region_on_commit(rp_region_committed_fn *function, void *context);
 bool rp_region_is_guard(const void *page);
 /* Whether any page of the world zone carries a guard now. */
 bool rp_region_has_guards(void);
-/* Before a restore that may write over guards: takes all of the world zone's away. The pages read as
- * zero from then on. */
+/* Before a restore that may write over guards: takes all of the world zone's away. The pages read
+ * as zero from then on. */
 rp_status rp_region_guards_lift(void);
-/* After a restore: commits what the restored header counts as used, takes away guards that the restored
- * map does not want and sets those that it wants. RP_E_FORMAT: what was restored is no world of this
- * version; RP_E_RANGE: it is larger than the reserve; RP_E_SYSTEM, RP_E_MEMORY. */
+/* After a restore: commits what the restored header counts as used, takes away guards that the
+ * restored map does not want and sets those that it wants. RP_E_FORMAT: what was restored is no
+ * world of this version; RP_E_RANGE: it is larger than the reserve; RP_E_SYSTEM, RP_E_MEMORY. */
 rp_status rp_region_reconcile(void);
-/* Gives the memory of free runs of 1 MiB or more back to the system; they read as zero afterwards. */
+/* Gives the memory of free runs of 1 MiB or more back to the system; they read as zero afterwards.
+ */
 void rp_region_purge(rp_zone zone);
 void rp_region_stats_get(rp_zone zone, rp_region_stats *stats);
 /* Checks every invariant of a zone's map; false with the record set. For tests and debug builds. */
 bool rp_region_check(rp_zone zone);
 
-/* A programmer's error in the use of memory: one line "reprise: …" on standard error, then abort(). */
+/* A programmer's error in the use of memory: one line "reprise: …" on standard error, then abort().
+ */
 __attribute__((format(printf, 1, 2))) _Noreturn void rp_region_die(const char *format, ...);
 
 /* Where the zones lie; all zero while the region is closed. The world zone is three quarters of the

@@ -120,6 +120,16 @@ static inline uint8_t *unit_guard_after(const zone_header *header, uint32_t firs
     return unit_address(header, first + unit_count) - (slack_pages + 1) * RP_PAGE_BYTES;
 }
 
+/* The page of a block's guard; `which` is one of the two guard flags. */
+static inline uint8_t *unit_guard_page(const zone_header *header, const rp_unit *head,
+                                       uint32_t which)
+{
+    uint32_t first = unit_index(header, head);
+    return which == RP_BLOCK_GUARD_BEFORE
+               ? unit_address(header, first)
+               : unit_guard_after(header, first, head->unit_count, head->slack_pages);
+}
+
 /* 1 for the head of a block that wants a guard, else 0. */
 static inline uint32_t unit_guarded(const rp_unit *head)
 {
