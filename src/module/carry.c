@@ -92,19 +92,27 @@ static void move_word(pointer_pass *pass, uint64_t *word, const rp_plan_move *mo
     pass->report->pointers_moved++;
 }
 
-/* A word that no symbol holds: the end of the variable before it, code, or data without a name. */
+static bool is_just_past(uint64_t value, const rp_plan_move *move)
+{
+    return move && !move->is_function && move->new_offset != RP_PLAN_NONE &&
+           value == move->old_address + move->size_bytes;
+}
+
+/* A word that no symbol holds: the end of the variable before it, code, or data without a name.
+ * Just past a constant a string literal begins more often than not, so there the word stays. */
 static void handle_nameless(pointer_pass *pass, uint64_t *word, const rp_plan_move *before)
 {
     const rp_plan *plan = pass->plan;
     uint64_t value = *word;
-    if (before && !before->is_function && value == before->old_address + before->size_bytes &&
-        before->new_offset != RP_PLAN_NONE) {
+    bool in_data = value - plan->old_data_low < plan->old_data_high - plan->old_data_low;
+    bool in_build = value - pass->low < pass->span;
+    if (is_just_past(value, before) && (in_data || before->thread)) {
         move_word(pass, word, before);
-    } else if (value - pass->low >= pass->span) {
+    } else if (!in_build) {
         return; /* beside the thread-local variables: none of ours */
     } else if (value - plan->old_text_low < plan->old_text_high - plan->old_text_low) {
         leave(pass, word, "code without a name", "");
-    } else if (value - plan->old_data_low < plan->old_data_high - plan->old_data_low) {
+    } else if (in_data) {
         leave(pass, word, "data without a name", "");
     } else {
         pass->report->pointers_kept++;

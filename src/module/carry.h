@@ -35,7 +35,8 @@ rp_status rp_carry_copy(const rp_plan *plan, uint64_t new_base, void *tls_block,
                         rp_carry_read_fn *read, void *context, rp_carry_report *report);
 /* Re-points every aligned word in `spans` that leads into the old build. Words are read and
  * compared only; pages without such a word are not written. A word that holds the address just past
- * a variable, where no other begins, moves with that variable. Cost: about 1 ms for 4 MiB. */
+ * a writable variable, where no other begins, moves with that variable. Cost: about 1 ms for 16
+ * MiB. */
 void rp_carry_pointers(const rp_plan *plan, uint64_t new_base, void *tls_block,
                        const rp_carry_span *spans, size_t span_count, rp_carry_report *report);
 /* The same build at another place: every word in [old_low, old_high) moves by a distance. */

@@ -21,8 +21,9 @@ typedef enum rp_symbol_kind {
 } rp_symbol_kind;
 
 typedef struct rp_symbol {
-    const char *name;  /* as the compiler wrote it */
-    const char *file;  /* of a local symbol: its source file's name; "" for global ones */
+    const char *name; /* as the compiler wrote it */
+    const char
+        *file; /* of a local symbol: its source file's name; "" for global ones, and with -flto */
     const char *scope; /* of a function's static: the function, "" where unknown or none */
     const char
         *base; /* in `name`: what the programmer wrote: "count" of "count.0" and "step.count" */

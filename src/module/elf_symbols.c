@@ -63,8 +63,9 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* `source`: the file symbol that went before. A hidden symbol is global to the program; linkers
- * make it local in the result, and some list it under a file. */
+/* `source`: the file symbol that went before; "" with link-time optimisation and where GNU ld lists
+ * hidden symbols. Those are global to the program but local in the result; lld lists them under the
+ * file that defines them. */
 static bool read_symbol(elf_file *file, const GElf_Sym *from, const char *name, const char *source,
                         rp_symbol *symbol)
 {
@@ -74,7 +75,7 @@ static bool read_symbol(elf_file *file, const GElf_Sym *from, const char *name, 
         return false;
     }
     bool local = GELF_ST_BIND(from->st_info) == STB_LOCAL &&
-                 GELF_ST_VISIBILITY(from->st_other) == STV_DEFAULT && *source;
+                 GELF_ST_VISIBILITY(from->st_other) == STV_DEFAULT;
     *symbol = (rp_symbol){.name = name,
                           .file = local ? source : "",
                           .scope = "",

@@ -16,21 +16,41 @@ void rp_plan_describe(const rp_symbol *symbol, char *text, size_t capacity)
     }
 }
 
-__attribute__((format(printf, 3, 4))) static void report(plan_build *build, const rp_symbol *symbol,
-                                                         const char *format, ...)
+/* Whether there is room for another line; begins it. */
+static bool begin_line(plan_build *build)
 {
     if (build->plan.report_count == PLAN_REPORT_LINES) {
         build->report_left_out++;
-        return;
+        return false;
     }
-    char name[160];
-    rp_plan_describe(symbol, name, sizeof name);
     build->plan.report_count++;
-    rp_text_add(&build->report, "%s%s: ", build->report.length ? "\n" : "", name);
-    va_list arguments;
-    va_start(arguments, format);
-    rp_text_add_v(&build->report, format, arguments);
-    va_end(arguments);
+    rp_text_add(&build->report, "%s", build->report.length ? "\n" : "");
+    return true;
+}
+
+__attribute__((format(printf, 3, 4))) static void report(plan_build *build, const rp_symbol *symbol,
+                                                         const char *format, ...)
+{
+    if (begin_line(build)) {
+        char name[160];
+        rp_plan_describe(symbol, name, sizeof name);
+        rp_text_add(&build->report, "%s: ", name);
+        va_list arguments;
+        va_start(arguments, format);
+        rp_text_add_v(&build->report, format, arguments);
+        va_end(arguments);
+    }
+}
+
+static void report_stripped(plan_build *build, const rp_elf *elf, uint32_t number)
+{
+    if (!elf->has_symtab && begin_line(build)) {
+        rp_text_add(
+            &build->report,
+            "build %u is stripped: only its exported variables are known, statics start anew: "
+            "link without -s",
+            number);
+    }
 }
 
 static bool is_variable(const rp_symbol *symbol)
@@ -54,10 +74,12 @@ static uint64_t word_at(const uint8_t *bytes, size_t count, size_t offset)
     return word;
 }
 
-/* The file holds 0 or an address of the build where the loader puts a pointer; both say nothing. */
-static bool may_be_pointer(uint64_t word, const rp_elf *elf)
+/* Where the loader puts a pointer, GNU ld and gold write an address of the build into the file, lld
+ * mostly 0. It differs from build to build and says nothing. Nothing begins within the ELF header.
+ */
+static bool may_be_address(uint64_t word, const rp_elf *elf)
 {
-    return word == 0 || (word >= elf->low && word < elf->high);
+    return word >= elf->low + 64 && word < elf->high;
 }
 
 static bool initialiser_differs(const plan_build *build, const match_entry *entry)
@@ -69,10 +91,11 @@ static bool initialiser_differs(const plan_build *build, const match_entry *entr
     for (size_t offset = 0; offset < end; offset += sizeof(uint64_t)) {
         uint64_t old_word = word_at(old_bytes, old_count, offset);
         uint64_t new_word = word_at(new_bytes, new_count, offset);
-        bool pointers = (entry->symbol->address + offset) % sizeof(uint64_t) == 0 && old_word &&
-                        new_word && may_be_pointer(old_word, build->old_elf) &&
-                        may_be_pointer(new_word, build->new_elf);
-        if (old_word != new_word && !pointers) {
+        bool whole = (entry->symbol->address + offset) % sizeof(uint64_t) == 0 &&
+                     end - offset >= sizeof(uint64_t);
+        bool addresses = whole && may_be_address(old_word, build->old_elf) &&
+                         may_be_address(new_word, build->new_elf);
+        if (old_word != new_word && !addresses) {
             return true;
         }
     }
@@ -145,6 +168,8 @@ static void judge_new(plan_build *build, const match_entry *entry)
 
 rp_status rp_plan_judge(plan_build *build)
 {
+    report_stripped(build, build->old_elf, build->plan.old_build);
+    report_stripped(build, build->new_elf, build->plan.new_build);
     for (size_t i = 0; i < build->old_side.count; i++) {
         rp_status status = judge_old(build, &build->old_side.entries[i]);
         if (status != RP_OK) {
