@@ -66,7 +66,7 @@ rp_status rp_os_memfile_write_pages(int fd, size_t offset_bytes, const void *con
  * Returns how many mappings overlap, whether or not the text holds them all. */
 size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, size_t capacity);
 /* Whether every page that the range touches can be read now. Never faults; safe in a signal
- * handler; keeps errno. One system call a page (about 0.1 us). True for an empty range. */
+ * handler; keeps errno. One system call a page (0.1 to 0.3 us). True for an empty range. */
 bool rp_os_vm_readable(const void *address, size_t size_bytes);
 
 /* ---- write tracking (track.c) --------------------------------------------------------------- */

@@ -37,6 +37,13 @@ TEST(two_mappings_of_a_file_are_the_same_memory)
     ck_assert_int_eq(other[3 * PAGE], 77);
 }
 
+TEST(the_descriptor_closes_on_exec)
+{
+    int fd;
+    ck_ok(rp_os_memfile_create("test", PAGE, &fd));
+    ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
 TEST(a_grown_file_keeps_its_content_and_adds_zeros)
 {
     int fd;

@@ -1,11 +1,11 @@
 /* Address randomisation, and the secrets that glibc keeps in the thread control block. */
 #include "base/error.h"
-#include "os/linux/access.h"
 #include "os/linux/fault.h"
 #include "os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <unistd.h>
 
