@@ -37,6 +37,7 @@ enum {
     COLOUR_ALARM = 0xE0452F,
     COLOUR_NOTICE = 0x566179,
     LINE_UNITS = 11, /* of a panel's row */
+    TOAST_UNITS = 17,
     PANEL_ROWS = 64,
     PANEL_COLUMNS = 110 /* longer lines are hard to read */
 };
@@ -262,17 +263,19 @@ static void draw_panel(rp_canvas *canvas, const stage_layout *layout, const stag
     }
 }
 
+/* At the bottom left: programs write at the top. */
 static void draw_toast(rp_canvas *canvas, const stage_layout *layout, const stage_view *view)
 {
     char text[STAGE_LINE_CHARS];
     int unit = layout->unit, cell = RP_FONT_CELL_WIDTH * unit, margin = 6 * unit;
+    int top = layout->area.height - margin - TOAST_UNITS * unit;
     rp_text_copy(text, sizeof text, view->toast);
     stage_cut(text, (layout->area.width - 2 * margin - 12 * unit) / cell);
-    int width = rp_text_width(unit, text) + 12 * unit, height = 17 * unit;
-    rp_fill_blend(canvas, (float)margin, (float)margin, (float)width, (float)height, COLOUR_PANEL,
+    int width = rp_text_width(unit, text) + 12 * unit, height = TOAST_UNITS * unit;
+    rp_fill_blend(canvas, (float)margin, (float)top, (float)width, (float)height, COLOUR_PANEL,
                   232);
-    fill(canvas, margin, margin, 2 * unit, height, COLOUR_BUILD);
-    text_at(canvas, margin + 7 * unit, margin + 5 * unit, unit, COLOUR_HEAD, text);
+    fill(canvas, margin, top, 2 * unit, height, COLOUR_BUILD);
+    text_at(canvas, margin + 7 * unit, top + 5 * unit, unit, COLOUR_HEAD, text);
 }
 
 stage_rect stage_overlay_draw(rp_canvas *window, const stage_view *view, stage_rect *picture)

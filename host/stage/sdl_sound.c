@@ -14,6 +14,10 @@ static bool open_device(sdl_sound *sound, uint32_t channel_count, uint32_t rate_
     if (!SDL_WasInit(SDL_INIT_AUDIO) && SDL_InitSubSystem(SDL_INIT_AUDIO) != 0) {
         return false;
     }
+    /* To open where there is none makes ALSA write its reasons on the terminal. */
+    if (SDL_GetNumAudioDevices(0) == 0) {
+        return false;
+    }
     sound->device = SDL_OpenAudioDevice(NULL, 0, &wanted, NULL, 0);
     if (sound->device) {
         sound->channel_count = channel_count;

@@ -305,6 +305,7 @@ static rp_status term_open(const stage_desc *desc, stage **out)
     }
     s->screen.colours = term_colours_of_environment();
     follow_size(s);
+    s->queue.count = 0; /* the first size is no change */
     *out = s;
     return RP_OK;
 }
