@@ -59,23 +59,23 @@ typedef struct unit_link {
 } unit_link;
 
 /* A slab's bookkeeping, in rp_unit.words. */
-typedef struct slab {
+typedef struct slab_book {
     unit_link link;
     uint16_t used;       /* live blocks */
     uint16_t hint;       /* the word of the bitmap to look at first */
     uint32_t small_live; /* the bitmap where 32 bits suffice */
-} slab;
+} slab_book;
 
 /* A large block's. */
-typedef struct large {
+typedef struct large_book {
     unit_link link;
     uint32_t
         offset_units; /* from the block's start to the allocation, for alignments past 64 KiB */
     uint32_t unused;
-} large;
+} large_book;
 
-_Static_assert(sizeof(slab) == sizeof((rp_unit *)0)->words, "fits the words of a unit");
-_Static_assert(sizeof(large) == sizeof((rp_unit *)0)->words, "fits the words of a unit");
+_Static_assert(sizeof(slab_book) == sizeof((rp_unit *)0)->words, "fits the words of a unit");
+_Static_assert(sizeof(large_book) == sizeof((rp_unit *)0)->words, "fits the words of a unit");
 
 struct rp_heap {
     uint64_t magic;
@@ -90,14 +90,14 @@ struct rp_heap {
     char name[HEAP_NAME_BYTES];
 };
 
-static inline slab *slab_of(rp_unit *unit)
+static inline slab_book *slab_of(rp_unit *unit)
 {
-    return (slab *)(void *)unit->words;
+    return (slab_book *)(void *)unit->words;
 }
 
-static inline large *large_of(rp_unit *unit)
+static inline large_book *large_of(rp_unit *unit)
 {
-    return (large *)(void *)unit->words;
+    return (large_book *)(void *)unit->words;
 }
 
 static inline const size_class *slab_class(const rp_unit *unit)

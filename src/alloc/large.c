@@ -39,7 +39,7 @@ void *rp_heap_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
     }
     rp_unit *head = rp_region_unit(start);
     size_t offset = rp_align_up((uintptr_t)start, align_bytes) - (uintptr_t)start;
-    *large_of(head) = (large){.offset_units = (uint32_t)(offset >> RP_UNIT_SHIFT)};
+    *large_of(head) = (large_book){.offset_units = (uint32_t)(offset >> RP_UNIT_SHIFT)};
     if (offset < extra && rp_region_block_resize(start, offset + whole)) {
         heap->stats.taken_bytes -= extra - offset;
     }

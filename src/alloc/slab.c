@@ -46,7 +46,7 @@ static void format(rp_unit *unit, uint32_t class_index)
 {
     unit->size_class = (uint8_t)class_index;
     uint32_t count = slab_class(unit)->block_count;
-    *slab_of(unit) = (slab){0};
+    *slab_of(unit) = (slab_book){0};
     uint32_t *live = live_words(unit);
     memset(live, 0, (count + 31) / 32 * sizeof *live);
     if (count % 32) {
@@ -77,7 +77,7 @@ static rp_unit *slab_make(rp_heap *heap, uint32_t class_index)
 static void *take_block(rp_unit *unit)
 {
     const size_class *class = slab_class(unit);
-    slab *book = slab_of(unit);
+    slab_book *book = slab_of(unit);
     uint32_t *live = live_words(unit), word = book->hint;
     uint32_t word_count = (class->block_count + 31) / 32;
     for (uint32_t tried = 0; live[word] == UINT32_MAX; tried++) {
@@ -124,7 +124,7 @@ static void slab_retire(rp_heap *heap, rp_unit *unit)
 void rp_heap_small_free(rp_heap *heap, rp_unit *unit, const void *block)
 {
     const size_class *class = slab_class(unit);
-    slab *book = slab_of(unit);
+    slab_book *book = slab_of(unit);
     uint32_t index = block_index(unit, block), *partial = &heap->partial[unit->size_class];
     live_words(unit)[index / 32] &= ~(UINT32_C(1) << (index % 32));
     book->hint = (uint16_t)(index / 32); /* what was used last is taken first */
