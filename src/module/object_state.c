@@ -14,8 +14,8 @@ enum { CUT_MAX = 16, GOT_PLT_RESERVED_WORDS = 3 };
 
 typedef struct dynamic_facts {
     uint64_t address, size_bytes;
-    uint64_t got_plt, plt_relocation_bytes;
-    uint64_t relocations, relocation_bytes;
+    uint64_t got_plt;
+    rp_object_span relocations, plt_relocations;
     rp_object_span arrays[3]; /* init, fini, preinit */
 } dynamic_facts;
 
@@ -45,13 +45,16 @@ static void note_entry(const rp_object *object, dynamic_facts *facts, const ElfW
         facts->got_plt = pointer;
         break;
     case DT_PLTRELSZ:
-        facts->plt_relocation_bytes = value;
+        facts->plt_relocations.size_bytes = value;
+        break;
+    case DT_JMPREL:
+        facts->plt_relocations.start = pointer;
         break;
     case DT_RELA:
-        facts->relocations = pointer;
+        facts->relocations.start = pointer;
         break;
     case DT_RELASZ:
-        facts->relocation_bytes = value;
+        facts->relocations.size_bytes = value;
         break;
     case DT_INIT_ARRAY:
         facts->arrays[0].start = pointer;
@@ -99,6 +102,7 @@ static bool fills_got(uint64_t info)
 {
     switch (ELF64_R_TYPE(info)) {
     case R_X86_64_GLOB_DAT:
+    case R_X86_64_JUMP_SLOT:
     case R_X86_64_DTPMOD64:
     case R_X86_64_DTPOFF64:
     case R_X86_64_TPOFF64:
@@ -109,14 +113,14 @@ static bool fills_got(uint64_t info)
     }
 }
 
-static void cut_got(const rp_object *object, const dynamic_facts *facts, cut_list *list)
+static void cut_filled(const rp_object *object, const rp_object_span *table, cut_list *list)
 {
-    if (facts->relocations < object->low || facts->relocations >= object->high ||
-        facts->relocation_bytes > object->high - facts->relocations) {
+    if (table->start < object->low || table->start >= object->high ||
+        table->size_bytes > object->high - table->start) {
         return;
     }
-    const ElfW(Rela) *relocation = (const void *)(uintptr_t)facts->relocations;
-    size_t count = facts->relocation_bytes / sizeof *relocation;
+    const ElfW(Rela) *relocation = (const void *)(uintptr_t)table->start;
+    size_t count = table->size_bytes / sizeof *relocation;
     uint64_t low = UINT64_MAX, high = 0;
     for (size_t i = 0; i < count; i++) {
         if (fills_got(relocation[i].r_info)) {
@@ -149,9 +153,10 @@ static void find_cuts(const rp_object *object, const struct dl_phdr_info *info, 
     for (size_t i = 0; i < RP_COUNT_OF(facts.arrays); i++) {
         add_cut(list, facts.arrays[i].start, facts.arrays[i].size_bytes);
     }
-    uint64_t slots = facts.plt_relocation_bytes / sizeof(ElfW(Rela));
+    uint64_t slots = facts.plt_relocations.size_bytes / sizeof(ElfW(Rela));
     add_cut(list, facts.got_plt, (GOT_PLT_RESERVED_WORDS + slots) * sizeof(uint64_t));
-    cut_got(object, &facts, list);
+    cut_filled(object, &facts.relocations, list);
+    cut_filled(object, &facts.plt_relocations, list); /* a TLSDESC takes two words */
 }
 
 static void sort_cuts(cut_list *list)
