@@ -80,11 +80,11 @@ static rp_status check_range(const rp_world *world, const rp_world_range *range)
     uint32_t pages = pages_of(range);
     if (!range->size_bytes || end < start || range->first_page < RP_PAGE_EXTRA ||
         range->first_page >= RP_PAGE_LIMIT || pages > RP_PAGE_LIMIT - range->first_page ||
-        rp_region_contains(range->start)) {
+        rp_region_contains(range->start) == 1) {
         return rp_fail(
             RP_E_ARGUMENT,
             "history: range %s (%zu bytes at %p, page %u) cannot be: it must lie outside "
-            "the region, not be empty, and have page numbers from %u to %u",
+            "the world zone, not be empty, and have page numbers from %u to %u",
             range->name, range->size_bytes, (void *)range->start, range->first_page, RP_PAGE_EXTRA,
             RP_PAGE_LIMIT);
     }
