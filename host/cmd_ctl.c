@@ -38,6 +38,7 @@ static const ctl_command commands[] = {
     {"take-over", "", 0, 0, "in a loop: live input from here on"},
     {"retry", "", 0, 0, "after a failure: the same input again"},
     {"skip", "", 0, 0, "after a failure: go on without that input"},
+    {"revert", "[BUILD]", 0, 1, "run an earlier build again (the one before)"},
     {"quit", "", 0, 0, "end the host"},
 };
 

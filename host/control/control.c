@@ -50,22 +50,26 @@ static json_t *refusal(const char *text)
     return json_pack("{s:b,s:s}", "ok", 0, "error", text);
 }
 
-/* Takes over `answer`. */
+/* Takes over `answer`. One that cannot be written, as it holds text that is no UTF-8, is said so.
+ */
 static void send_later(client *who, json_t *answer)
 {
+    static const char unwritable[] =
+        "{\"ok\":false,\"error\":\"answer: it cannot be written as JSON: ask for something else\"}";
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
     json_decref(answer);
-    size_t length = text ? strlen(text) : 0;
-    char *line = text ? realloc(text, length + 2) : NULL;
-    if (!line) {
-        free(text);
-        who->closing = true;
-        return;
+    if (!text) {
+        text = strdup(unwritable);
     }
-    memcpy(line + length, "\n", 2);
-    who->out = line;
+    size_t length = text ? strlen(text) : 0;
+    who->out = text;
     who->out_bytes = length + 1;
     who->out_sent = 0;
+    if (text) {
+        text[length] = '\n'; /* in the place of its end, which is not needed */
+    } else {
+        who->closing = true;
+    }
 }
 
 static void answer_line(control *c, client *who, const char *line, size_t length)

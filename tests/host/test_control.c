@@ -48,6 +48,9 @@ static json_t *echo(void *context, const json_t *request)
         free(text);
         return answer;
     }
+    if (cmd && !strcmp(cmd, "latin")) {
+        return json_pack("{s:o}", "text", json_stringn_nocheck("\xe4", 1));
+    }
     return json_pack("{s:b,s:i,s:O?}", "ok", 1, "count", ++*count, "cmd",
                      json_object_get(request, "cmd"));
 }
@@ -355,6 +358,18 @@ TEST(requests_that_come_at_once_are_answered_in_turn)
     }
     write_text(c, fd, "\"d\"}\n");
     ck_assert_ptr_nonnull(strstr(read_line(c, fd, line, sizeof line), "\"cmd\":\"d\""));
+    close(fd);
+    finish(c);
+}
+
+TEST(an_answer_that_is_no_utf8_is_said_so)
+{
+    char line[256];
+    control *c = serve_here();
+    int fd = connect_to(path);
+    write_text(c, fd, "{\"cmd\":\"latin\"}\n{}\n");
+    ck_assert_ptr_nonnull(strstr(read_line(c, fd, line, sizeof line), "cannot be written as JSON"));
+    ck_assert_ptr_nonnull(strstr(read_line(c, fd, line, sizeof line), "\"ok\":true"));
     close(fd);
     finish(c);
 }
