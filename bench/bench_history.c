@@ -1,0 +1,381 @@
+/* What history costs: S1 to S4.
+ *
+ *   S1  commit of 2000 hot and 50 cold pages, in clusters, over memcpy of the same pages one by one
+ *   S2  the same with 4096 random pages, all cold
+ *   S3  commit of a frame that wrote 16 pages, in microseconds
+ *   S4  seek by one frame of 256 pages, over memcpy: in clusters, and one by one at random
+ *
+ * A commit is all that a frame pays: the faults of the program's first stores (its time over the
+ * time of the same stores once more), finding and copying the pages, and the record in the log.
+ * What comes first in a frame finds cold caches, so commit and memcpy take turns at that and only
+ * the first counts.
+ */
+#include "bench.h"
+
+#include "base/bits.h"
+#include "history/log.h"
+#include "history/world.h"
+#include "region/region.h"
+
+enum {
+    FRAMES = 80,
+    WARM_FRAMES = 12,
+    WRITTEN_MOST = 8192,
+    HOT_PAGES = 2000,
+    HOT_CLUSTER = 100,
+    COLD_PAGES = 50,
+    COLD_CLUSTER = 5,
+    RUNS_MOST = 4096,
+    BATCH_MOST = 1 << 21,
+};
+
+typedef struct setup {
+    rp_log *log;
+    rp_world *world;
+    uint8_t *start; /* the program's memory */
+    size_t page_count;
+    uint8_t *copies; /* where the peer copies to, in turn */
+    size_t copy_pages, copy_next;
+    uint32_t written[WRITTEN_MOST]; /* pages of this frame */
+    size_t written_count;
+    uint32_t hot[HOT_PAGES / HOT_CLUSTER];
+    rp_page_slot *entries;
+    size_t entry_count;
+    rp_slot_run runs[RUNS_MOST];
+    size_t run_count, run_next;
+    uint64_t seed, frame;
+} setup;
+
+static void must(rp_status status, const char *what)
+{
+    if (status != RP_OK) {
+        fprintf(stderr, "bench_history: %s: %s\n", what, rp_error_last()->text);
+        exit(EXIT_FAILURE);
+    }
+}
+
+static uint64_t next_random(setup *s)
+{
+    s->seed ^= s->seed << 13;
+    s->seed ^= s->seed >> 7;
+    s->seed ^= s->seed << 17;
+    return s->seed;
+}
+
+static bool give_slots(void *context, uint32_t want, rp_slot_run *run)
+{
+    setup *s = context;
+    if (s->run_next == s->run_count) {
+        s->run_next = s->run_count = 0;
+        if (rp_log_slots_offer(s->log, want, s->runs, RUNS_MOST, &s->run_count) != RP_OK) {
+            return false;
+        }
+    }
+    *run = s->runs[s->run_next++];
+    return true;
+}
+
+static bool take_entries(void *context, const rp_page_slot *entries, size_t count)
+{
+    setup *s = context;
+    memcpy(s->entries + s->entry_count, entries, count * sizeof *entries);
+    s->entry_count += count;
+    return true;
+}
+
+static uint64_t commit(setup *s)
+{
+    uint64_t start = bench_ns();
+    s->entry_count = 0;
+    s->run_next = s->run_count = 0;
+    must(rp_world_collect(s->world, give_slots, take_entries, s), "collect");
+    must(rp_log_commit(s->log, &(rp_record_desc){.frame = ++s->frame}, s->entries, s->entry_count),
+         "commit");
+    uint64_t took = bench_ns() - start;
+    rp_log_prepare(s->log, WRITTEN_MOST); /* the owner does that between frames */
+    return took;
+}
+
+/* ---- the program
+ * ----------------------------------------------------------------------------------- */
+
+static uint64_t *word_of(setup *s, uint32_t page)
+{
+    return (uint64_t *)(void *)(s->start + (size_t)page * RP_PAGE_BYTES + page % 500 * 8);
+}
+
+static uint64_t write_pages(setup *s)
+{
+    uint64_t start = bench_ns();
+    for (size_t i = 0; i < s->written_count; i++) {
+        *word_of(s, s->written[i]) += s->frame + 1;
+    }
+    return bench_ns() - start;
+}
+
+/* How much longer the first stores took than the same stores again, both with warm caches. */
+static uint64_t write_with_faults(setup *s)
+{
+    volatile uint64_t sink = 0;
+    for (size_t i = 0; i < s->written_count; i++) {
+        sink += *word_of(s, s->written[i]);
+    }
+    uint64_t first = write_pages(s), again = write_pages(s);
+    return first > again ? first - again : 0;
+}
+
+static uint64_t copy_pages(setup *s)
+{
+    uint64_t start = bench_ns();
+    for (size_t i = 0; i < s->written_count; i++) {
+        memcpy(s->copies + s->copy_next * RP_PAGE_BYTES,
+               s->start + (size_t)s->written[i] * RP_PAGE_BYTES, RP_PAGE_BYTES);
+        s->copy_next = s->copy_next + 1 == s->copy_pages ? 0 : s->copy_next + 1;
+    }
+    return bench_ns() - start;
+}
+
+static void choose_cluster(setup *s, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        s->written[s->written_count++] = first + i;
+    }
+}
+
+static uint32_t random_place(setup *s, uint32_t room)
+{
+    return (uint32_t)(next_random(s) % (s->page_count - room));
+}
+
+/* The hot set drifts: one of its clusters moves every eighth frame. */
+static void choose_hot_and_cold(setup *s)
+{
+    size_t clusters = HOT_PAGES / HOT_CLUSTER;
+    if (s->frame % 8 == 0) {
+        s->hot[next_random(s) % clusters] = random_place(s, HOT_CLUSTER);
+    }
+    s->written_count = 0;
+    for (size_t i = 0; i < clusters; i++) {
+        choose_cluster(s, s->hot[i], HOT_CLUSTER);
+    }
+    for (uint32_t i = 0; i < COLD_PAGES / COLD_CLUSTER; i++) {
+        choose_cluster(s, random_place(s, COLD_CLUSTER), COLD_CLUSTER);
+    }
+}
+
+static void choose_clusters(setup *s, uint32_t pages, uint32_t cluster)
+{
+    s->written_count = 0;
+    for (uint32_t done = 0; done < pages; done += cluster) {
+        choose_cluster(s, random_place(s, cluster), cluster);
+    }
+}
+
+static void choose_cold(setup *s)
+{
+    choose_clusters(s, 4096, 1);
+}
+
+static void choose_idle(setup *s)
+{
+    choose_clusters(s, 16, 1);
+}
+
+static void choose_seek(setup *s)
+{
+    choose_clusters(s, 256, 16);
+}
+
+static void choose_seek_random(setup *s)
+{
+    choose_clusters(s, 256, 1);
+}
+
+/* ---- measuring
+ * ------------------------------------------------------------------------------------- */
+
+static setup *open_setup(size_t world_bytes)
+{
+    setup *s = calloc(1, sizeof *s);
+    if (!s) {
+        exit(EXIT_FAILURE);
+    }
+    s->seed = 88172645463325252u;
+    s->page_count = world_bytes / RP_PAGE_BYTES;
+    s->copy_pages = RP_MIB(64) / RP_PAGE_BYTES;
+    s->copies = malloc(s->copy_pages * RP_PAGE_BYTES);
+    s->entries = malloc(BATCH_MOST * sizeof *s->entries);
+    if (!s->copies || !s->entries) {
+        exit(EXIT_FAILURE);
+    }
+    memset(s->copies, 1, s->copy_pages * RP_PAGE_BYTES);
+    must(rp_region_create(NULL), "region");
+    must(rp_log_create(RP_MIB(256), &s->log), "log");
+    must(rp_world_open(rp_log_fd(s->log), RP_TRACKING_AUTO, &s->world), "world");
+    s->start = rp_region_block_alloc(RP_ZONE_WORLD, world_bytes, RP_BLOCK_PAGES, 1, 0);
+    must(s->start ? RP_OK : RP_E_MEMORY, "block");
+    for (size_t i = 0; i < s->page_count; i++) {
+        memset(s->start + i * RP_PAGE_BYTES, (int)(i % 250) + 1, RP_PAGE_BYTES);
+    }
+    for (size_t i = 0; i < HOT_PAGES / HOT_CLUSTER; i++) {
+        s->hot[i] = random_place(s, HOT_CLUSTER);
+    }
+    commit(s);
+    return s;
+}
+
+static void close_setup(setup *s)
+{
+    rp_world_close(s->world);
+    rp_log_destroy(s->log);
+    rp_region_destroy();
+    free(s->entries);
+    free(s->copies);
+    free(s);
+}
+
+typedef void choose_fn(setup *s);
+
+typedef struct measured {
+    bench_samples commit, peer;
+} measured;
+
+static measured measured_now; /* too large for the stack */
+
+static void measure_commits(setup *s, choose_fn *choose)
+{
+    measured *m = &measured_now;
+    m->commit.count = m->peer.count = 0;
+    for (int i = 0; i < FRAMES + WARM_FRAMES; i++) {
+        choose(s);
+        uint64_t faults = write_with_faults(s);
+        if (i % 2 == 0) {
+            uint64_t took = copy_pages(s);
+            commit(s);
+            if (i >= WARM_FRAMES) {
+                bench_add(&m->peer, took);
+            }
+        } else {
+            uint64_t took = commit(s);
+            copy_pages(s);
+            if (i >= WARM_FRAMES) {
+                bench_add(&m->commit, faults + took);
+            }
+        }
+    }
+}
+
+static uint64_t seek(setup *s, uint64_t index)
+{
+    const rp_page_slot *entries;
+    size_t count, skipped;
+    uint64_t start = bench_ns();
+    must(rp_log_seek(s->log, index, &entries, &count), "seek");
+    must(rp_world_apply_begin(s->world), "apply");
+    must(rp_world_apply(s->world, entries, count), "apply");
+    must(rp_world_apply_end(s->world, &skipped), "apply");
+    return bench_ns() - start;
+}
+
+static void measure_seeks(setup *s, choose_fn *choose)
+{
+    measured *m = &measured_now;
+    m->commit.count = m->peer.count = 0;
+    for (int i = 0; i < FRAMES; i++) {
+        choose(s);
+        write_pages(s);
+        commit(s);
+    }
+    /* A seek brings in pages that were used long ago; so must the copying that it is held against.
+     */
+    for (int i = 0; i < FRAMES - 1; i++) {
+        choose(s);
+        bench_add(&m->peer, copy_pages(s));
+        bench_add(&m->commit, seek(s, rp_log_position(s->log) - 1));
+    }
+}
+
+static void print(const char *id, const char *what, double target, bool in_us)
+{
+    double median = bench_median(&measured_now.commit), peer = bench_median(&measured_now.peer);
+    bench_print(&(bench_result){
+        .id = id,
+        .what = what,
+        .unit = in_us ? "us" : "ratio",
+        .value = in_us ? median : median / peer,
+        .target = target,
+        .median_us = median,
+        .peer_us = peer,
+        .spread = bench_spread(&measured_now.commit),
+    });
+}
+
+typedef struct size_case {
+    const char *name;
+    size_t bytes;
+    double commit, idle_us, seek;
+} size_case;
+
+static const size_case sizes[] = {
+    {"16MiB", RP_MIB(16), 1.25, 30, 2},
+    {"256MiB", RP_MIB(256), 1.35, 60, 2},
+    {"1GiB", RP_GIB(1), 1.5, 100, 3},
+    {"4GiB", RP_GIB(4), 2.0, 300, 3},
+};
+
+static void run_case(const size_case *c)
+{
+    char random_name[40];
+    setup *s = open_setup(c->bytes);
+    snprintf(random_name, sizeof random_name, "%s random", c->name);
+    if (bench_wants("S1")) {
+        measure_commits(s, choose_hot_and_cold);
+        print("S1", c->name, c->commit, false);
+    }
+    if (bench_wants("S3")) {
+        measure_commits(s, choose_idle);
+        print("S3", c->name, c->idle_us, true);
+    }
+    if (bench_wants("S4") && c->bytes <= RP_GIB(1)) {
+        measure_seeks(s, choose_seek);
+        print("S4", c->name, c->seek, false);
+        measure_seeks(s, choose_seek_random);
+        print("S4", random_name, c->seek, false);
+    }
+    if (bench_wants("S2")) {
+        measure_commits(s, choose_cold);
+        print("S2", c->name, 4.5, false);
+    }
+    close_setup(s);
+}
+
+/* World, log and what the machine needs besides. */
+static bool fits(size_t world_bytes)
+{
+    unsigned long long available_kib = 0;
+    char line[128];
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "MemAvailable: %llu kB", &available_kib) == 1) {
+            break;
+        }
+    }
+    if (file) {
+        fclose(file);
+    }
+    return available_kib >> 10 > (world_bytes >> 20) * 5 / 2 + 1024;
+}
+
+int main(int argc, char **argv)
+{
+    bench_open(argc, argv);
+    for (size_t i = 0; i < RP_COUNT_OF(sizes); i++) {
+        if (fits(sizes[i].bytes)) {
+            run_case(&sizes[i]);
+        } else {
+            fprintf(stderr, "bench_history: %s left out: too little memory is free\n",
+                    sizes[i].name);
+        }
+    }
+    return bench_done();
+}
