@@ -1,0 +1,95 @@
+/* Repeating frames with their logged input. */
+#include "deck/deck_private.h"
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/error.h"
+
+#include <string.h>
+
+/* The recording is the first pass: what a later one is compared with. */
+static rp_status note_recorded(const rp_deck *deck, rp_loop_store *loop)
+{
+    rp_status status = RP_OK;
+    for (uint64_t frame = loop->from + 1; frame <= loop->to && status == RP_OK; frame++) {
+        uint64_t index, hash;
+        status = deck_find_frame(deck, "loop", frame, &index);
+        if (status == RP_OK) {
+            status = rp_log_hash(deck->log, index, &hash);
+        }
+        if (status == RP_OK) {
+            rp_loop_hash_note(loop, frame, DECK_BUILD, hash);
+        }
+    }
+    return status;
+}
+
+rp_status rp_loop(rp_deck *deck, uint64_t from, uint64_t to)
+{
+    RP_ASSERT(!deck->in_frame);
+    if (to == 0) {
+        rp_loop_clear(&deck->loop);
+        return RP_OK;
+    }
+    rp_loop_store made = {0};
+    rp_status status = deck_check_whole(deck, "loop");
+    if (status == RP_OK) {
+        status = rp_loop_set(&made, deck->log, from, to);
+    }
+    if (status == RP_OK) {
+        status = note_recorded(deck, &made);
+    }
+    if (status == RP_OK) {
+        status = deck_restore(deck, "loop", from);
+    }
+    if (status != RP_OK) {
+        rp_loop_clear(&made);
+        return status;
+    }
+    rp_loop_clear(&deck->loop);
+    deck->loop = made;
+    deck->loop_pass = 1;
+    return RP_OK;
+}
+
+rp_status deck_loop_begin(rp_deck *deck)
+{
+    if (deck->frame < deck->loop.to) {
+        return RP_OK;
+    }
+    rp_status status = deck_restore(deck, "loop", deck->loop.from);
+    deck->loop_pass += status == RP_OK;
+    return status == RP_OK || deck->broken != RP_OK ? status : deck_break(deck, status);
+}
+
+void deck_loop_input(rp_deck *deck, void *input, size_t input_bytes)
+{
+    uint32_t bytes;
+    const void *logged = rp_loop_input_bytes(&deck->loop, deck->frame + 1, &bytes);
+    if (bytes) {
+        memcpy(deck->input, logged, bytes);
+    }
+    deck->input_bytes = bytes;
+    if (input_bytes) {
+        size_t kept = rp_min_size(bytes, input_bytes);
+        memcpy(input, deck->input, kept);
+        memset((uint8_t *)input + kept, 0, input_bytes - kept);
+    }
+}
+
+rp_status deck_loop_check(rp_deck *deck, uint64_t *diverged)
+{
+    uint64_t hash, index;
+    rp_status status = rp_log_hash(deck->log, rp_log_position(deck->log), &hash);
+    if (status == RP_OK) {
+        *diverged = rp_loop_hash_note(&deck->loop, deck->frame, DECK_BUILD, hash).diverged;
+    }
+    if (status == RP_OK && !rp_log_find_frame(deck->log, deck->loop.from, &index)) {
+        status = rp_fail(RP_E_BUDGET,
+                         "loop: frame %llu, where it begins, is no longer kept: it ends here: "
+                         "open the deck with a larger budget",
+                         (unsigned long long)deck->loop.from);
+        rp_loop_clear(&deck->loop);
+    }
+    return status;
+}

@@ -1,0 +1,68 @@
+/* The inside of the deck, shared by its files.
+ *
+ *   deck.c        opening, frames, what is known
+ *   deck_state.c  commit and restore: the world on one side, the log on the other
+ *   deck_loop.c   repeating frames with their logged input
+ *
+ * A frame that cannot be committed is taken back, so that log and world always say the same; where even
+ * that fails the deck is broken and says so from then on.
+ *
+ * The deck lies in pages of its own, outside the region: what it knows must not change with a restore.
+ *
+ * Layer: deck (internal).  Design: docs/internals/deck.md
+ */
+#ifndef RP_DECK_DECK_PRIVATE_H
+#define RP_DECK_DECK_PRIVATE_H
+
+#include "deck/loop.h"
+#include "history/storage.h"
+#include "history/world.h"
+
+#include <reprise/deck.h>
+
+enum {
+    DECK_INPUT_BYTES_DEFAULT = 1024,
+    DECK_INPUT_BYTES_MAX = 65536, /* of a record of the log */
+    DECK_BUILD = 1                /* an embedded program has one */
+};
+
+struct rp_deck {
+    rp_log *log;
+    rp_world *world;
+    rp_heap *heap;
+    rp_loop_store loop;
+    uint64_t loop_pass;
+    uint64_t frame; /* the state that the world holds, between frames */
+    uint64_t frame_start_ns;
+    rp_status broken;      /* the world is not what the log says; RP_OK: all is well */
+    char broken_text[256]; /* why */
+    bool started, in_frame, sought;
+    uint32_t next_range_page;
+    rp_grow entries; /* rp_page_slot: what the commit under way wrote */
+    size_t entry_count;
+    uint32_t input_capacity, input_bytes;
+    uint8_t input[DECK_INPUT_BYTES_MAX]; /* of the frame under way */
+};
+
+/* deck_state.c */
+/* RP_OK, or the failure that broke the deck, with its text behind `what`. */
+rp_status deck_check_whole(const rp_deck *deck, const char *what);
+/* Breaks the deck; the error record says why. Returns `status`. */
+rp_status deck_break(rp_deck *deck, rp_status status);
+/* Publishes what was written as a record. On failure the world is as it was after the last record. */
+rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc);
+rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame, uint64_t *index);
+/* Brings the world to the state after a kept frame. */
+rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame);
+
+/* deck_loop.c */
+/* Before a frame of a loop: goes back to its start where its end was reached. */
+rp_status deck_loop_begin(rp_deck *deck);
+/* Overwrites the caller's buffer with the logged input of the coming frame; what the buffer has beyond it
+ * becomes zero. */
+void deck_loop_input(rp_deck *deck, void *input, size_t input_bytes);
+/* After the commit of a frame of a loop: whether it went as it was recorded, and whether the loop can go
+ * on, since a commit may evict the frame that it begins with (RP_E_BUDGET, and the loop is over). */
+rp_status deck_loop_check(rp_deck *deck, uint64_t *diverged);
+
+#endif

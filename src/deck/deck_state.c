@@ -1,0 +1,154 @@
+/* Commit and restore: what the world wrote goes into the log, what the log holds into the world. */
+#include "deck/deck_private.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <string.h>
+
+/* ---- committing ---- */
+
+rp_status deck_break(rp_deck *deck, rp_status status)
+{
+    deck->broken = status;
+    rp_text_copy(deck->broken_text, sizeof deck->broken_text, rp_error_last()->text);
+    return status;
+}
+
+rp_status deck_check_whole(const rp_deck *deck, const char *what)
+{
+    if (deck->broken == RP_OK) {
+        return RP_OK;
+    }
+    return rp_fail(deck->broken,
+                   "%s: the state was lost by an earlier failure (%s): close the deck", what,
+                   deck->broken_text);
+}
+
+static bool offer_slots(void *context, uint32_t want, rp_slot_run *run)
+{
+    rp_deck *deck = context;
+    size_t count;
+    return rp_log_slots_offer(deck->log, want, run, 1, &count) == RP_OK && count == 1;
+}
+
+static rp_page_slot *entries_of(const rp_deck *deck)
+{
+    return (rp_page_slot *)(void *)deck->entries.data;
+}
+
+static bool take_entries(void *context, const rp_page_slot *entries, size_t count)
+{
+    rp_deck *deck = context;
+    if (rp_grow_need(&deck->entries, (deck->entry_count + count) * sizeof *entries) != RP_OK) {
+        return false;
+    }
+    memcpy(entries_of(deck) + deck->entry_count, entries, count * sizeof *entries);
+    deck->entry_count += count;
+    return true;
+}
+
+static rp_status apply(rp_deck *deck, const rp_page_slot *entries, size_t count)
+{
+    size_t skipped;
+    rp_status status = rp_world_apply_begin(deck->world);
+    if (status == RP_OK) {
+        status = rp_world_apply(deck->world, entries, count);
+    }
+    if (status == RP_OK) {
+        status = rp_world_apply_end(deck->world, &skipped);
+    }
+    return status;
+}
+
+/* The world believes to be where the log refused to go: the same pages get back what the log has.
+ */
+static rp_status take_back_collected(rp_deck *deck)
+{
+    rp_page_slot *entries = entries_of(deck);
+    for (size_t i = 0; i < deck->entry_count; i++) {
+        entries[i].slot = rp_log_slot_of(deck->log, entries[i].page);
+    }
+    return apply(deck, entries, deck->entry_count);
+}
+
+/* Undoes a frame that cannot be kept; the error record goes on to say why it cannot. */
+static rp_status take_back(rp_deck *deck, rp_status why, bool collected)
+{
+    char text[sizeof rp_error_last()->text];
+    size_t page_count;
+    uint32_t first_page;
+    memcpy(text, rp_error_last()->text, sizeof text);
+    rp_status status = RP_E_MEMORY; /* frame 0 has nothing to go back to */
+    if (deck->started) {
+        status = collected ? take_back_collected(deck)
+                           : rp_world_revert(deck->world, &page_count, &first_page);
+    }
+    rp_log_slots_reset(deck->log);
+    rp_fail(why, "frame %llu was taken back: %s", (unsigned long long)deck->frame + deck->started,
+            text);
+    return status == RP_OK ? why : deck_break(deck, why);
+}
+
+rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc)
+{
+    deck->entry_count = 0;
+    rp_status status = rp_world_collect(deck->world, offer_slots, take_entries, deck);
+    if (status != RP_OK) {
+        return take_back(deck, status, false);
+    }
+    status = rp_log_commit(deck->log, desc, entries_of(deck), deck->entry_count);
+    return status == RP_OK ? RP_OK : take_back(deck, status, true);
+}
+
+/* ---- restoring ---- */
+
+rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame, uint64_t *index)
+{
+    rp_log_stats stats;
+    if (rp_log_find_frame(deck->log, frame, index)) {
+        return RP_OK;
+    }
+    if (!deck->started) {
+        return rp_fail(RP_E_RANGE, "%s: no frame was made yet: begin and end one first", what);
+    }
+    rp_log_stats_get(deck->log, &stats);
+    return rp_fail(RP_E_RANGE, "%s: frame %llu is not kept: choose one of %llu to %llu", what,
+                   (unsigned long long)frame, (unsigned long long)stats.oldest_frame,
+                   (unsigned long long)stats.newest_frame);
+}
+
+rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)
+{
+    const rp_page_slot *entries;
+    size_t count;
+    uint64_t index;
+    rp_status status = deck_check_whole(deck, what);
+    if (status == RP_OK) {
+        status = deck_find_frame(deck, what, frame, &index);
+    }
+    if (status == RP_OK) {
+        status = rp_log_seek(deck->log, index, &entries, &count);
+    }
+    if (status != RP_OK) {
+        return status;
+    }
+    status = apply(deck, entries, count);
+    if (status != RP_OK) {
+        return deck_break(deck, status);
+    }
+    deck->frame = frame;
+    deck->sought = true;
+    return RP_OK;
+}
+
+rp_status rp_seek(rp_deck *deck, uint64_t frame)
+{
+    RP_ASSERT(!deck->in_frame);
+    rp_status status = deck_restore(deck, "seek", frame);
+    if (status == RP_OK && (frame < deck->loop.from || frame > deck->loop.to)) {
+        rp_loop_clear(&deck->loop);
+    }
+    return status;
+}
