@@ -1,9 +1,9 @@
 /* What host and runner share: one piece of memory for each runner, and a socket pair.
  *
- * The socket carries small messages (link_message) in turn: the host asks, the runner answers. Lists,
- * plans, the picture and the sound lie in the memory. In the runner it is mapped at RP_LINK_BASE, so that
- * addresses of the canvas are the same in every process. Each side treats what the other wrote as
- * hostile: counts and offsets are checked before use.
+ * The socket carries small messages (link_message) in turn: the host asks, the runner answers.
+ * Lists, plans, the picture and the sound lie in the memory. In the runner it is mapped at
+ * RP_LINK_BASE, so that addresses of the canvas are the same in every process. Each side treats
+ * what the other wrote as hostile: counts and offsets are checked before use.
  *
  * Layer: host (both processes).  Design: docs/internals/host.md
  */
@@ -22,22 +22,28 @@ enum {
     LINK_CANVAS_MAX_PX = 4096,
     LINK_AUDIO_MAX_FRAMES = 65536,
     LINK_STACK_COPY_BYTES = 256 << 10,
-    LINK_REGISTER_COUNT = 17, /* x86-64 in DWARF order: rax rdx rcx rbx rsi rdi rbp rsp r8…r15, rip */
+    LINK_REGISTER_COUNT =
+        17, /* x86-64 in DWARF order: rax rdx rcx rbx rsi rdi rbp rsp r8…r15, rip */
     LINK_BULK_BYTES = 16 << 20,
     LINK_OBJECT_MAX = RP_OBJECT_MAX,
     LINK_RANGE_MAX = 512,
-    LINK_SLOT_RUN_MAX = 4096
+    LINK_SLOT_RUN_MAX = 4096,
+    LINK_WATCHDOG_SIGNAL = 40 /* a real-time signal that no library uses */
 };
 
 typedef enum link_op {
     LINK_NONE,
     /* host to runner */
-    LINK_WORLD_NEW,  /* makes the world's roots: environment, heaps */
-    LINK_APPLY,      /* bulk: a: count of rp_page_slot; b: 1 begin, 2 end, bits */
-    LINK_LOAD,       /* bulk: link_load: loads a build, declares its ranges */
+    LINK_RANGES,     /* bulk: link_known: declares the state of the libraries that are loaded */
+    LINK_WORLD_NEW,  /* makes the world's roots: environment, random state */
+    LINK_APPLY,      /* bulk: a: count of rp_page_slot; b: LINK_APPLY_… bits */
+    LINK_OLD,        /* bulk: a: count of link_old_build: keeps their places, ahead of LINK_LOAD */
+    LINK_LOAD,       /* bulk: link_load, then link_known: loads a build, declares its ranges */
+    LINK_DESCRIBE,   /* a: an address: what lies there, as text in link->error */
     LINK_START,      /* rp_module_start, in a new world; answer as LINK_STEP */
     LINK_STEP,       /* input in the link; a: LINK_STEP_… flags */
-    LINK_CARRY,      /* bulk: a: bytes of an rp_plan; re-points, calls reloaded, commits */
+    LINK_CARRY,      /* bulk: an rp_plan of a bytes, then, aligned to 16, a link_known with the old
+                        build's ranges: copies, re-points, calls reloaded, commits */
     LINK_RENDER,     /* rp_module_render, then drops what it wrote */
     LINK_MORE_SLOTS, /* answer to LINK_NEED_SLOTS; runs in the link */
     LINK_STOP,       /* rp_module_stop, then ends */
@@ -50,37 +56,40 @@ typedef enum link_op {
 } link_op;
 
 enum {
-    LINK_STEP_RENDER = 1,  /* the picture will be shown: call render */
-    LINK_STEP_AGAIN = 2,   /* a logged frame is run again */
-    LINK_STEP_SHOW = 4,    /* run for its picture only: nothing is committed, what was written is dropped */
+    LINK_STEP_RENDER = 1, /* the picture will be shown: call render */
+    LINK_STEP_AGAIN = 2,  /* a logged frame is run again */
+    LINK_STEP_SHOW =
+        4, /* run for its picture only: nothing is committed, what was written is dropped */
 };
+
+enum { LINK_APPLY_BEGIN = 1, LINK_APPLY_END = 2 };
 
 typedef struct link_message {
     uint32_t op;
-    int32_t status;     /* rp_status of an answer; its text is link->error */
+    int32_t status; /* rp_status of an answer; its text is link->error */
     uint64_t a, b, c, d;
 } link_message;
 
 typedef enum link_crash_kind {
     LINK_CRASH_NONE,
-    LINK_CRASH_SIGNAL,    /* number in `signal` */
-    LINK_CRASH_OVERFLOW,  /* of the deck's stack */
-    LINK_CRASH_ASSERT,    /* text holds the assertion */
-    LINK_CRASH_EXIT,      /* the module called exit; code in `signal` */
-    LINK_CRASH_HANG,      /* the watchdog asked for a record */
-    LINK_CRASH_HEAP,      /* a bad free and the like; text says what */
+    LINK_CRASH_SIGNAL,   /* number in `signal` */
+    LINK_CRASH_OVERFLOW, /* of the deck's stack */
+    LINK_CRASH_ASSERT,   /* text holds the assertion */
+    LINK_CRASH_EXIT,     /* the module called exit; code in `signal` */
+    LINK_CRASH_HANG,     /* the watchdog asked for a record */
+    LINK_CRASH_HEAP,     /* a bad free and the like; text says what */
 } link_crash_kind;
 
 typedef struct link_crash {
-    uint32_t kind;               /* link_crash_kind; written last */
+    uint32_t kind; /* link_crash_kind; written last */
     int32_t signal, code;
-    uint32_t in_step;            /* 1: while the module ran; 0: in the runner itself */
-    uint64_t address;            /* that was touched, where the signal has one */
+    uint32_t in_step; /* 1: while the module ran; 0: in the runner itself */
+    uint64_t address; /* that was touched, where the signal has one */
     uint64_t frame;
     uint32_t build;
-    char text[240];              /* what `address` belongs to, or what the program said */
+    char text[240]; /* what `address` belongs to, or what the program said */
     uint64_t registers[LINK_REGISTER_COUNT];
-    uint64_t stack_start;        /* address of stack[0] */
+    uint64_t stack_start; /* address of stack[0] */
     uint32_t stack_bytes;
     uint8_t stack[LINK_STACK_COPY_BYTES];
 } link_crash;
@@ -88,38 +97,67 @@ typedef struct link_crash {
 typedef struct link_object {
     char path[RP_OBJECT_PATH_BYTES];
     uint64_t base, low, high;
-    uint32_t build;              /* of the user's module; 0: a library */
+    uint32_t build; /* of the user's module; 0: a library */
     uint32_t zone;
-    uint64_t tls_address;        /* of its state in the stepping thread; 0: none */
+    uint64_t tls_address; /* of its state in the stepping thread; 0: none */
 } link_object;
 
 typedef struct link_range {
     char name[64];
     uint64_t start, size_bytes;
     uint32_t first_page;
-    uint32_t build;              /* 0: a library, the same in all builds */
+    uint32_t build; /* 0: a library, the same in all builds */
 } link_range;
+
+/* The page numbers that ranges have in the log, so that each process uses the same. Followed by
+ * `range_count` link_range. New ranges get numbers from `next_page` on. */
+typedef struct link_known {
+    uint32_t range_count, next_page;
+} link_known;
+
+/* What an earlier build left: its place stays reserved, its read-only data stays readable there. */
+typedef struct link_old_build {
+    char path[RP_OBJECT_PATH_BYTES]; /* its private copy; "" : reserve only */
+    uint64_t base, low, high;
+    uint32_t build, reserved;
+} link_old_build;
+
+/* Followed by a link_known. */
+typedef struct link_load {
+    char path[RP_OBJECT_PATH_BYTES];
+    uint64_t low, high; /* where it lay before, a place that LINK_OLD kept; 0: a new build */
+    uint32_t build, reserved;
+} link_load;
 
 typedef struct link_memory {
     uint32_t magic, version;
+    /* what the runner opens before it is ready: file names, each terminated, at the start of
+     * `bulk`; then the patterns of --keep-lib */
+    uint32_t preload_count, keep_count;
     /* set by the host before the runner starts */
-    uint64_t log_bytes;          /* size of the log's view */
+    uint64_t log_bytes; /* size of the log's view */
     uint64_t seed, start_wall_ns;
     uint64_t canary, pointer_guard;
-    uint32_t tracking;           /* rp_tracking asked for; the runner writes back which one it has */
-    uint32_t guarded;            /* 1: heap checks on */
+    uint32_t tracking; /* rp_tracking asked for; the runner writes back which one it has */
+    uint32_t guarded;  /* 1: heap checks on */
     /* the stage */
     uint32_t width_px, height_px;
     uint32_t rate_hz;
     uint32_t audio_rate_hz, audio_channels, audio_frames; /* frames: made by the last step */
     char title[96];
-    rp_input input;              /* of the frame to step */
-    uint64_t frame;              /* the frame to step makes */
+    rp_input input; /* of the frame to step */
+    uint64_t frame; /* the frame to step makes */
     uint32_t build, replaying;
     /* commit */
     uint32_t slot_run_count;
-    struct { uint32_t first, count; } slot_runs[LINK_SLOT_RUN_MAX];
+    struct {
+        uint32_t first, count;
+    } slot_runs[LINK_SLOT_RUN_MAX];
     uint64_t step_ns, collect_ns, page_count, clean_count;
+    uint64_t render_wrote; /* pages that rp_module_render wrote, and that were put back */
+    rp_reload reload;      /* of the last LINK_CARRY */
+    uint64_t left_at;      /* where the first word lies that could not be moved */
+    char left_name[64];
     /* objects and ranges of this runner */
     uint32_t object_count, range_count;
     link_object objects[LINK_OBJECT_MAX];

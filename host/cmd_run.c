@@ -1,0 +1,383 @@
+/* `reprise run`: start, the main loop, the end. See run.h. */
+#include "cmd_run.h"
+#include "run.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <base/text.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SCRIPT_LIMIT_BYTES = 64 << 20, DEFAULT_START_S = 946684800, FAST_POLL_FRAMES = 16 };
+
+static volatile sig_atomic_t asked_to_end;
+
+static void on_end_signal(int number)
+{
+    (void)number;
+    asked_to_end = 1;
+}
+
+/* ---- callbacks of the session ---- */
+
+static void print_output(void *context, const char *text, size_t length)
+{
+    const run *r = context;
+    if (r->stage_class != &stage_term_class || !r->stage) {
+        fwrite(text, 1, length, stderr);
+    }
+}
+
+static void events_take(run *r)
+{
+    stage_event event;
+    while (r->stage && r->stage_class->poll(r->stage, &event)) {
+        stage_keys_event(&r->keys, &event);
+    }
+    if (r->keys.want_quit || r->keys.lost || asked_to_end) {
+        r->quit = true;
+    }
+}
+
+/* While a step takes long the window still answers and shows. */
+static void idle(void *context)
+{
+    run *r = context;
+    events_take(r);
+    if (r->stage) {
+        run_show(r);
+    }
+}
+
+/* ---- start ---- */
+
+static void name_set(run *r)
+{
+    const char *path = r->options.name ? r->options.name : r->options.module;
+    const char *slash = r->options.name ? NULL : strrchr(path, '/');
+    rp_text_copy(r->name, sizeof r->name, slash ? slash + 1 : path);
+    char *dot = r->options.name ? NULL : strrchr(r->name, '.');
+    if (dot && dot != r->name) {
+        *dot = 0;
+    }
+}
+
+static rp_status script_open(run *r)
+{
+    if (!r->options.input) {
+        return RP_OK;
+    }
+    rp_status status = rp_os_file_read(r->options.input, SCRIPT_LIMIT_BYTES, &r->script_text);
+    if (!status) {
+        status = rp_input_script_init(&r->script, r->options.input, (char *)r->script_text.data,
+                                      r->script_text.size_bytes);
+    }
+    r->scripted = status == RP_OK;
+    return status;
+}
+
+static rp_status copies_open(run *r)
+{
+    const char *folder = getenv("XDG_RUNTIME_DIR");
+    if (!folder || strlen(folder) > 32 || access(folder, W_OK)) {
+        folder = "/tmp";
+    }
+    snprintf(r->copy_dir, sizeof r->copy_dir, "%s/reprise-XXXXXX", folder);
+    if (!mkdtemp(r->copy_dir)) {
+        int why = errno;
+        r->copy_dir[0] = 0;
+        return rp_fail_system(RP_E_SYSTEM, why,
+                              "run: no place for copies of the builds in %s: make "
+                              "room there, or set XDG_RUNTIME_DIR",
+                              folder);
+    }
+    return RP_OK;
+}
+
+/* A build command may call `reprise cflags`: the one that runs must be found first. */
+static void path_lead(void)
+{
+    char self[512];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *path = getenv("PATH");
+    if (length <= 0 || !path) {
+        return;
+    }
+    self[length] = 0;
+    *strrchr(self, '/') = 0;
+    size_t bytes = strlen(self) + strlen(path) + 2;
+    char *longer = malloc(bytes);
+    if (longer) {
+        snprintf(longer, bytes, "%s:%s", self, path);
+        setenv("PATH", longer, 1);
+        free(longer);
+    }
+}
+
+static rp_status watch_open(run *r)
+{
+    path_lead();
+    builds_desc desc = {.module_path = r->options.module,
+                        .build_command = r->options.build,
+                        .source_paths = r->options.sources,
+                        .source_count = r->options.source_count,
+                        .copy_directory = r->copy_dir};
+    return builds_open(&desc, &r->builds);
+}
+
+static rp_status world_open(run *r)
+{
+    const run_options *o = &r->options;
+    bool fixed = o->fixed_time || r->stage_class == &stage_none_class;
+    session_desc desc = {.budget_bytes = o->budget_bytes,
+                         .tracking = o->tracking,
+                         .seed = o->seed,
+                         .start_wall_ns = o->fixed_time ? o->start_wall_ns
+                                          : fixed       ? DEFAULT_START_S * UINT64_C(1000000000)
+                                                        : rp_os_wall_ns(),
+                         .width_px = o->width_px,
+                         .height_px = o->height_px,
+                         .rate_hz = o->rate_hz,
+                         .watchdog_ms = o->watchdog_ms,
+                         .keep = o->keep,
+                         .keep_count = o->keep_count,
+                         .print = print_output,
+                         .idle = idle,
+                         .context = r};
+    return session_open(&desc, &r->session);
+}
+
+static rp_status control_start(run *r)
+{
+    char path[256];
+    rp_status status = control_path(r->name, path, sizeof path);
+    return status ? status : control_open(path, run_answer, r, &r->control);
+}
+
+static rp_status stage_start(run *r)
+{
+    session *s = &r->session;
+    stage_desc desc = {.title = s->title[0] ? s->title : r->name,
+                       .width_px = (int)s->width_px,
+                       .height_px = (int)s->height_px,
+                       .scale = r->options.scale};
+    return stage_open(r->options.stage, &desc, &r->stage_class, &r->stage);
+}
+
+static void signals_set(void)
+{
+    struct sigaction action = {.sa_handler = on_end_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static rp_status start(run *r)
+{
+    name_set(r);
+    r->stage_class = stage_choose(r->options.stage);
+    if (!r->stage_class) {
+        return rp_error_last()->status;
+    }
+    signals_set();
+    stage_keys_init(&r->keys);
+    rp_transport_init(&r->transport);
+    rp_status status = script_open(r);
+    if (!status) {
+        status = control_start(r);
+    }
+    if (!status) {
+        status = copies_open(r);
+    }
+    if (!status) {
+        status = watch_open(r);
+    }
+    if (!status) {
+        status = world_open(r);
+    }
+    if (!status) {
+        status = run_first_build(r);
+    }
+    return status ? status : stage_start(r);
+}
+
+/* ---- the loop ---- */
+
+static bool is_fast(const run *r)
+{
+    return r->options.frames && !r->options.paced && r->stage_class == &stage_none_class;
+}
+
+static void tick_schedule(run *r)
+{
+    uint64_t length_ns = UINT64_C(1000000000) / (r->session.rate_hz ? r->session.rate_hz : 60);
+    uint64_t now_ns = rp_os_monotonic_ns();
+    r->tick_ns += length_ns;
+    if (r->tick_ns + 4 * length_ns < now_ns) { /* far behind: do not race to catch up */
+        r->tick_ns = now_ns;
+    }
+}
+
+static int fds_of(run *r, struct pollfd *fds, int capacity)
+{
+    int list[32], count = 0;
+    count += builds_fds(r->builds, list, 16);
+    count += control_fds(r->control, list + count, 8);
+    int stage_fd = r->stage_class->wait_fd(r->stage);
+    if (stage_fd >= 0) {
+        list[count++] = stage_fd;
+    }
+    if (r->session.live.output >= 0) {
+        list[count++] = r->session.live.output;
+    }
+    count = count < capacity ? count : capacity;
+    for (int i = 0; i < count; i++) {
+        fds[i] = (struct pollfd){.fd = list[i], .events = POLLIN};
+    }
+    return count;
+}
+
+static void wait_for_tick(run *r)
+{
+    struct pollfd fds[40];
+    int count = fds_of(r, fds, 40);
+    uint64_t now_ns = rp_os_monotonic_ns();
+    uint64_t left_ns = r->tick_ns > now_ns ? r->tick_ns - now_ns : 0;
+    int builds_ms = builds_timeout_ms(r->builds);
+    if (builds_ms >= 0 && (uint64_t)builds_ms * 1000000u < left_ns) {
+        left_ns = (uint64_t)builds_ms * 1000000u;
+    }
+    struct timespec timeout = {.tv_nsec = (long)(left_ns % 1000000000u),
+                               .tv_sec = (time_t)(left_ns / 1000000000u)};
+    ppoll(fds, (nfds_t)count, &timeout, NULL);
+}
+
+static void commands_obey(run *r)
+{
+    for (int i = 0; i < r->keys.command_count; i++) {
+        run_command(r, r->keys.commands[i]);
+    }
+    r->keys.command_count = 0;
+    if (r->keys.scrubbing) {
+        const rp_transport *t = &r->transport;
+        double span = (double)(t->newest - t->oldest);
+        uint64_t frame = t->oldest + (uint64_t)(span * r->keys.scrub_fraction + 0.5);
+        if (frame != t->position) {
+            run_command(r, (rp_command){.kind = RP_COMMAND_SEEK, .a = frame});
+        }
+    }
+}
+
+static void others_serve(run *r)
+{
+    control_poll(r->control);
+    run_builds_poll(r);
+    if (session_tend(&r->session) == RP_E_DIED) {
+        run_toast(r, "the runner was ended: frame %llu is restored",
+                  (unsigned long long)session_frame(&r->session));
+        r->session.failure.active = false;
+        run_at(r);
+    }
+}
+
+static void run_fast(run *r)
+{
+    for (uint64_t n = 0; !r->quit && !run_finished(r); n++) {
+        if (n % FAST_POLL_FRAMES == 0 || r->transport.mode == RP_MODE_PAUSE) {
+            others_serve(r);
+            r->quit = r->quit || asked_to_end;
+        }
+        run_tick(r);
+        if (r->transport.mode == RP_MODE_PAUSE || r->transport.failed) {
+            r->tick_ns = rp_os_monotonic_ns() + 5000000;
+            wait_for_tick(r);
+        }
+    }
+}
+
+static void run_paced(run *r)
+{
+    r->tick_ns = rp_os_monotonic_ns();
+    while (!r->quit && !run_finished(r)) {
+        wait_for_tick(r);
+        events_take(r);
+        others_serve(r);
+        if (rp_os_monotonic_ns() < r->tick_ns) {
+            continue;
+        }
+        commands_obey(r);
+        run_tick(r);
+        run_show(r);
+        tick_schedule(r);
+    }
+}
+
+/* ---- the end ---- */
+
+static void finish(run *r)
+{
+    session_stop(&r->session);
+    if (r->stage) {
+        r->stage_class->close(r->stage);
+        r->stage = NULL;
+    }
+    if (r->builds) {
+        builds_close(r->builds);
+    }
+    control_close(r->control);
+    if (r->session.log) {
+        session_close(&r->session);
+    }
+    if (r->copy_dir[0]) {
+        rmdir(r->copy_dir);
+    }
+    if (r->script_text.data) {
+        rp_os_file_free(&r->script_text);
+    }
+}
+
+static int usage_failed(void)
+{
+    fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
+    return RUN_EXIT_USAGE;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    static run r; /* large, and one in a process */
+    bool help;
+    if (run_options_read(argc, argv, &r.options, &help)) {
+        return usage_failed();
+    }
+    if (help) {
+        run_options_help();
+        return RUN_EXIT_DONE;
+    }
+    rp_status status = start(&r);
+    if (status) {
+        if (!r.notice_count || strcmp(r.notice[0], rp_error_last()->text) != 0) {
+            fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
+        }
+        finish(&r);
+        return RUN_EXIT_FAILED;
+    }
+    if (is_fast(&r)) {
+        run_fast(&r);
+    } else {
+        run_paced(&r);
+    }
+    if (r.keys.lost) {
+        fprintf(stderr, "reprise: the stage went away: the display or the terminal was closed\n");
+        r.exit_code = r.exit_code ? r.exit_code : RUN_EXIT_FAILED;
+    }
+    finish(&r);
+    fflush(stdout);
+    return r.exit_code;
+}

@@ -1,0 +1,56 @@
+/* The `reprise` command: finds the subcommand. */
+#include "cmd_ctl.h"
+#include "cmd_flags.h"
+#include "cmd_new.h"
+#include "cmd_run.h"
+
+#include <base/bits.h>
+#include <reprise/version.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int (*function)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"new", cmd_new, "writes a small project that runs"},
+    {"run", cmd_run, "runs a module; picks up each new build of it"},
+    {"ctl", cmd_ctl, "drives a running program: pause, step, seek, loop, status"},
+    {"cflags", cmd_cflags, "prints what to compile a module with"},
+    {"ldflags", cmd_ldflags, "prints what to link a module with"},
+};
+
+static void help(FILE *to)
+{
+    fputs("usage: reprise COMMAND [ARGUMENTS]\n\nMakes C programs loop-live.\n\n", to);
+    for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+    }
+    fputs("\n`reprise COMMAND --help` tells more of each; --version prints the version.\n\n"
+          "Example:\n  reprise new game && cd game && make && reprise run --build make ./game.so\n",
+          to);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return 2;
+    }
+    for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].function(argc - 1, argv + 1);
+        }
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("reprise " RP_VERSION_TEXT);
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return 0;
+    }
+    fprintf(stderr, "reprise: %s: no such command: see `reprise --help`\n", argv[1]);
+    return 2;
+}

@@ -1,0 +1,107 @@
+/* `reprise run`: what is shared by its parts.
+ *
+ *   run_options.c  the command line          cmd_run.c      start, the main loop, the end
+ *   run_frame.c    actions of the transport  run_builds.c   builds that come
+ *   run_view.c     what the stage shows      run_control.c  what `reprise ctl` asks
+ *
+ * Layer: host.  Threads: the main thread.  Design: docs/internals/host.md  Tests: tests/e2e/
+ */
+#ifndef HOST_RUN_H
+#define HOST_RUN_H
+
+#include "builds.h"
+#include "control/control.h"
+#include "session.h"
+#include "stage/stage.h"
+
+#include <deck/input.h>
+#include <deck/transport.h>
+#include <os/os.h>
+
+enum {
+    RUN_EXIT_DONE = 0,
+    RUN_EXIT_FAILED = 1, /* it could not run: no module, no region, no display … */
+    RUN_EXIT_USAGE = 2,
+    RUN_EXIT_PROGRAM = 3, /* the program failed, on a stage without a person */
+};
+
+enum { RUN_LIST_MAX = 32 };
+
+typedef struct run_options {
+    const char *module;
+    const char *stage; /* null: choose */
+    const char *build;
+    const char *sources[RUN_LIST_MAX];
+    int source_count;
+    const char *input;
+    const char *name; /* of the control socket; null: the module's file name */
+    const char *keep[RUN_LIST_MAX];
+    int keep_count;
+    uint64_t frames; /* 0: until the end */
+    bool hashes, paced, fixed_time;
+    size_t budget_bytes;
+    rp_tracking tracking;
+    uint64_t seed, start_wall_ns;
+    uint32_t watchdog_ms;
+    uint32_t width_px, height_px, rate_hz;
+    int scale;
+} run_options;
+
+typedef struct run {
+    run_options options;
+    char name[64];
+    char copy_dir[64];
+    session session;
+    rp_transport transport;
+    builds *builds;
+    control *control;
+    const stage_class *stage_class;
+    stage *stage;
+    stage_keys keys;
+    stage_view view;
+    rp_os_bytes script_text;
+    rp_input_script script;
+    bool scripted;
+    rp_input pending; /* the input of a frame that failed, tried again later */
+    bool has_pending;
+    uint64_t killed_frame; /* a runner was ended from outside while it made this frame */
+    int killed_count;
+    bool building;
+    int notice_count; /* lines about a build that failed; 0: none */
+    bool notice_alarm;
+    char notice[STAGE_LINE_MAX][STAGE_LINE_CHARS];
+    char toast[STAGE_LINE_CHARS];
+    uint64_t toast_until_ns;
+    bool shown; /* the stage has the newest picture */
+    bool quit;
+    int exit_code;
+    char scrub_text[8];
+    uint64_t tick_ns; /* when the next tick is due */
+} run;
+
+/* run_options.c: RP_E_ARGUMENT with what to do; *help: the text was asked for. */
+rp_status run_options_read(int argc, char **argv, run_options *options, bool *help);
+void run_options_help(void);
+
+/* run_frame.c */
+void run_tick(run *r);
+void run_command(run *r, rp_command command);
+void run_at(run *r);
+/* In a stage without a person: nothing more is to be done. */
+bool run_finished(const run *r);
+
+/* run_builds.c */
+void run_builds_poll(run *r);
+rp_status run_first_build(run *r);
+
+/* run_view.c */
+void run_toast(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void run_notice(run *r, bool alarm, const char *text);
+void run_show(run *r);
+void run_mark(run *r, char kind, uint64_t frame);
+void run_say(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* run_control.c */
+json_t *run_answer(void *context, const json_t *request);
+
+#endif

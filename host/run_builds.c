@@ -1,0 +1,123 @@
+/* Builds that come while the program runs. See run.h. */
+#include "run.h"
+
+#include <base/error.h>
+#include <base/text.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_BUILD_TIMEOUT_MS = 3000 };
+
+static void build_new(run *r, const builds_event *event)
+{
+    session *s = &r->session;
+    bool first = !session_has_world(s);
+    rp_status status = session_build_new(s, event->elf, event->copy_path, event->complete_ns);
+    if (status) {
+        run_notice(r, true, rp_error_last()->text);
+        return;
+    }
+    r->notice_count = 0;
+    r->has_pending = r->has_pending && r->transport.failed;
+    run_at(r);
+    rp_transport_rebuilt(&r->transport);
+    run_mark(r, 'b', session_frame(s));
+    r->shown = false;
+    if (!first) {
+        run_toast(r, "build %u: %u variables carried over, %u pointers moved%s%s", s->newest,
+                  s->reload.carried, s->reload.pointers_moved, s->reload_report[0] ? " · " : "",
+                  s->reload_report);
+        if (s->reload.pointers_left) {
+            run_say(r, "build %u: %u pointers could not be moved, the first to %s", s->newest,
+                    s->reload.pointers_left, s->live.link->left_name);
+        }
+    }
+}
+
+static void failed_text(const builds_event *event, char *text, size_t capacity)
+{
+    snprintf(text, capacity, "the build failed (exit code %d): the old build runs on\n%s",
+             event->exit_code, event->text);
+}
+
+static void event_take(run *r, const builds_event *event)
+{
+    char text[4096];
+    switch (event->kind) {
+    case BUILDS_NEW:
+        r->building = false;
+        build_new(r, event);
+        break;
+    case BUILDS_BAD:
+        run_notice(r, true, event->text);
+        break;
+    case BUILDS_RUNNING:
+        r->building = true;
+        run_toast(r, "building …");
+        break;
+    case BUILDS_FAILED:
+        r->building = false;
+        failed_text(event, text, sizeof text);
+        run_notice(r, true, text);
+        break;
+    case BUILDS_BACK:
+        r->notice_count = 0;
+        r->shown = false;
+        break;
+    case BUILDS_DONE:
+        r->building = false;
+        break;
+    case BUILDS_NONE:
+        break;
+    }
+}
+
+void run_builds_poll(run *r)
+{
+    builds_event event;
+    while (!r->quit && builds_poll(r->builds, &event)) {
+        event_take(r, &event);
+    }
+}
+
+/* Waits for what builds_poll would tell. */
+static void builds_wait(run *r, int most_ms)
+{
+    struct pollfd fds[16];
+    int list[16];
+    int count = builds_fds(r->builds, list, 16);
+    for (int i = 0; i < count; i++) {
+        fds[i] = (struct pollfd){.fd = list[i], .events = POLLIN};
+    }
+    int timeout_ms = builds_timeout_ms(r->builds);
+    poll(fds, (nfds_t)count, timeout_ms < 0 || timeout_ms > most_ms ? most_ms : timeout_ms);
+}
+
+rp_status run_first_build(run *r)
+{
+    uint64_t limit_ns = rp_os_monotonic_ns() + FIRST_BUILD_TIMEOUT_MS * UINT64_C(1000000);
+    while (!r->quit) {
+        r->notice_count = 0;
+        run_builds_poll(r);
+        if (session_has_world(&r->session)) {
+            return RP_OK;
+        }
+        if (r->notice_count) {
+            const char *what = r->notice[0];
+            bool wait = r->options.build && strcmp(r->stage_class->name, "none") != 0;
+            if (!wait) {
+                return rp_fail(RP_E_MODULE, "%s", what);
+            }
+        }
+        if (!r->options.build && rp_os_monotonic_ns() > limit_ns) {
+            return rp_fail(RP_E_INCOMPLETE,
+                           "%s: it is not complete: the linker still writes it, or "
+                           "it was cut off: build it again",
+                           r->options.module);
+        }
+        builds_wait(r, 50);
+    }
+    return rp_fail(RP_E_CLOSED, "run: it was ended before the first build came");
+}

@@ -1,0 +1,204 @@
+/* What `reprise ctl` asks, and the status that it is told. See run.h, control/control.h. */
+#include "run.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    rp_command_kind kind;
+} commands[] = {
+    {"play", RP_COMMAND_PLAY},   {"pause", RP_COMMAND_PAUSE},   {"toggle", RP_COMMAND_TOGGLE},
+    {"step", RP_COMMAND_STEP},   {"back", RP_COMMAND_BACK},     {"rewind", RP_COMMAND_REWIND},
+    {"speed", RP_COMMAND_SPEED}, {"seek", RP_COMMAND_SEEK},     {"mark", RP_COMMAND_MARK},
+    {"loop", RP_COMMAND_LOOP},   {"unloop", RP_COMMAND_UNLOOP}, {"take-over", RP_COMMAND_TAKE_OVER},
+    {"retry", RP_COMMAND_RETRY}, {"skip", RP_COMMAND_SKIP},
+};
+
+static const char *tracking_name(const session *s)
+{
+    uint32_t tracking = s->live.link ? s->live.link->tracking : 0;
+    return tracking == RP_TRACKING_WP_ASYNC  ? "wp-async"
+           : tracking == RP_TRACKING_COMPARE ? "compare"
+                                             : "none";
+}
+
+static void set_number(json_t *to, const char *key, uint64_t value)
+{
+    json_object_set_new(to, key, json_integer((json_int_t)value));
+}
+
+static json_t *failure_json(const session_failure *failure)
+{
+    json_t *report = json_object(), *lines = json_array();
+    set_number(report, "frame", failure->frame);
+    set_number(report, "build", failure->build);
+    for (int i = 0; i < failure->line_count; i++) {
+        json_array_append_new(lines,
+                              json_stringn_nocheck(failure->lines[i], strlen(failure->lines[i])));
+    }
+    json_object_set_new(report, "lines", lines);
+    return report;
+}
+
+static json_t *loop_json(const run *r)
+{
+    json_t *loop = json_object();
+    set_number(loop, "from", r->transport.loop_from);
+    set_number(loop, "to", r->transport.loop_to);
+    set_number(loop, "pass", r->transport.loop_pass);
+    set_number(loop, "diverged", r->session.diverged_frame);
+    if (r->session.diverged_frame) {
+        json_object_set_new(loop, "difference", json_string(r->session.diverged_text));
+    }
+    return loop;
+}
+
+static json_t *notice_json(const run *r)
+{
+    json_t *lines = json_array();
+    for (int i = 0; i < r->notice_count; i++) {
+        json_array_append_new(lines, json_stringn_nocheck(r->notice[i], strlen(r->notice[i])));
+    }
+    return lines;
+}
+
+static void history_set(run *r, json_t *answer)
+{
+    rp_log_stats stats;
+    rp_log_stats_get(r->session.log, &stats);
+    set_number(answer, "frame", session_frame(&r->session));
+    set_number(answer, "oldest", session_oldest(&r->session));
+    set_number(answer, "newest", session_newest(&r->session));
+    set_number(answer, "world_bytes", stats.world_bytes);
+    set_number(answer, "history_bytes", stats.history_bytes);
+    set_number(answer, "budget_bytes", stats.budget_bytes);
+    set_number(answer, "evicted", stats.evicted_count);
+}
+
+static json_t *status_json(run *r)
+{
+    session *s = &r->session;
+    json_t *answer = json_object();
+    json_object_set_new(answer, "ok", json_true());
+    json_object_set_new(answer, "name", json_string(r->name));
+    set_number(answer, "build", s->loaded);
+    set_number(answer, "newest_build", s->newest);
+    json_object_set_new(answer, "build_time",
+                        json_string(s->loaded ? s->builds[s->loaded - 1].time : ""));
+    json_object_set_new(answer, "build_ms", json_real(s->build_ms));
+    json_object_set_new(answer, "building", json_boolean(r->building));
+    json_object_set_new(answer, "mode", json_string(rp_transport_text(&r->transport)));
+    json_object_set_new(answer, "tracking", json_string(tracking_name(s)));
+    history_set(r, answer);
+    set_number(answer, "steps", s->steps);
+    set_number(answer, "restarts", s->restarts);
+    set_number(answer, "pages", s->page_count);
+    set_number(answer, "step_ns", s->step_ns);
+    set_number(answer, "commit_ns", s->commit_ns);
+    set_number(answer, "runner_pid", (uint64_t)s->live.pid);
+    set_number(answer, "carried", s->reload.carried);
+    set_number(answer, "pointers_moved", s->reload.pointers_moved);
+    set_number(answer, "pointers_left", s->reload.pointers_left);
+    json_object_set_new(answer, "loop", r->transport.looping ? loop_json(r) : json_null());
+    json_object_set_new(answer, "failure",
+                        s->failure.active ? failure_json(&s->failure) : json_null());
+    json_object_set_new(answer, "notice", notice_json(r));
+    return answer;
+}
+
+static json_t *refused(void)
+{
+    json_t *answer = json_object();
+    json_object_set_new(answer, "ok", json_false());
+    json_object_set_new(answer, "error", json_string(rp_error_last()->text));
+    return answer;
+}
+
+/* A count or frame of a request; what is missing is 0, what is no such number is refused. */
+static rp_status argument(const json_t *request, const char *key, uint64_t *value)
+{
+    const json_t *given = json_object_get(request, key);
+    *value = 0;
+    if (!given || json_is_null(given)) {
+        return RP_OK;
+    }
+    if (!json_is_integer(given) || json_integer_value(given) < 0) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: \"%s\" must be a number that is not negative", key);
+    }
+    *value = (uint64_t)json_integer_value(given);
+    return RP_OK;
+}
+
+/* A command that asks for another frame is done before it is answered, so that the answer and the
+ * next question see it. */
+static bool is_done_at_once(rp_command_kind kind)
+{
+    return kind == RP_COMMAND_SEEK || kind == RP_COMMAND_BACK;
+}
+
+static json_t *command_answer(run *r, rp_command_kind kind, const json_t *request)
+{
+    rp_command command = {.kind = kind};
+    if (argument(request, "a", &command.a) || argument(request, "b", &command.b)) {
+        return refused();
+    }
+    rp_transport before = r->transport;
+    if (rp_transport_command(&before, command)) { /* tried on a copy: refusals change nothing */
+        return refused();
+    }
+    run_command(r, command);
+    if (is_done_at_once(kind)) {
+        run_tick(r);
+    }
+    return status_json(r);
+}
+
+static json_t *revert_answer(run *r, const json_t *request)
+{
+    uint64_t build;
+    session *s = &r->session;
+    if (argument(request, "a", &build)) {
+        return refused();
+    }
+    if (!build && s->newest > 1) {
+        build = s->newest - 1;
+    }
+    if (session_build_revert(s, (uint32_t)(build > UINT32_MAX ? 0 : build))) {
+        return refused();
+    }
+    run_at(r);
+    rp_transport_rebuilt(&r->transport);
+    run_mark(r, 'b', session_frame(s));
+    run_toast(r, "build %u is build %llu again", s->newest, (unsigned long long)build);
+    return status_json(r);
+}
+
+json_t *run_answer(void *context, const json_t *request)
+{
+    run *r = context;
+    const char *name = json_string_value(json_object_get(request, "cmd"));
+    if (!name) {
+        rp_fail(RP_E_ARGUMENT, "ctl: a request is {\"cmd\":\"…\"}: see `reprise ctl --help`");
+        return refused();
+    }
+    for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return command_answer(r, commands[i].kind, request);
+        }
+    }
+    if (strcmp(name, "status") == 0) {
+        return status_json(r);
+    }
+    if (strcmp(name, "revert") == 0) {
+        return revert_answer(r, request);
+    }
+    if (strcmp(name, "quit") == 0) {
+        r->quit = true;
+        return status_json(r);
+    }
+    rp_fail(RP_E_ARGUMENT, "ctl: no command \"%.40s\": see `reprise ctl --help`", name);
+    return refused();
+}

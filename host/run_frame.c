@@ -1,0 +1,248 @@
+/* Doing what the transport says. See run.h. */
+#include "run.h"
+
+#include <base/error.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { KILLED_MOST = 3 };
+
+void run_at(run *r)
+{
+    session *s = &r->session;
+    rp_transport_at(&r->transport, session_frame(s), session_oldest(s), session_newest(s));
+}
+
+static bool unattended(const run *r)
+{
+    return r->stage_class == &stage_none_class;
+}
+
+/* Somebody ended the runner from outside, or the system did for want of memory: nothing is wrong
+ * with the program, so it goes on at once, unless that happens again and again at the same frame.
+ */
+static bool killed_from_outside(run *r, uint64_t frame)
+{
+    if (r->session.failure.kind != LINK_CRASH_NONE || !session_has_world(&r->session)) {
+        return false;
+    }
+    r->killed_count = r->killed_frame == frame ? r->killed_count + 1 : 1;
+    r->killed_frame = frame;
+    return r->killed_count <= KILLED_MOST;
+}
+
+static void failure_print(const run *r)
+{
+    const session_failure *f = &r->session.failure;
+    for (int i = 0; i < f->line_count; i++) {
+        fprintf(stderr, "%s%s\n", i ? "  " : "reprise: the program failed: ", f->lines[i]);
+    }
+}
+
+static void step_failed(run *r, rp_status status)
+{
+    uint64_t frame = r->session.failure.frame;
+    bool failure = status == RP_E_DIED || status == RP_E_TIMEOUT;
+    run_mark(r, 'c', frame);
+    if (failure && killed_from_outside(r, frame)) {
+        run_toast(r, "the runner was ended: frame %llu is restored",
+                  (unsigned long long)session_frame(&r->session));
+        session_tend(&r->session);
+        r->session.failure.active = false;
+        run_at(r);
+        return;
+    }
+    rp_transport_failed(&r->transport);
+    if (!failure) { /* not the program's fault: the budget, the disk, a type that changed */
+        run_notice(r, true, rp_error_last()->text);
+    }
+    if (r->stage_class != &stage_term_class) {
+        if (failure) {
+            failure_print(r);
+        } else {
+            fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
+        }
+    }
+    if (unattended(r) && r->options.frames) {
+        r->exit_code = RUN_EXIT_PROGRAM;
+        r->quit = true;
+    }
+}
+
+static void hash_print(run *r)
+{
+    uint64_t hash;
+    if (r->options.hashes &&
+        rp_log_hash(r->session.log, rp_log_position(r->session.log), &hash) == RP_OK) {
+        printf("%llu %016llx\n", (unsigned long long)session_frame(&r->session),
+               (unsigned long long)hash);
+    }
+}
+
+static void input_take(run *r, uint64_t frame, rp_input *input)
+{
+    if (r->transport.skip_input) {
+        memset(input, 0, sizeof *input);
+    } else if (r->has_pending) {
+        *input = r->pending;
+    } else if (r->scripted) {
+        rp_input_script_get(&r->script, frame, input);
+    } else {
+        *input = r->keys.input;
+    }
+}
+
+static void sound_play(run *r)
+{
+    uint32_t frames, channels, rate_hz;
+    const float *samples = session_sound(&r->session, &frames, &channels, &rate_hz);
+    bool normal = r->transport.ticks_a_frame <= 1 && r->transport.frames_a_tick <= 1;
+    if (samples && frames && normal) {
+        r->stage_class->sound(r->stage, samples, frames, channels, rate_hz);
+    }
+}
+
+static void sound_stop(run *r)
+{
+    if (r->stage) {
+        r->stage_class->sound(r->stage, NULL, 0, 2, 48000);
+    }
+}
+
+static void diverged_say(run *r)
+{
+    if (r->session.diverged_frame && r->transport.loop_pass > 1) {
+        run_toast(r, "%s", r->session.diverged_text);
+        run_mark(r, 'd', r->session.diverged_frame);
+    }
+}
+
+static void step(run *r, const rp_input *input, bool again)
+{
+    uint64_t diverged = r->session.diverged_frame;
+    bool shown = !unattended(r);
+    r->pending = *input;
+    rp_status status = session_step(&r->session, input, again, shown);
+    if (status) {
+        r->has_pending = !again;
+        step_failed(r, status);
+        return;
+    }
+    r->has_pending = false;
+    r->shown = false;
+    stage_keys_frame_done(&r->keys);
+    run_at(r);
+    hash_print(r);
+    sound_play(r);
+    if (r->session.diverged_frame != diverged) {
+        diverged_say(r);
+    }
+}
+
+static void step_live(run *r)
+{
+    rp_input input;
+    input_take(r, session_frame(&r->session) + 1, &input);
+    step(r, &input, false);
+}
+
+static void step_logged(run *r, uint64_t frame)
+{
+    rp_input input;
+    if (r->transport.skip_input || rp_loop_input(&r->session.loop, frame, &input)) {
+        memset(&input, 0, sizeof input);
+    }
+    step(r, &input, r->transport.loop_pass > 1);
+}
+
+static void seek(run *r, uint64_t frame)
+{
+    rp_status status = session_seek(&r->session, frame);
+    r->has_pending = false;
+    r->shown = false;
+    if (status) {
+        run_notice(r, true, rp_error_last()->text);
+    }
+    run_at(r);
+}
+
+static void show_after_seek(run *r)
+{
+    sound_stop(r);
+    rp_status status = session_show(&r->session);
+    if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
+        step_failed(r, status);
+    }
+}
+
+/* The loop's inputs are kept for as long as the transport loops. */
+static void loop_follow(run *r)
+{
+    session *s = &r->session;
+    const rp_transport *t = &r->transport;
+    if (t->looping &&
+        (!rp_loop_is_set(&s->loop) || s->loop.from != t->loop_from || s->loop.to != t->loop_to)) {
+        if (session_loop(s, t->loop_from, t->loop_to)) {
+            run_notice(r, true, rp_error_last()->text);
+            rp_transport_command(&r->transport, (rp_command){.kind = RP_COMMAND_UNLOOP});
+        }
+    } else if (!t->looping && rp_loop_is_set(&s->loop)) {
+        session_unloop(s);
+    }
+}
+
+void run_tick(run *r)
+{
+    bool sought = false;
+    do {
+        rp_action action = rp_transport_tick(&r->transport);
+        switch (action.kind) {
+        case RP_ACTION_NONE:
+            if (r->transport.mode == RP_MODE_PAUSE) {
+                stage_keys_frame_done(&r->keys);
+            }
+            break;
+        case RP_ACTION_STEP_LIVE:
+            step_live(r);
+            sought = false;
+            break;
+        case RP_ACTION_STEP_LOGGED:
+            step_logged(r, action.frame);
+            sought = false;
+            break;
+        case RP_ACTION_SEEK:
+            seek(r, action.frame);
+            sought = true;
+            break;
+        }
+        if (action.kind == RP_ACTION_NONE) {
+            break;
+        }
+    } while (!r->quit && rp_transport_more(&r->transport));
+    if (sought && !unattended(r)) {
+        show_after_seek(r);
+    }
+}
+
+void run_command(run *r, rp_command command)
+{
+    bool failed = r->transport.failed;
+    rp_status status = rp_transport_command(&r->transport, command);
+    if (status) {
+        run_toast(r, "%s", rp_error_last()->text);
+        return;
+    }
+    loop_follow(r);
+    if (failed && !r->transport.failed) {
+        session_tend(&r->session);
+        r->session.failure.active = false;
+        r->notice_count = 0;
+    }
+    r->shown = false;
+}
+
+bool run_finished(const run *r)
+{
+    return r->options.frames && session_frame(&r->session) >= r->options.frames;
+}

@@ -1,0 +1,279 @@
+/* The command line of `reprise run`. See run.h. */
+#include "run.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void run_options_help(void)
+{
+    puts("usage: reprise run [OPTIONS] MODULE.so\n"
+         "\n"
+         "Runs a module: shows it, takes its input, picks up each new build of it, keeps every\n"
+         "frame. A module is a shared library with rp_module_step (see <reprise/stage.h>).\n"
+         "\n"
+         "  --build CMD          run CMD when a source changes; compile errors are shown\n"
+         "  --source PATH        a folder or file whose changes start the build; default: the\n"
+         "                       module's folder (may be given more than once)\n"
+         "  --stage sdl|term|none   where it is shown; default: a window where there is a\n"
+         "                       display, else the terminal, else none\n"
+         "  --input FILE         take the input from a script (docs/start.md), not from a person\n"
+         "  --frames N           end after frame N; without a stage as fast as it goes\n"
+         "  --hashes             print `frame hash` for each frame\n"
+         "  --paced              with --stage none: at the frame rate, not as fast as it goes\n"
+         "  --name NAME          name for `reprise ctl`; default: the module's name\n"
+         "  --budget SIZE        history to keep beyond the newest frame, as 512M (default)\n"
+         "  --tracking auto|wp-async|compare   how written pages are found\n"
+         "  --seed N             seed of the program's random numbers (1)\n"
+         "  --time SECONDS       its wall clock at frame 0, since 1970; default: now, and with\n"
+         "                       --stage none 946684800 (1 January 2000)\n"
+         "  --watchdog SECONDS   a step that takes longer is a hang (2; 0: never)\n"
+         "  --keep-lib PATTERN   a library that is not part of the state (more than once)\n"
+         "  --size WxH, --rate HZ, --scale N   of the canvas; its rate; pixels of the window\n"
+         "  --help               this text\n"
+         "\n"
+         "Keys: F1 shows them. F5 pause, F6 held: backwards, F7 mark in, out, end of the loop.\n"
+         "\n"
+         "Exit codes: 0 done · 1 it could not run · 2 wrong usage · 3 the program failed (without\n"
+         "a stage)\n"
+         "\n"
+         "Example:\n"
+         "  reprise run --build make ./game.so");
+}
+
+enum {
+    OPT_BUILD = 256,
+    OPT_SOURCE,
+    OPT_STAGE,
+    OPT_INPUT,
+    OPT_FRAMES,
+    OPT_HASHES,
+    OPT_PACED,
+    OPT_NAME,
+    OPT_BUDGET,
+    OPT_TRACKING,
+    OPT_SEED,
+    OPT_TIME,
+    OPT_WATCHDOG,
+    OPT_KEEP,
+    OPT_SIZE,
+    OPT_RATE,
+    OPT_SCALE,
+    OPT_HELP
+};
+
+static const struct option table[] = {
+    {"build", required_argument, NULL, OPT_BUILD},
+    {"source", required_argument, NULL, OPT_SOURCE},
+    {"stage", required_argument, NULL, OPT_STAGE},
+    {"input", required_argument, NULL, OPT_INPUT},
+    {"frames", required_argument, NULL, OPT_FRAMES},
+    {"hashes", no_argument, NULL, OPT_HASHES},
+    {"paced", no_argument, NULL, OPT_PACED},
+    {"name", required_argument, NULL, OPT_NAME},
+    {"budget", required_argument, NULL, OPT_BUDGET},
+    {"tracking", required_argument, NULL, OPT_TRACKING},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"time", required_argument, NULL, OPT_TIME},
+    {"watchdog", required_argument, NULL, OPT_WATCHDOG},
+    {"keep-lib", required_argument, NULL, OPT_KEEP},
+    {"size", required_argument, NULL, OPT_SIZE},
+    {"rate", required_argument, NULL, OPT_RATE},
+    {"scale", required_argument, NULL, OPT_SCALE},
+    {"help", no_argument, NULL, OPT_HELP},
+    {0},
+};
+
+static rp_status bad(const char *option, const char *value, const char *wanted)
+{
+    return rp_fail(RP_E_ARGUMENT, "run: %s %s: it takes %s: see `reprise run --help`", option,
+                   value, wanted);
+}
+
+static rp_status number(const char *option, const char *text, uint64_t least, uint64_t most,
+                        uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno || end == text || *end || text[0] == '-' || n < least || n > most) {
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, "a number from %llu to %llu", (unsigned long long)least,
+                 (unsigned long long)most);
+        return bad(option, text, wanted);
+    }
+    *value = n;
+    return RP_OK;
+}
+
+static rp_status number32(const char *option, const char *text, uint32_t most, uint32_t *value)
+{
+    uint64_t n = 0;
+    rp_status status = number(option, text, 1, most, &n);
+    *value = (uint32_t)n;
+    return status;
+}
+
+static rp_status size(const char *text, size_t *bytes)
+{
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    const char *units = "KMGT", *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? (unsigned)(unit - units + 1) * 10 : 0;
+    bool whole = end != text && text[0] != '-' && (!*end || (unit && !end[1]));
+    if (!whole || errno || !n || n > (UINT64_C(1) << 46) >> shift) {
+        return bad("--budget", text, "a size as 64M or 2G");
+    }
+    *bytes = (size_t)n << shift;
+    return RP_OK;
+}
+
+static rp_status tracking(const char *text, rp_tracking *value)
+{
+    static const char *const names[] = {"auto", "wp-async", "compare"};
+    for (size_t i = 0; i < RP_COUNT_OF(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *value = (rp_tracking)i;
+            return RP_OK;
+        }
+    }
+    return bad("--tracking", text, "auto, wp-async or compare");
+}
+
+static rp_status add(const char *option, const char **list, int *count, const char *value)
+{
+    if (*count == RUN_LIST_MAX) {
+        return bad(option, value, "at most 32 of them");
+    }
+    list[(*count)++] = value;
+    return RP_OK;
+}
+
+static rp_status canvas_size(run_options *o, const char *text)
+{
+    unsigned width, height;
+    char rest;
+    if (sscanf(text, "%ux%u%c", &width, &height, &rest) != 2 || !width || !height || width > 4096 ||
+        height > 4096) {
+        return bad("--size", text, "WIDTHxHEIGHT, each from 1 to 4096");
+    }
+    o->width_px = width;
+    o->height_px = height;
+    return RP_OK;
+}
+
+static rp_status seconds(const char *option, const char *text, uint64_t *ns, double most)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= 0 && value <= most)) {
+        return bad(option, text, "a number of seconds");
+    }
+    *ns = (uint64_t)(value * 1e9);
+    return RP_OK;
+}
+
+static rp_status stage_name(run_options *o, const char *text)
+{
+    if (strcmp(text, "sdl") && strcmp(text, "term") && strcmp(text, "none")) {
+        return bad("--stage", text, "sdl, term or none");
+    }
+    o->stage = text;
+    return RP_OK;
+}
+
+static rp_status option_read(run_options *o, int option, const char *value)
+{
+    uint64_t n = 0;
+    rp_status status = RP_OK;
+    switch (option) {
+    case OPT_BUILD:
+        o->build = value;
+        return RP_OK;
+    case OPT_SOURCE:
+        return add("--source", o->sources, &o->source_count, value);
+    case OPT_STAGE:
+        return stage_name(o, value);
+    case OPT_INPUT:
+        o->input = value;
+        return RP_OK;
+    case OPT_FRAMES:
+        return number("--frames", value, 1, UINT64_C(1) << 40, &o->frames);
+    case OPT_HASHES:
+        o->hashes = true;
+        return RP_OK;
+    case OPT_PACED:
+        o->paced = true;
+        return RP_OK;
+    case OPT_NAME:
+        o->name = value;
+        return RP_OK;
+    case OPT_BUDGET:
+        return size(value, &o->budget_bytes);
+    case OPT_TRACKING:
+        return tracking(value, &o->tracking);
+    case OPT_SEED:
+        return number("--seed", value, 0, UINT64_MAX, &o->seed);
+    case OPT_TIME:
+        o->fixed_time = true;
+        return seconds("--time", value, &o->start_wall_ns, 1e10);
+    case OPT_WATCHDOG:
+        status = seconds("--watchdog", value, &n, 86400);
+        o->watchdog_ms = (uint32_t)(n / 1000000u);
+        return status;
+    case OPT_KEEP:
+        return add("--keep-lib", o->keep, &o->keep_count, value);
+    case OPT_SIZE:
+        return canvas_size(o, value);
+    case OPT_RATE:
+        return number32("--rate", value, 1000, &o->rate_hz);
+    case OPT_SCALE:
+        status = number("--scale", value, 1, 16, &n);
+        o->scale = (int)n;
+        return status;
+    default:
+        return rp_fail(RP_E_ARGUMENT,
+                       "run: unknown option or missing value: see `reprise run --help`");
+    }
+}
+
+rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
+{
+    *o = (run_options){.budget_bytes = RP_MIB(512),
+                       .seed = 1,
+                       .watchdog_ms = 2000,
+                       .width_px = 320,
+                       .height_px = 180,
+                       .rate_hz = 60};
+    *help = false;
+    optind = 0;
+    opterr = 0;
+    int option;
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        if (option == OPT_HELP) {
+            *help = true;
+            return RP_OK;
+        }
+        if (option == '?') {
+            return rp_fail(RP_E_ARGUMENT,
+                           "run: %s: unknown option, or its value is missing: see "
+                           "`reprise run --help`",
+                           argv[optind - 1]);
+        }
+        rp_status status = option_read(o, option, optarg);
+        if (status) {
+            return status;
+        }
+    }
+    if (optind + 1 != argc) {
+        return rp_fail(RP_E_ARGUMENT, "run: %s: say which module to run: see `reprise run --help`",
+                       optind == argc ? "no module" : "more than one module");
+    }
+    o->module = argv[optind];
+    return RP_OK;
+}

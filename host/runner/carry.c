@@ -1,0 +1,116 @@
+/* Bringing a restored world over to the build that was just loaded. See runner.h, module/carry.h.
+ *
+ * The old build is not loaded here: the values of its variables come from the log's images of its
+ * ranges, which the host declared as known and the restore learned.
+ */
+#include "runner.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <module/carry.h>
+#include <region/region.h>
+#include <string.h>
+
+typedef struct old_image {
+    const link_range *ranges;
+    uint32_t count;
+} old_image;
+
+/* Copies bytes of the old build's range out of its pages' images; a page that was never logged is
+ * zero. */
+static void read_pages(const link_range *range, uint64_t address, uint8_t *to, size_t size_bytes)
+{
+    uint64_t first = rp_align_down(range->start, RP_PAGE_BYTES);
+    while (size_bytes) {
+        uint64_t offset = address - first;
+        size_t in_page = offset % RP_PAGE_BYTES;
+        size_t part = rp_min_size(size_bytes, RP_PAGE_BYTES - in_page);
+        uint32_t page = range->first_page + (uint32_t)(offset / RP_PAGE_BYTES);
+        const uint8_t *image = rp_world_page_image(the_runner.world, page);
+        if (image) {
+            memcpy(to, image + in_page, part);
+        } else {
+            memset(to, 0, part);
+        }
+        address += part;
+        to += part;
+        size_bytes -= part;
+    }
+}
+
+static bool read_old(void *context, uint64_t old_address, void *to, size_t size_bytes)
+{
+    const old_image *image = context;
+    for (uint32_t i = 0; i < image->count; i++) {
+        const link_range *range = &image->ranges[i];
+        if (old_address >= range->start && old_address - range->start < range->size_bytes) {
+            if (size_bytes > range->size_bytes - (old_address - range->start)) {
+                return false;
+            }
+            read_pages(range, old_address, to, size_bytes);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Everything that is state: the world zone as far as it is committed, and every range. */
+static size_t spans_of_world(rp_carry_span *spans, size_t capacity)
+{
+    rp_region_span committed[RP_REGION_SPANS];
+    rp_region_committed(RP_ZONE_WORLD, committed);
+    size_t count = 0;
+    for (int i = 0; i < RP_REGION_SPANS; i++) {
+        spans[count++] = (rp_carry_span){committed[i].start, committed[i].size_bytes};
+    }
+    const rp_world_range *ranges;
+    size_t range_count = rp_world_ranges(the_runner.world, &ranges);
+    for (size_t i = 0; i < range_count && count < capacity; i++) {
+        spans[count++] = (rp_carry_span){ranges[i].start, ranges[i].size_bytes};
+    }
+    return count;
+}
+
+static void reload_tell(const rp_plan *plan, const rp_carry_report *report)
+{
+    link_memory *link = the_runner.link;
+    link->reload = (rp_reload){.size_bytes = sizeof link->reload,
+                               .old_build = plan->old_build,
+                               .new_build = plan->new_build,
+                               .carried = report->carried,
+                               .added = plan->added,
+                               .removed = plan->removed,
+                               .pointers_moved = report->pointers_moved,
+                               .pointers_left = report->pointers_left};
+    link->left_at = report->left_at;
+    memcpy(link->left_name, report->left_name, sizeof link->left_name);
+    if (the_runner.module.reloaded) {
+        runner_stage_begin(LINK_STEP_RENDER);
+        runner_call_reloaded(&link->reload);
+    }
+}
+
+rp_status runner_carry(const rp_plan *plan, size_t bytes)
+{
+    static rp_carry_span spans[RP_REGION_SPANS + RP_RANGE_MAX];
+    rp_status status = rp_plan_check(plan, bytes);
+    if (status) {
+        return status;
+    }
+    link_memory *link = the_runner.link;
+    const link_known *known = (const link_known *)(link->bulk + rp_align_up(plan->total_bytes, 16));
+    size_t room = LINK_BULK_BYTES - (size_t)((const uint8_t *)known - link->bulk);
+    if (room < sizeof *known || known->range_count > (room - sizeof *known) / sizeof(link_range)) {
+        return rp_fail(RP_E_FORMAT, "runner: the list of the old build's ranges is cut off");
+    }
+    old_image image = {(const link_range *)(known + 1), known->range_count};
+    const rp_object *object = the_runner.module.object;
+    rp_carry_report report = {0};
+    status = rp_carry_copy(plan, object->base, rp_object_tls(object), read_old, &image, &report);
+    if (!status) {
+        size_t count = spans_of_world(spans, RP_COUNT_OF(spans));
+        rp_carry_pointers(plan, object->base, rp_object_tls(object), spans, count, &report);
+        reload_tell(plan, &report);
+    }
+    return status;
+}

@@ -1,0 +1,179 @@
+/* The requests of the host, one after the other. See runner.h and host/link.h. */
+#include "runner.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <module/carry.h>
+#include <os/os.h>
+#include <region/region.h>
+#include <stdio.h>
+#include <string.h>
+
+static rp_status world_new(void)
+{
+    rp_heap *world = rp_region_root(RP_ZONE_WORLD, RP_ROOT_WORLD_HEAP);
+    rp_environment *environment = rp_heap_alloc_zeroed(world, 1, sizeof *environment);
+    if (!environment) {
+        return rp_error_last()->status;
+    }
+    rp_environment_init(environment, the_runner.link->seed, the_runner.link->start_wall_ns);
+    rp_region_root_set(RP_ZONE_WORLD, RP_ROOT_ENVIRONMENT, environment);
+    return RP_OK;
+}
+
+static rp_status apply(const link_message *request, link_message *answer)
+{
+    const rp_page_slot *entries = (const rp_page_slot *)the_runner.link->bulk;
+    if (request->a > LINK_BULK_BYTES / sizeof *entries) {
+        return rp_fail(RP_E_ARGUMENT, "runner: a list of pages is longer than the link");
+    }
+    rp_status status = RP_OK;
+    if (request->b & LINK_APPLY_BEGIN) {
+        status = rp_world_apply_begin(the_runner.world);
+    }
+    if (!status) {
+        status = rp_world_apply(the_runner.world, entries, request->a);
+    }
+    if (!status && request->b & LINK_APPLY_END) {
+        size_t skipped = 0;
+        status = rp_world_apply_end(the_runner.world, &skipped);
+        answer->d = skipped;
+    }
+    return status;
+}
+
+static rp_status drop_what_was_written(uint64_t *page_count)
+{
+    size_t count = 0;
+    uint32_t first = 0;
+    rp_status status = rp_world_revert(the_runner.world, &count, &first);
+    *page_count = count;
+    return status;
+}
+
+static rp_status render(link_message *answer)
+{
+    if (!the_runner.module.render) {
+        return RP_OK;
+    }
+    runner_stage_begin(LINK_STEP_RENDER | LINK_STEP_AGAIN);
+    runner_call(the_runner.module.render);
+    (void)answer;
+    return drop_what_was_written(&the_runner.link->render_wrote);
+}
+
+static rp_status step(const link_message *request, link_message *answer)
+{
+    if (!the_runner.module.step) {
+        return rp_fail(RP_E_ARGUMENT, "runner: no build is loaded");
+    }
+    uint32_t flags = (uint32_t)request->a;
+    uint64_t begin_ns = rp_os_monotonic_ns();
+    runner_stage_begin(flags);
+    runner_call(the_runner.module.step);
+    the_runner.link->step_ns = rp_os_monotonic_ns() - begin_ns;
+    if (flags & LINK_STEP_SHOW) {
+        uint64_t dropped;
+        return drop_what_was_written(&dropped);
+    }
+    rp_status status = runner_commit(answer);
+    if (!status && flags & LINK_STEP_RENDER) {
+        uint64_t entries = answer->a; /* rendering must not disturb the list in the bulk */
+        status = render(answer);
+        answer->a = entries;
+    }
+    return status;
+}
+
+static rp_status begin(link_message *answer)
+{
+    the_runner.link->frame = 0;
+    runner_stage_begin(0);
+    if (the_runner.module.start) {
+        runner_call(the_runner.module.start);
+    }
+    return runner_commit(answer);
+}
+
+static rp_status ranges(void)
+{
+    return runner_declare_libraries((const link_known *)the_runner.link->bulk, LINK_BULK_BYTES);
+}
+
+static rp_status load(void)
+{
+    return runner_load((const link_load *)the_runner.link->bulk, LINK_BULK_BYTES);
+}
+
+static rp_status describe(const link_message *request)
+{
+    rp_text_buffer text =
+        rp_text_buffer_over(the_runner.link->error, sizeof the_runner.link->error);
+    runner_describe(&text, request->a);
+    return RP_OK;
+}
+
+static rp_status carry(const link_message *request, link_message *answer)
+{
+    if (request->a > LINK_BULK_BYTES) {
+        return rp_fail(RP_E_ARGUMENT, "runner: the plan is longer than the link");
+    }
+    rp_status status = runner_carry((const rp_plan *)the_runner.link->bulk, request->a);
+    return status ? status : runner_commit(answer);
+}
+
+_Noreturn static void stop(void)
+{
+    if (the_runner.module.stop) {
+        runner_stage_begin(0);
+        runner_call(the_runner.module.stop);
+    }
+    fflush(stdout);
+    runner_send(&(link_message){.op = LINK_DONE});
+    runner_leave(0);
+}
+
+static rp_status serve(const link_message *request, link_message *answer)
+{
+    switch ((link_op)request->op) {
+    case LINK_RANGES:
+        return ranges();
+    case LINK_WORLD_NEW:
+        return world_new();
+    case LINK_APPLY:
+        return apply(request, answer);
+    case LINK_LOAD:
+        return load();
+    case LINK_OLD:
+        return runner_old_builds((const link_old_build *)the_runner.link->bulk, request->a);
+    case LINK_DESCRIBE:
+        return describe(request);
+    case LINK_START:
+        return begin(answer);
+    case LINK_STEP:
+        return step(request, answer);
+    case LINK_CARRY:
+        return carry(request, answer);
+    case LINK_RENDER:
+        return render(answer);
+    case LINK_STOP:
+        stop();
+    default:
+        return rp_fail(RP_E_ARGUMENT, "runner: unknown request %u", request->op);
+    }
+}
+
+_Noreturn void runner_serve(void)
+{
+    link_message request;
+    while (runner_receive(&request)) {
+        link_message answer = {.op = LINK_DONE};
+        answer.status = serve(&request, &answer);
+        if (answer.status) {
+            memcpy(the_runner.link->error, rp_error_last()->text, sizeof the_runner.link->error);
+        }
+        fflush(stdout); /* what the step printed reaches the host before the step counts as done */
+        runner_send(&answer);
+    }
+    runner_leave(0);
+}

@@ -1,0 +1,543 @@
+/* Frames of a session: making, seeking, showing. Builds and restarts: session_build.c. */
+#include "session.h"
+#include "session_internal.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <base/text.h>
+#include <deck/input.h>
+#include <history/world.h>
+#include <os/os.h>
+#include <poll.h>
+#include <region/region.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SLOTS_AHEAD = 2048 };
+
+/* ---- open and close ---- */
+
+rp_status session_open(const session_desc *desc, session *s)
+{
+    *s = (session){.desc = *desc,
+                   .next_page = RP_PAGE_EXTRA,
+                   .width_px = desc->width_px,
+                   .height_px = desc->height_px,
+                   .rate_hz = desc->rate_hz,
+                   .live = {.socket = -1, .output = -1},
+                   .spare = {.socket = -1, .output = -1}};
+    rp_status status = rp_log_create(desc->budget_bytes, &s->log);
+    uint64_t secrets[2];
+    if (!status) {
+        status = rp_os_random(secrets, sizeof secrets);
+    }
+    if (status) {
+        return status;
+    }
+    s->start = (process_desc){
+        .log_fd = rp_log_fd(s->log),
+        .seed = desc->seed,
+        .start_wall_ns = desc->start_wall_ns,
+        .canary = secrets[0] & ~UINT64_C(0xff), /* its first byte is zero: strings stop at it */
+        .pointer_guard = secrets[1],
+        .tracking = desc->tracking,
+        .audio_rate_hz = 48000,
+        .audio_channels = 2,
+        .keep = desc->keep,
+        .keep_count = desc->keep_count};
+    s->live.print = s->spare.print = desc->print;
+    s->live.print_context = s->spare.print_context = desc->context;
+    return RP_OK;
+}
+
+void session_stop(session *s)
+{
+    link_message answer;
+    process_wait wait = {.watchdog_ms = 1000};
+    if (s->live.pid && s->loaded && !process_ended(&s->live)) {
+        process_ask(&s->live, &(link_message){.op = LINK_STOP}, &answer, &wait);
+    }
+}
+
+void session_close(session *s)
+{
+    process_end(&s->live);
+    process_end(&s->spare);
+    for (uint32_t i = 0; i < s->build_count; i++) {
+        rp_elf_close(s->builds[i].elf);
+        remove(s->builds[i].path);
+    }
+    for (int i = 0; i < s->start.preload_count; i++) {
+        free((void *)(uintptr_t)s->start.preload[i]);
+    }
+    free((void *)(uintptr_t)s->start.preload);
+    free(s->builds);
+    free(s->known);
+    free(s->entries);
+    free(s->picture);
+    rp_loop_clear(&s->loop);
+    divergence_destroy(s->divergence);
+    if (s->log) {
+        rp_log_destroy(s->log);
+    }
+    *s = (session){.live = {.socket = -1, .output = -1}, .spare = {.socket = -1, .output = -1}};
+}
+
+/* ---- where it is ---- */
+
+bool session_has_world(const session *s)
+{
+    return rp_log_last(s->log) >= rp_log_first(s->log) && s->loaded;
+}
+
+bool session_record(const session *s, rp_record *record)
+{
+    return rp_log_last(s->log) >= rp_log_first(s->log) &&
+           rp_log_record(s->log, rp_log_position(s->log), record);
+}
+
+static uint64_t frame_of(const session *s, uint64_t index)
+{
+    rp_record record;
+    return rp_log_record(s->log, index, &record) ? record.frame : 0;
+}
+
+uint64_t session_frame(const session *s)
+{
+    return frame_of(s, rp_log_position(s->log));
+}
+
+uint64_t session_oldest(const session *s)
+{
+    return frame_of(s, rp_log_first(s->log));
+}
+
+uint64_t session_newest(const session *s)
+{
+    return frame_of(s, rp_log_last(s->log));
+}
+
+const float *session_sound(const session *s, uint32_t *frames, uint32_t *channels,
+                           uint32_t *rate_hz)
+{
+    const link_memory *link = s->live.link;
+    *frames = link ? link->audio_frames : 0;
+    *channels = link && link->audio_channels == 1 ? 1 : 2;
+    *rate_hz = link ? link->audio_rate_hz : 48000;
+    if (*frames > LINK_AUDIO_MAX_FRAMES) { /* the runner can write there: not to be believed */
+        *frames = 0;
+    }
+    return link ? link->audio : NULL;
+}
+
+/* ---- commits ---- */
+
+rp_status session_offer_slots(session *s, process *p, uint32_t want)
+{
+    size_t count = 0;
+    rp_status status = rp_log_slots_offer(s->log, want, (rp_slot_run *)p->link->slot_runs,
+                                          LINK_SLOT_RUN_MAX, &count);
+    p->link->slot_run_count = status ? 0 : (uint32_t)count;
+    return status;
+}
+
+static rp_status entries_add(session *s, const rp_page_slot *entries, uint64_t count)
+{
+    if (count > LINK_BULK_BYTES / sizeof *entries) {
+        return rp_fail(RP_E_FORMAT, "runner: it named more pages than the link holds");
+    }
+    if (s->entry_count + count > s->entry_capacity) {
+        size_t capacity = (s->entry_count + count) * 2;
+        rp_page_slot *grown = realloc(s->entries, capacity * sizeof *grown);
+        if (!grown) {
+            return rp_fail(RP_E_MEMORY, "history: no memory for a list of %zu pages", capacity);
+        }
+        s->entries = grown;
+        s->entry_capacity = capacity;
+    }
+    memcpy(s->entries + s->entry_count, entries, count * sizeof *entries);
+    s->entry_count += count;
+    return RP_OK;
+}
+
+static rp_status on_part(void *context, process *p, const link_message *message)
+{
+    session *s = context;
+    if (message->op == LINK_NEED_SLOTS) {
+        uint32_t want = message->a > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)message->a;
+        return session_offer_slots(s, p, want > SLOTS_AHEAD ? want : SLOTS_AHEAD);
+    }
+    return entries_add(s, (const rp_page_slot *)p->link->bulk, message->a);
+}
+
+static void on_idle(void *context)
+{
+    session *s = context;
+    if (s->desc.idle) {
+        s->desc.idle(s->desc.context);
+    }
+}
+
+process_wait session_wait(session *s)
+{
+    return (process_wait){
+        .watchdog_ms = s->desc.watchdog_ms, .idle = on_idle, .part = on_part, .context = s};
+}
+
+/* The runner holds the user's program, which may have written anywhere: nothing of it is believed.
+ */
+static rp_status entries_check(const session *s)
+{
+    for (size_t i = 0; i < s->entry_count; i++) {
+        if (s->entries[i].page >= RP_PAGE_LIMIT) {
+            return rp_fail(RP_E_FORMAT, "runner: it named page %u, which cannot be",
+                           s->entries[i].page);
+        }
+    }
+    return RP_OK;
+}
+
+rp_status session_commit(session *s, process *p, const link_message *answer,
+                         const rp_record_desc *desc)
+{
+    rp_status status = entries_add(s, (const rp_page_slot *)p->link->bulk, answer->a);
+    if (!status) {
+        status = entries_check(s);
+    }
+    if (!status) {
+        status = rp_log_commit(s->log, desc, s->entries, s->entry_count);
+    }
+    s->page_count = s->entry_count;
+    s->entry_count = 0;
+    return status;
+}
+
+rp_status session_apply(session *s, process *p, const rp_page_slot *entries, size_t count)
+{
+    const size_t most = LINK_BULK_BYTES / sizeof *entries;
+    process_wait wait = session_wait(s);
+    uint64_t bits = LINK_APPLY_BEGIN;
+    do {
+        size_t part = rp_min_size(count, most);
+        memcpy(p->link->bulk, entries, part * sizeof *entries);
+        bits |= part == count ? LINK_APPLY_END : 0;
+        link_message answer, request = {.op = LINK_APPLY, .a = part, .b = bits};
+        rp_status status = process_ask(p, &request, &answer, &wait);
+        if (status) {
+            return status;
+        }
+        entries += part;
+        count -= part;
+        bits = 0;
+    } while (count);
+    return RP_OK;
+}
+
+/* ---- pictures ---- */
+
+void session_take_stage(session *s)
+{
+    const link_memory *link = s->live.link;
+    if (link->width_px >= 1 && link->width_px <= LINK_CANVAS_MAX_PX && link->height_px >= 1 &&
+        link->height_px <= LINK_CANVAS_MAX_PX) {
+        s->width_px = link->width_px;
+        s->height_px = link->height_px;
+    }
+    if (link->rate_hz >= 1 && link->rate_hz <= 1000) {
+        s->rate_hz = link->rate_hz;
+    }
+    memcpy(s->title, link->title, sizeof s->title);
+    s->title[sizeof s->title - 1] = 0;
+}
+
+void session_take_picture(session *s)
+{
+    size_t pixels = (size_t)s->width_px * s->height_px;
+    if (s->picture_width_px != s->width_px || s->picture_height_px != s->height_px) {
+        free(s->picture);
+        s->picture = malloc(pixels * sizeof *s->picture);
+        s->picture_width_px = s->width_px;
+        s->picture_height_px = s->height_px;
+    }
+    if (s->picture) {
+        memcpy(s->picture, s->live.link->canvas, pixels * sizeof *s->picture);
+    }
+}
+
+/* ---- the next frame ---- */
+
+static void failed(session *s, uint64_t frame)
+{
+    s->entry_count = 0;
+    rp_log_slots_reset(s->log);
+    session_failure_fill(s, &s->live, frame);
+    if (session_restart(s)) {
+        s->loaded = 0;
+        process_end(&s->live);
+    }
+}
+
+static void stage_set(session *s, process *p, uint64_t frame)
+{
+    p->link->width_px = s->width_px;
+    p->link->height_px = s->height_px;
+    p->link->rate_hz = s->rate_hz;
+    p->link->frame = frame;
+}
+
+/* Compares a frame of a loop with the first pass under this build. */
+static void loop_check(session *s, uint64_t frame)
+{
+    uint64_t index = rp_log_position(s->log), hash;
+    if (!rp_loop_is_set(&s->loop) || frame <= s->loop.from || frame > s->loop.to ||
+        rp_log_hash(s->log, index, &hash)) {
+        return;
+    }
+    rp_loop_check check = rp_loop_hash_note(&s->loop, frame, s->loaded, hash);
+    divergence_note(s->divergence, s->log, index);
+    divergence_place place;
+    if (!check.diverged || s->diverged_frame ||
+        !divergence_find(s->divergence, s->log, index, &place)) {
+        return;
+    }
+    s->diverged_frame = frame;
+    uint64_t address = 0;
+    for (uint32_t i = 0; i < s->known_count; i++) {
+        uint32_t first = s->known[i].first_page;
+        uint32_t pages =
+            rp_world_range_pages((void *)(uintptr_t)s->known[i].start, s->known[i].size_bytes);
+        if (place.page >= first && place.page - first < pages) {
+            address = rp_align_down(s->known[i].start, RP_PAGE_BYTES) +
+                      (uint64_t)(place.page - first) * RP_PAGE_BYTES + place.offset;
+        }
+    }
+    if (place.page < RP_PAGE_EXTRA) {
+        address = RP_REGION_BASE + (uint64_t)place.page * RP_PAGE_BYTES + place.offset;
+    }
+    link_message answer, request = {.op = LINK_DESCRIBE, .a = address};
+    process_wait wait = session_wait(s);
+    bool told = process_ask(&s->live, &request, &answer, &wait) == RP_OK;
+    snprintf(s->diverged_text, sizeof s->diverged_text,
+             "frame %llu differs from the first pass at 0x%llx: %.80s", (unsigned long long)frame,
+             (unsigned long long)address, told ? s->live.link->error : "");
+}
+
+static void first_step_done(session *s)
+{
+    if (s->waiting_since_ns && s->loaded == s->newest) {
+        s->build_ms = (double)(rp_os_monotonic_ns() - s->waiting_since_ns) / 1e6;
+        s->waiting_since_ns = 0;
+    }
+}
+
+static rp_status step_ask(session *s, uint64_t frame, const rp_input *input, uint32_t flags,
+                          link_message *answer)
+{
+    stage_set(s, &s->live, frame);
+    s->live.link->input = *input;
+    s->live.link->replaying = flags & LINK_STEP_AGAIN ? 1 : 0;
+    s->live.drop_output = flags & LINK_STEP_AGAIN;
+    link_message request = {.op = LINK_STEP, .a = flags};
+    process_wait wait = session_wait(s);
+    return process_ask(&s->live, &request, answer, &wait);
+}
+
+rp_status session_step(session *s, const rp_input *input, bool again, bool shown)
+{
+    rp_status status = s->loaded == s->newest ? RP_OK : session_carry_forward(s);
+    if (!status && !s->loaded) {
+        status = rp_fail(RP_E_DIED, "session: nothing runs");
+    }
+    uint32_t want = s->page_count * 2 > SLOTS_AHEAD ? (uint32_t)s->page_count * 2 : SLOTS_AHEAD;
+    if (!status) {
+        status = session_offer_slots(s, &s->live, want);
+    }
+    if (status) {
+        return status;
+    }
+    uint64_t frame = session_frame(s) + 1;
+    link_message answer;
+    uint32_t flags = (again ? LINK_STEP_AGAIN : 0) | (shown ? LINK_STEP_RENDER : 0);
+    status = step_ask(s, frame, input, flags, &answer);
+    if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
+        failed(s, frame);
+        return rp_fail(status, "frame %llu could not be made: %s", (unsigned long long)frame,
+                       s->failure.lines[0]);
+    }
+    uint8_t packed[RP_INPUT_PACKED_MAX];
+    rp_record_desc desc = {.frame = frame,
+                           .build = s->loaded,
+                           .kind = RP_RECORD_FRAME,
+                           .step_ns = s->live.link->step_ns,
+                           .input = packed,
+                           .input_bytes = (uint32_t)rp_input_pack(input, packed)};
+    if (!status) {
+        status = session_commit(s, &s->live, &answer, &desc);
+    }
+    if (status) {
+        return status;
+    }
+    s->step_ns = s->live.link->step_ns;
+    s->commit_ns = s->live.link->collect_ns;
+    s->steps++;
+    first_step_done(s);
+    session_take_stage(s);
+    if (shown) {
+        session_take_picture(s);
+    }
+    loop_check(s, frame);
+    return RP_OK;
+}
+
+/* ---- other frames ---- */
+
+static rp_status position_at(session *s, uint64_t index)
+{
+    const rp_page_slot *entries;
+    size_t count;
+    rp_status status = rp_log_seek(s->log, index, &entries, &count);
+    if (status) {
+        return status;
+    }
+    status = session_apply(s, &s->live, entries, count);
+    if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
+        status = session_restart(s);
+    }
+    return status;
+}
+
+rp_status session_seek(session *s, uint64_t frame)
+{
+    uint64_t index, before = rp_log_position(s->log);
+    rp_record record;
+    if (!rp_log_find_frame(s->log, frame, &index) || !rp_log_record(s->log, index, &record)) {
+        return rp_fail(RP_E_RANGE, "seek: frame %llu is not kept: frames %llu to %llu are",
+                       (unsigned long long)frame, (unsigned long long)session_oldest(s),
+                       (unsigned long long)session_newest(s));
+    }
+    if (record.build == s->loaded && s->live.pid) {
+        return position_at(s, index);
+    }
+    const rp_page_slot *entries;
+    size_t count;
+    rp_status status = rp_log_seek(s->log, index, &entries, &count);
+    if (!status) {
+        status = session_restart(s);
+    }
+    if (status) {
+        rp_error why = *rp_error_last();
+        rp_log_seek(s->log, before, &entries, &count);
+        rp_fail(why.status, "%s", why.text);
+    }
+    return status;
+}
+
+/* A module that draws in its step: the frame before is restored, and the step is run for its
+ * picture. */
+static rp_status show_by_step(session *s, uint64_t index, const rp_record *record)
+{
+    rp_record before;
+    rp_input input;
+    uint32_t bytes;
+    const void *packed = rp_log_input(s->log, index, &bytes);
+    if (record->kind != RP_RECORD_FRAME || index == rp_log_first(s->log) ||
+        !rp_log_record(s->log, index - 1, &before) || before.build != record->build ||
+        rp_input_unpack(packed, bytes, &input)) {
+        return RP_OK; /* nothing can be drawn: the last picture stays */
+    }
+    link_message answer;
+    rp_status status = position_at(s, index - 1);
+    if (!status) {
+        status = step_ask(s, record->frame, &input, LINK_STEP_AGAIN | LINK_STEP_SHOW, &answer);
+    }
+    if (!status) {
+        session_take_picture(s);
+    }
+    rp_status back = status == RP_E_DIED || status == RP_E_TIMEOUT ? session_restart(s) : RP_OK;
+    return back ? back : position_at(s, index);
+}
+
+rp_status session_show(session *s)
+{
+    rp_record record;
+    if (!session_record(s, &record) || !s->loaded) {
+        return RP_OK;
+    }
+    if (!session_build_at(s, s->loaded)->elf->has_render) {
+        return show_by_step(s, rp_log_position(s->log), &record);
+    }
+    stage_set(s, &s->live, record.frame);
+    uint32_t bytes;
+    const void *packed = rp_log_input(s->log, rp_log_position(s->log), &bytes);
+    if (!packed || rp_input_unpack(packed, bytes, &s->live.link->input)) {
+        memset(&s->live.link->input, 0, sizeof s->live.link->input);
+    }
+    s->live.drop_output = true;
+    link_message answer;
+    process_wait wait = session_wait(s);
+    rp_status status = process_ask(&s->live, &(link_message){.op = LINK_RENDER}, &answer, &wait);
+    if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
+        failed(s, record.frame);
+        return status;
+    }
+    if (!status) {
+        session_take_picture(s);
+    }
+    return status;
+}
+
+/* ---- loops ---- */
+
+rp_status session_loop(session *s, uint64_t from, uint64_t to)
+{
+    rp_status status = rp_loop_set(&s->loop, s->log, from, to);
+    if (status) {
+        return status;
+    }
+    divergence_destroy(s->divergence);
+    s->divergence = divergence_create(from, to);
+    s->diverged_frame = 0;
+    for (uint64_t frame = from + 1; frame <= to; frame++) {
+        uint64_t index, hash;
+        rp_record record;
+        if (rp_log_find_frame(s->log, frame, &index) && rp_log_record(s->log, index, &record) &&
+            record.build == s->newest && rp_log_hash(s->log, index, &hash) == RP_OK) {
+            rp_loop_hash_note(&s->loop, frame, record.build, hash);
+            divergence_note(s->divergence, s->log, index);
+        }
+    }
+    return RP_OK;
+}
+
+void session_unloop(session *s)
+{
+    rp_loop_clear(&s->loop);
+    divergence_destroy(s->divergence);
+    s->divergence = NULL;
+    s->diverged_frame = 0;
+}
+
+/* ---- between frames ---- */
+
+rp_status session_tend(session *s)
+{
+    process_drain(&s->live);
+    rp_status status = RP_OK;
+    if (s->live.pid && process_ended(&s->live)) {
+        session_failure_fill(s, &s->live, session_frame(s) + 1);
+        status = session_restart(s);
+        if (!status) {
+            status = rp_fail(RP_E_DIED, "runner: %s", s->failure.lines[0]);
+        }
+    }
+    if (!s->spare.pid && s->start.preload) {
+        session_spare_start(s);
+    } else if (s->spare.pid) {
+        struct pollfd fd = {.fd = s->spare.socket, .events = POLLIN};
+        if (!s->spare.ready && poll(&fd, 1, 0) > 0) {
+            session_spare_prepare(s);
+        }
+    }
+    return status;
+}

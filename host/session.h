@@ -1,0 +1,122 @@
+/* A session: the log, the builds and the runners of one program that is being worked on.
+ *
+ * It knows how to make the next frame, how to be at any kept frame, and how to go on in a fresh
+ * runner: after a failure, with a new build, or at a frame that an older build made. These are one
+ * path:
+ *
+ *   a spare runner  →  restore the frame  →  load a build  →  where it is another build: carry  →
+ * live
+ *
+ * Only when all of it worked is the former runner ended, so a build that cannot be used changes
+ * nothing.
+ *
+ * Layer: host.  Threads: the main thread.  Design: docs/internals/host.md  Tests: tests/e2e/
+ */
+#ifndef HOST_SESSION_H
+#define HOST_SESSION_H
+
+#include "divergence.h"
+#include "process.h"
+
+#include <deck/loop.h>
+#include <history/log.h>
+#include <module/elf.h>
+
+typedef struct session_build {
+    rp_elf *elf;                     /* owned */
+    char path[RP_OBJECT_PATH_BYTES]; /* of the private copy */
+    char time[16];                   /* when it was picked up, "14:02:11" */
+    uint64_t complete_ns;            /* when its complete file was noticed */
+    uint64_t base, low, high;        /* where it lay when it was first loaded; 0: never */
+    uint64_t tls_address;
+} session_build;
+
+typedef struct session_failure {
+    bool active;
+    uint32_t kind;  /* link_crash_kind; LINK_CRASH_NONE: ended without a record */
+    uint64_t frame; /* that could not be made */
+    uint32_t build;
+    int line_count;
+    char lines[20][160]; /* the report */
+} session_failure;
+
+typedef struct session_desc {
+    size_t budget_bytes;
+    rp_tracking tracking;
+    uint64_t seed, start_wall_ns;
+    uint32_t width_px, height_px, rate_hz;
+    uint32_t watchdog_ms; /* 0: none */
+    const char *const *keep;
+    int keep_count;
+    void (*print)(void *context, const char *text, size_t length); /* what the program prints */
+    void (*idle)(void *context);                                   /* while a step takes long */
+    void *context;
+} session_desc;
+
+typedef struct session {
+    session_desc desc;
+    process_desc start;
+    rp_log *log;
+    process live, spare;
+    uint32_t spare_told;   /* builds whose places the spare keeps */
+    session_build *builds; /* build n is builds[n - 1] */
+    uint32_t build_count;
+    uint32_t newest; /* the build that is to run; 0: none yet */
+    uint32_t loaded; /* the build in the live runner; 0: none */
+    link_range *known;
+    uint32_t known_count, known_capacity, next_page;
+    rp_page_slot *entries; /* of a commit that comes in parts */
+    size_t entry_count, entry_capacity;
+    uint32_t width_px, height_px, rate_hz;
+    char title[96];
+    uint32_t *picture; /* of the last shown frame, width × height; null: none yet */
+    uint32_t picture_width_px, picture_height_px;
+    session_failure failure;
+    rp_loop_store loop;
+    divergence *divergence;  /* pages of the loop's first pass */
+    uint64_t diverged_frame; /* 0: no pass differed */
+    char diverged_text[160];
+    rp_reload reload;          /* of the last carry */
+    char reload_report[600];   /* lines about variables that are worth a word */
+    double build_ms;           /* complete file to its first step; of the newest build */
+    uint64_t waiting_since_ns; /* complete_ns of a build whose first step is still to come */
+    uint64_t step_ns, commit_ns, page_count, steps, restarts;
+    bool randomised; /* the system forbids to turn address randomisation off */
+} session;
+
+rp_status session_open(const session_desc *desc, session *s);
+void session_close(session *s);
+/* Says goodbye to the module (rp_module_stop) before session_close. */
+void session_stop(session *s);
+
+/* A complete build was found; `elf` passes to the session. The first one starts a world (frame 0);
+ * later ones are carried to from the log's position. On failure the former build goes on, and the
+ * record says why. */
+rp_status session_build_new(session *s, rp_elf *elf, const char *path, uint64_t complete_ns);
+/* Goes back to an earlier build's file, as a new build. */
+rp_status session_build_revert(session *s, uint32_t build);
+
+/* Makes the frame behind the position. `again`: a logged frame, whose printing is dropped. On
+ * RP_E_DIED and RP_E_TIMEOUT the failure is filled in and a fresh runner stands at the position
+ * again. */
+rp_status session_step(session *s, const rp_input *input, bool again, bool shown);
+/* Restores a kept frame, in a fresh runner where an older build made it. */
+rp_status session_seek(session *s, uint64_t frame);
+/* Brings the picture of the position into `picture`. */
+rp_status session_show(session *s);
+/* Between frames: notices a runner that ended, makes the spare ready. RP_E_DIED: there was a
+ * restart. */
+rp_status session_tend(session *s);
+
+uint64_t session_frame(const session *s); /* at the position; 0 before the first */
+uint64_t session_oldest(const session *s);
+uint64_t session_newest(const session *s);
+bool session_has_world(const session *s);
+/* The sound of the last step. */
+const float *session_sound(const session *s, uint32_t *frames, uint32_t *channels,
+                           uint32_t *rate_hz);
+
+rp_status session_loop(session *s, uint64_t from, uint64_t to);
+void session_unloop(session *s);
+
+#endif

@@ -1,0 +1,503 @@
+/* Fresh runners of a session: restored, carried to another build, promoted. See session.h. */
+#include "session.h"
+#include "session_internal.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <base/text.h>
+#include <history/world.h>
+#include <module/plan.h>
+#include <os/os.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- page numbers of ranges ---- */
+
+static bool is_known(const session *s, const link_range *range)
+{
+    for (uint32_t i = 0; i < s->known_count; i++) {
+        if (s->known[i].first_page == range->first_page) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static rp_status known_add(session *s, const link_range *range)
+{
+    if (s->known_count == s->known_capacity) {
+        uint32_t capacity = s->known_capacity ? s->known_capacity * 2 : 64;
+        link_range *grown = realloc(s->known, capacity * sizeof *grown);
+        if (!grown) {
+            return rp_fail(RP_E_MEMORY, "session: no memory for the list of ranges");
+        }
+        s->known = grown;
+        s->known_capacity = capacity;
+    }
+    s->known[s->known_count++] = *range;
+    uint32_t pages = rp_world_range_pages((void *)(uintptr_t)range->start, range->size_bytes);
+    if (range->first_page + pages > s->next_page) {
+        s->next_page = range->first_page + pages;
+    }
+    return RP_OK;
+}
+
+/* Takes over what a runner declared. */
+static rp_status known_update(session *s, const process *p)
+{
+    uint32_t count = p->link->range_count;
+    if (count > LINK_RANGE_MAX) {
+        return rp_fail(RP_E_FORMAT, "runner: it declared more ranges than the link holds");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        link_range range = p->link->ranges[i];
+        range.name[sizeof range.name - 1] = 0;
+        if (range.first_page < RP_PAGE_EXTRA || range.first_page >= RP_PAGE_LIMIT) {
+            return rp_fail(RP_E_FORMAT, "runner: range %s has no sensible page number", range.name);
+        }
+        rp_status status = is_known(s, &range) ? RP_OK : known_add(s, &range);
+        if (status) {
+            return status;
+        }
+    }
+    return RP_OK;
+}
+
+/* The ranges of the libraries, and those of one build (0: none), into a runner's bulk at `offset`.
+ */
+static void known_write(const session *s, process *p, size_t offset, uint32_t build, bool libraries)
+{
+    link_known *known = (link_known *)(p->link->bulk + offset);
+    link_range *ranges = (link_range *)(known + 1);
+    size_t most = (LINK_BULK_BYTES - offset - sizeof *known) / sizeof *ranges;
+    *known = (link_known){.next_page = s->next_page};
+    for (uint32_t i = 0; i < s->known_count && known->range_count < most; i++) {
+        if ((s->known[i].build == 0 && libraries) || (build && s->known[i].build == build)) {
+            ranges[known->range_count++] = s->known[i];
+        }
+    }
+}
+
+/* ---- the spare ---- */
+
+rp_status session_spare_start(session *s)
+{
+    s->start.width_px = s->width_px;
+    s->start.height_px = s->height_px;
+    s->start.rate_hz = s->rate_hz;
+    s->spare_told = 0;
+    return process_start(&s->start, &s->spare);
+}
+
+/* Tells the spare of builds that it does not know yet, a bulk at a time. */
+static rp_status old_builds_tell(session *s)
+{
+    const size_t most = LINK_BULK_BYTES / sizeof(link_old_build);
+    while (s->spare_told < s->build_count) {
+        link_old_build *old = (link_old_build *)s->spare.link->bulk;
+        size_t count = 0;
+        for (; s->spare_told < s->build_count && count < most; s->spare_told++) {
+            const session_build *build = &s->builds[s->spare_told];
+            if (build->high) {
+                old[count] = (link_old_build){.base = build->base,
+                                              .low = build->low,
+                                              .high = build->high,
+                                              .build = s->spare_told + 1};
+                memcpy(old[count++].path, build->path, sizeof build->path);
+            }
+        }
+        link_message answer, request = {.op = LINK_OLD, .a = count};
+        process_wait wait = session_wait(s);
+        rp_status status = process_ask(&s->spare, &request, &answer, &wait);
+        if (status) {
+            return status;
+        }
+    }
+    return RP_OK;
+}
+
+rp_status session_spare_prepare(session *s)
+{
+    rp_status status = s->spare.pid ? RP_OK : session_spare_start(s);
+    bool fresh = !s->spare.ready;
+    if (!status) {
+        status = process_ready(&s->spare);
+    }
+    if (!status && fresh) {
+        s->randomised = !s->spare.link || s->randomised;
+        known_write(s, &s->spare, 0, 0, true);
+        link_message answer;
+        process_wait wait = session_wait(s);
+        status = process_ask(&s->spare, &(link_message){.op = LINK_RANGES}, &answer, &wait);
+        if (!status) {
+            status = known_update(s, &s->spare);
+        }
+    }
+    return status ? status : old_builds_tell(s);
+}
+
+void session_spare_promote(session *s, uint32_t build)
+{
+    process_end(&s->live);
+    s->live = s->spare;
+    s->spare = (process){
+        .socket = -1, .output = -1, .print = s->live.print, .print_context = s->live.print_context};
+    s->loaded = build;
+}
+
+/* ---- loading ---- */
+
+static const link_object *module_object(const process *p)
+{
+    uint32_t count = p->link->object_count;
+    for (uint32_t i = 0; i < count && i < LINK_OBJECT_MAX; i++) {
+        if (p->link->objects[i].build) {
+            return &p->link->objects[i];
+        }
+    }
+    return NULL;
+}
+
+static rp_status place_note(session *s, uint32_t number)
+{
+    const link_object *object = module_object(&s->spare);
+    session_build *build = session_build_at(s, number);
+    if (!object) {
+        return rp_fail(RP_E_FORMAT, "runner: it did not say where the build lies");
+    }
+    if (build->high && (build->base != object->base || build->low != object->low)) {
+        return rp_fail(RP_E_TAKEN,
+                       "build %u: it lay at 0x%llx and came to 0x%llx in a new process: "
+                       "link it with `reprise ldflags`, or allow the runner to turn "
+                       "address randomisation off",
+                       number, (unsigned long long)build->low, (unsigned long long)object->low);
+    }
+    build->base = object->base;
+    build->low = object->low;
+    build->high = object->high;
+    build->tls_address = object->tls_address;
+    return RP_OK;
+}
+
+static rp_status spare_load(session *s, uint32_t number)
+{
+    const session_build *build = session_build_at(s, number);
+    process *p = &s->spare;
+    link_load *load = (link_load *)p->link->bulk;
+    *load = (link_load){.build = number, .low = build->low, .high = build->high};
+    memcpy(load->path, build->path, sizeof load->path);
+    known_write(s, p, sizeof *load, number, true);
+    link_message answer;
+    process_wait wait = session_wait(s);
+    rp_status status = process_ask(p, &(link_message){.op = LINK_LOAD}, &answer, &wait);
+    if (!status) {
+        status = known_update(s, p);
+    }
+    return status ? status : place_note(s, number);
+}
+
+static rp_status spare_restore_state(session *s)
+{
+    const rp_page_slot *entries;
+    size_t count;
+    rp_status status = rp_log_full(s->log, &entries, &count);
+    return status ? status : session_apply(s, &s->spare, entries, count);
+}
+
+/* A spare that failed says why where it can: a constructor or rp_module_reloaded may have crashed.
+ */
+static rp_status spare_failed(session *s, rp_status status, const char *doing)
+{
+    rp_error why = *rp_error_last();
+    if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
+        session_failure was = s->failure;
+        session_failure_fill(s, &s->spare, 0);
+        rp_fail(status, "%s: %s", doing, s->failure.lines[0]);
+        s->failure = was;
+    } else {
+        rp_fail(status, "%s", why.text);
+    }
+    s->entry_count = 0;
+    rp_log_slots_reset(s->log);
+    process_end(&s->spare);
+    return status;
+}
+
+rp_status session_restart(session *s)
+{
+    rp_record record;
+    if (!session_record(s, &record)) {
+        process_end(&s->live);
+        s->loaded = 0;
+        return rp_fail(RP_E_DIED, "session: it failed before its first frame");
+    }
+    rp_status status = session_spare_prepare(s);
+    if (!status) {
+        status = spare_load(s, record.build);
+    }
+    if (!status) {
+        status = spare_restore_state(s);
+    }
+    if (status) {
+        return spare_failed(s, status, "restart");
+    }
+    session_spare_promote(s, record.build);
+    s->restarts++;
+    return session_spare_start(s);
+}
+
+/* ---- carrying ---- */
+
+static rp_status carry_ask(session *s, rp_plan *plan, uint32_t from, link_message *answer)
+{
+    process *p = &s->spare;
+    size_t offset = rp_align_up(plan->total_bytes, 16);
+    if (offset + sizeof(link_known) > LINK_BULK_BYTES) {
+        return rp_fail(RP_E_LIMIT, "build: its list of symbols is too long: %llu bytes",
+                       (unsigned long long)plan->total_bytes);
+    }
+    memcpy(p->link->bulk, plan, plan->total_bytes);
+    known_write(s, p, offset, from, false);
+    rp_status status = session_offer_slots(s, p, 4096);
+    link_message request = {.op = LINK_CARRY, .a = plan->total_bytes};
+    process_wait wait = session_wait(s);
+    return status ? status : process_ask(p, &request, answer, &wait);
+}
+
+static void report_keep(session *s, const rp_plan *plan)
+{
+    const char *text = (const char *)plan + plan->names_offset + plan->report_offset;
+    size_t most = plan->names_bytes - plan->report_offset;
+    snprintf(s->reload_report, sizeof s->reload_report, "%.*s",
+             plan->report_count ? (int)rp_min_size(strnlen(text, most), 599) : 0, text);
+}
+
+static rp_status plan_make(session *s, uint32_t from, uint32_t to, rp_plan **plan)
+{
+    const session_build *old = session_build_at(s, from), *new = session_build_at(s, to);
+    return rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to, plan);
+}
+
+static rp_status spare_carry(session *s, uint32_t from, uint32_t to, rp_plan *plan, uint64_t frame)
+{
+    link_message answer;
+    rp_status status = session_spare_prepare(s);
+    if (!status) {
+        status = spare_restore_state(s);
+    }
+    if (!status) {
+        status = spare_load(s, to);
+    }
+    s->spare.link->frame = frame;
+    if (!status) {
+        status = carry_ask(s, plan, from, &answer);
+    }
+    rp_record_desc desc = {.frame = frame, .build = to, .kind = RP_RECORD_CARRIED};
+    return status ? status : session_commit(s, &s->spare, &answer, &desc);
+}
+
+/* Carries the state at the position to build `to`. */
+static rp_status carry(session *s, uint32_t to)
+{
+    rp_record record;
+    rp_plan *plan = NULL;
+    if (!session_record(s, &record)) {
+        return rp_fail(RP_E_RANGE, "session: there is no state to carry");
+    }
+    rp_status status = plan_make(s, record.build, to, &plan);
+    if (status) {
+        return status; /* nothing was touched */
+    }
+    if (s->spare.pid && s->spare.ready == false && process_ready(&s->spare)) {
+        process_end(&s->spare);
+    }
+    status = spare_carry(s, record.build, to, plan, record.frame);
+    if (status) {
+        rp_plan_free(plan);
+        return spare_failed(s, status, "the new build failed while the state was brought to it");
+    }
+    report_keep(s, plan);
+    rp_plan_free(plan);
+    session_spare_promote(s, to);
+    s->reload = s->live.link->reload;
+    return session_spare_start(s);
+}
+
+rp_status session_carry_forward(session *s)
+{
+    return carry(s, s->newest);
+}
+
+/* ---- new builds ---- */
+
+static rp_status preload_learn(session *s, const rp_elf *elf, bool *changed)
+{
+    *changed = false;
+    for (int i = 0; i < elf->needed_count; i++) {
+        bool known = false;
+        for (int k = 0; k < s->start.preload_count; k++) {
+            known |= strcmp(s->start.preload[k], elf->needed[i]) == 0;
+        }
+        if (known) {
+            continue;
+        }
+        size_t bytes = ((size_t)s->start.preload_count + 1) * sizeof(char *);
+        const char **grown = realloc((void *)(uintptr_t)s->start.preload, bytes);
+        char *name = strdup(elf->needed[i]);
+        if (!grown || !name) {
+            return rp_fail(RP_E_MEMORY, "session: no memory for the list of libraries");
+        }
+        grown[s->start.preload_count++] = name;
+        s->start.preload = grown;
+        *changed = true;
+    }
+    if (!s->start.preload) {
+        s->start.preload = calloc(1, sizeof *s->start.preload);
+    }
+    return RP_OK;
+}
+
+static rp_status build_add(session *s, rp_elf *elf, const char *path, uint64_t complete_ns)
+{
+    session_build *grown = realloc(s->builds, (s->build_count + 1) * sizeof *grown);
+    if (!grown) {
+        return rp_fail(RP_E_MEMORY, "session: no memory for the list of builds");
+    }
+    s->builds = grown;
+    session_build *build = &grown[s->build_count++];
+    *build = (session_build){.elf = elf, .complete_ns = complete_ns};
+    rp_text_copy(build->path, sizeof build->path, path);
+    time_t now = time(NULL);
+    struct tm local;
+    strftime(build->time, sizeof build->time, "%H:%M:%S", localtime_r(&now, &local));
+    return RP_OK;
+}
+
+/* A build that was refused leaves no trace but its number. */
+static void build_drop(session *s)
+{
+    session_build *build = &s->builds[--s->build_count];
+    rp_elf_close(build->elf);
+    remove(build->path);
+    if (s->spare_told > s->build_count) {
+        s->spare_told = s->build_count;
+    }
+}
+
+static rp_status world_start(session *s, uint32_t build)
+{
+    process *p = &s->spare;
+    link_message answer;
+    process_wait wait = session_wait(s);
+    rp_status status = process_ask(p, &(link_message){.op = LINK_WORLD_NEW}, &answer, &wait);
+    if (!status) {
+        status = spare_load(s, build);
+    }
+    if (!status) {
+        status = session_offer_slots(s, p, 4096);
+    }
+    if (!status) {
+        status = process_ask(p, &(link_message){.op = LINK_START}, &answer, &wait);
+    }
+    rp_record_desc desc = {.frame = 0, .build = build, .kind = RP_RECORD_FRAME};
+    return status ? status : session_commit(s, p, &answer, &desc);
+}
+
+static rp_status first_world(session *s, uint32_t build)
+{
+    rp_status status = session_spare_prepare(s);
+    if (!status) {
+        status = world_start(s, build);
+    }
+    if (status) {
+        session_failure was = s->failure;
+        rp_error why = *rp_error_last();
+        if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
+            session_failure_fill(s, &s->spare, 0);
+            return spare_failed(s, RP_E_MODULE, "the program failed in its start");
+        }
+        s->failure = was;
+        rp_fail(why.status, "%s", why.text);
+        return spare_failed(s, status, "start");
+    }
+    session_spare_promote(s, build);
+    session_take_stage(s);
+    return session_spare_start(s);
+}
+
+/* In a loop the state at its start is what is carried; the next pass begins there. */
+static rp_status carry_to_new(session *s, uint32_t build)
+{
+    uint64_t before = rp_log_position(s->log), start;
+    const rp_page_slot *entries;
+    size_t count;
+    bool moved = rp_loop_is_set(&s->loop) && rp_log_find_frame(s->log, s->loop.from, &start) &&
+                 start != before && rp_log_seek(s->log, start, &entries, &count) == RP_OK;
+    rp_status status = carry(s, build);
+    if (status && moved) {
+        rp_error why = *rp_error_last();
+        rp_log_seek(s->log, before, &entries, &count);
+        rp_fail(why.status, "%s", why.text);
+    }
+    if (!status) {
+        divergence_reset(s->divergence);
+        s->diverged_frame = 0;
+    }
+    return status;
+}
+
+static rp_status build_use(session *s, rp_elf *elf, const char *path, uint64_t complete_ns)
+{
+    bool changed;
+    rp_status status = preload_learn(s, elf, &changed);
+    if (status) {
+        return status;
+    }
+    if (changed && s->spare.pid) { /* it lacks a library */
+        process_end(&s->spare);
+    }
+    status = build_add(s, elf, path, complete_ns);
+    if (status) {
+        return status;
+    }
+    uint32_t build = s->build_count;
+    rp_record record;
+    status = session_record(s, &record) ? carry_to_new(s, build) : first_world(s, build);
+    if (status) {
+        build_drop(s);
+        return status;
+    }
+    s->newest = build;
+    s->waiting_since_ns = complete_ns;
+    session_failure_clear(s);
+    return RP_OK;
+}
+
+rp_status session_build_new(session *s, rp_elf *elf, const char *path, uint64_t complete_ns)
+{
+    uint32_t before = s->build_count;
+    rp_status status = build_use(s, elf, path, complete_ns);
+    if (status && s->build_count == before && !s->spare.pid && s->start.preload) {
+        rp_error why = *rp_error_last();
+        session_spare_start(s);
+        rp_fail(why.status, "%s", why.text);
+    }
+    return status;
+}
+
+rp_status session_build_revert(session *s, uint32_t number)
+{
+    if (number < 1 || number > s->build_count) {
+        return rp_fail(RP_E_RANGE, "revert: there is no build %u: builds 1 to %u were loaded",
+                       number, s->build_count);
+    }
+    char path[RP_OBJECT_PATH_BYTES];
+    const char *from = session_build_at(s, number)->path;
+    rp_elf *elf;
+    snprintf(path, sizeof path, "%.*s-again-%04u.so", (int)(strlen(from) - 3), from,
+             s->build_count + 1);
+    rp_status status = rp_elf_open(from, path, &elf);
+    return status ? status : session_build_new(s, elf, path, rp_os_monotonic_ns());
+}

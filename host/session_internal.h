@@ -1,0 +1,40 @@
+/* Shared by session.c and session_build.c. */
+#ifndef HOST_SESSION_INTERNAL_H
+#define HOST_SESSION_INTERNAL_H
+
+#include "session.h"
+
+/* What waits for a runner's answer on behalf of the session. */
+process_wait session_wait(session *s);
+/* Puts the pages of a finished commit into the log. */
+rp_status session_commit(session *s, process *p, const link_message *answer,
+                         const rp_record_desc *desc);
+rp_status session_offer_slots(session *s, process *p, uint32_t want);
+/* Copies (page, slot) pairs into a runner's world. */
+rp_status session_apply(session *s, process *p, const rp_page_slot *entries, size_t count);
+/* The record at the log's position; false: there is none. */
+bool session_record(const session *s, rp_record *record);
+void session_take_picture(session *s);
+void session_take_stage(session *s);
+
+/* session_build.c */
+rp_status session_spare_start(session *s);
+rp_status session_spare_prepare(session *s);
+/* The spare becomes the live runner; the former one ends. */
+void session_spare_promote(session *s, uint32_t build);
+/* Makes the live runner anew, at the log's position, with the build that made it. */
+rp_status session_restart(session *s);
+/* Carries the state at the log's position to the newest build. */
+rp_status session_carry_forward(session *s);
+
+/* failure.c */
+/* Fills in the report of why `p` ended, and ends it. */
+void session_failure_fill(session *s, process *p, uint64_t frame);
+void session_failure_clear(session *s);
+
+static inline session_build *session_build_at(session *s, uint32_t build)
+{
+    return &s->builds[build - 1];
+}
+
+#endif
