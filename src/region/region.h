@@ -46,7 +46,7 @@ typedef enum rp_block_flags {
 
 typedef enum rp_block_kind {
     RP_BLOCK_FREE = 0,
-    RP_BLOCK_RESERVED, /* header and map */
+    RP_BLOCK_RESERVED, /* set aside: the system would not take a guard away */
     RP_BLOCK_PAGES,    /* handed out as it is */
     RP_BLOCK_SLAB,     /* a heap's pages of one size class */
     RP_BLOCK_LARGE,    /* one allocation of a heap */
