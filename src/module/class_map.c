@@ -85,15 +85,32 @@ static uint64_t find_once(const map_table *table, uint64_t address, uint64_t *lo
     return address < (packed & ~UINT64_C(1)) ? packed : 0;
 }
 
+/* Most calls of malloc in a thread come from the object that called last. In the thread's first
+ * block (initial-exec), as the loader would call malloc to make it otherwise. */
+static _Thread_local struct {
+    uint64_t low, packed;
+    uint32_t turn;
+} last __attribute__((tls_model("initial-exec")));
+
 static uint64_t find(uint64_t address, uint64_t *low)
 {
     for (;;) {
         uint32_t before = atomic_load_explicit(&turn, memory_order_acquire);
+        if (last.turn == before && address >= last.low && address < (last.packed & ~UINT64_C(1))) {
+            *low = last.low;
+            return last.packed;
+        }
         uint64_t packed = find_once(&tables[before & 1], address, low);
         atomic_thread_fence(memory_order_acquire);
-        if (atomic_load_explicit(&turn, memory_order_relaxed) == before) {
-            return packed;
+        if (atomic_load_explicit(&turn, memory_order_relaxed) != before) {
+            continue;
         }
+        if (packed) {
+            last.low = *low;
+            last.packed = packed;
+            last.turn = before;
+        }
+        return packed;
     }
 }
 

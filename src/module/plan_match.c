@@ -22,8 +22,47 @@ static text_view name_of(const rp_symbol *symbol)
     return (text_view){symbol->base, symbol->base_length};
 }
 
+/* The place after text[at], past a closure's number: lambdas are "…UlvE_…", "…UlvE0_…", "…UlvE1_…"
+ * by their order in the function, which an edit changes. */
+static size_t after_number(text_view name, size_t at)
+{
+    size_t end = at + 1;
+    if (name.text[at] == 'E') {
+        while (end < name.length && name.text[end] >= '0' && name.text[end] <= '9') {
+            end++;
+        }
+        end = end < name.length && name.text[end] == '_' ? end : at + 1;
+    }
+    return end;
+}
+
+static bool has_closure(text_view name)
+{
+    return name.length > 2 && memcmp(name.text, "_Z", 2) == 0 &&
+           memmem(name.text, name.length, "Ul", 2) != NULL;
+}
+
+static int compare_closures(text_view a, text_view b)
+{
+    size_t i = 0, k = 0;
+    while (i < a.length && k < b.length && a.text[i] == b.text[k]) {
+        i = after_number(a, i);
+        k = after_number(b, k);
+    }
+    int a_next = i < a.length ? (unsigned char)a.text[i] : -1;
+    int b_next = k < b.length ? (unsigned char)b.text[k] : -1;
+    return (a_next > b_next) - (a_next < b_next);
+}
+
 static int compare_views(text_view a, text_view b)
 {
+    bool a_closure = has_closure(a), b_closure = has_closure(b);
+    if (a_closure != b_closure) {
+        return a_closure ? -1 : 1;
+    }
+    if (a_closure) {
+        return compare_closures(a, b);
+    }
     size_t shorter = a.length < b.length ? a.length : b.length;
     int order = memcmp(a.text, b.text, shorter);
     return order ? order : (a.length > b.length) - (a.length < b.length);

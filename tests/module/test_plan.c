@@ -200,6 +200,29 @@ TEST(statics_of_one_name_without_debug_information_are_never_guessed)
     drop(&b);
 }
 
+TEST(lambdas_are_matched_only_where_none_came_or_went)
+{
+    const char *one = "extern \"C\" { int (*p)(int); void rp_module_step(void *) {\n"
+                      "  p = [](int x) { return x + 1; }; } }\n";
+    const char *two = "extern \"C\" { int (*p)(int), (*q)(int); void rp_module_step(void *) {\n"
+                      "  q = [](int x) { return x + 2; }; p = [](int x) { return x + 1; }; } }\n";
+    const char *texts[][2] = {{one, one}, {two, two}, {one, two}, {two, one}};
+    for (size_t i = 0; i < 4; i++) {
+        builds b = plan_for("g++ -O0 -x c++", texts[i][0], texts[i][1]);
+        uint32_t found = 0, lost = 0;
+        for (uint32_t k = 0; k < b.plan->move_count; k++) {
+            const rp_plan_move *move = &rp_plan_moves(b.plan)[k];
+            if (strstr(rp_plan_name(b.plan, move->name), "_FUN")) {
+                found += move->new_offset != RP_PLAN_NONE;
+                lost += move->new_offset == RP_PLAN_NONE;
+            }
+        }
+        ck_assert_uint_eq(found, i == 0 ? 1 : i == 1 ? 2 : 0);
+        ck_assert_uint_eq(lost, i == 2 ? 1 : i == 3 ? 2 : 0);
+        drop(&b);
+    }
+}
+
 TEST(a_single_static_is_known_without_debug_information)
 {
     builds b = plan_for(
