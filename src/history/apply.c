@@ -1,8 +1,8 @@
 /* Copying images back into the world.
  *
- * A store into an armed page costs a fault, and a later scan would report it. So tracking is
- * switched off by whole huge pages before the copying, which leaves them whole, and on again at the
- * end.
+ * A store into an armed page costs a fault, and a later scan would report it. So runs of pages are
+ * disarmed before the copying, and armed again at the end, when what was written there is
+ * forgotten.
  */
 #include "base/assert.h"
 #include "base/error.h"
@@ -12,25 +12,25 @@
 /* ---- switching tracking off and on
  * ---------------------------------------------------------------- */
 
-static rp_status open_chunk(rp_world *world, uint32_t page)
+static world_run *open_runs(const rp_world *world)
 {
-    uint32_t chunk = page / WORLD_CHUNK_PAGES;
-    if (!world_tracks(world) || rp_sparse_get(&world->open_chunks, chunk)) {
+    return (world_run *)(void *)world->open_list.data;
+}
+
+/* Disarms pages of the region that are about to be written, or that equal their images. */
+static rp_status open_run(rp_world *world, uint32_t page, uint32_t count)
+{
+    const world_run *last = world->open_count ? &open_runs(world)[world->open_count - 1] : NULL;
+    if (!world_tracks(world) || (last && page - last->page < last->count)) {
         return RP_OK;
     }
-    rp_status status = rp_sparse_need(&world->open_chunks, chunk, 1);
+    rp_status status = rp_grow_need(&world->open_list, (world->open_count + 1) * sizeof(world_run));
     if (status == RP_OK) {
-        status = rp_grow_need(&world->open_list, (world->open_count + 1) * sizeof(uint32_t));
+        /* Where that fails the stores fault one by one, which is slower and as good. */
+        (void)rp_os_track_disarm(&world->tracker, world_page_start(page), count * RP_PAGE_BYTES);
+        open_runs(world)[world->open_count++] = (world_run){page, count};
     }
-    if (status != RP_OK) {
-        return status;
-    }
-    /* Where that fails the stores fault one by one, which is slower and as good. */
-    (void)rp_os_track_disarm(&world->tracker, world_page_start(chunk * WORLD_CHUNK_PAGES),
-                             WORLD_CHUNK_BYTES);
-    world->open_chunks.words[chunk] = 1;
-    ((uint32_t *)(void *)world->open_list.data)[world->open_count++] = chunk;
-    return RP_OK;
+    return status;
 }
 
 static rp_status open_range(rp_world *world, uint32_t page)
@@ -45,21 +45,17 @@ static rp_status open_range(rp_world *world, uint32_t page)
     return RP_OK;
 }
 
-/* Neighbouring chunks are armed by one call. A failure is made good by comparing at the next
- * gather. */
-static void close_chunks(rp_world *world)
+/* Neighbours are armed by one call. A failure is made good by comparing at the next gather. */
+static void close_runs(rp_world *world)
 {
-    const uint32_t *chunks = (const uint32_t *)(const void *)world->open_list.data;
+    const world_run *runs = open_runs(world);
     for (size_t i = 0; i < world->open_count;) {
-        size_t count = 1;
-        while (i + count < world->open_count && chunks[i + count] == chunks[i] + count) {
-            count++;
+        world_run joined = runs[i++];
+        while (i < world->open_count && runs[i].page == joined.page + joined.count) {
+            joined.count += runs[i++].count;
         }
-        uint8_t *start = world_page_start(chunks[i] * WORLD_CHUNK_PAGES);
-        world->unknown |=
-            rp_os_track_arm(&world->tracker, start, count * WORLD_CHUNK_BYTES) != RP_OK;
-        memset(&world->open_chunks.words[chunks[i]], 0, count * sizeof(uint32_t));
-        i += count;
+        world->unknown |= rp_os_track_arm(&world->tracker, world_page_start(joined.page),
+                                          joined.count * RP_PAGE_BYTES) != RP_OK;
     }
     world->open_count = 0;
 }
@@ -67,7 +63,7 @@ static void close_chunks(rp_world *world)
 static void close_all(rp_world *world)
 {
     bool any = world->open_count != 0;
-    close_chunks(world);
+    close_runs(world);
     for (size_t i = 0; i < world->range_count; i++) {
         world_area middle = world_range_middle(&world->ranges[i]);
         if (world->range_states[i].open) {
@@ -98,13 +94,14 @@ static rp_status ensure_committed(uint32_t page)
     return rp_region_commit_to(RP_ZONE_WORLD, address + RP_PAGE_BYTES);
 }
 
-static rp_status make_writable(rp_world *world, uint32_t page)
+/* `count` pages from `page` on are to be written, this one now. */
+static rp_status make_writable(rp_world *world, uint32_t page, uint32_t count)
 {
     if (page >= RP_PAGE_EXTRA) {
         return open_range(world, page);
     }
     rp_status status = ensure_committed(page);
-    return status == RP_OK ? open_chunk(world, page) : status;
+    return status == RP_OK ? open_run(world, page, count) : status;
 }
 
 static void copy_image(const world_bytes *bytes, const uint8_t *image)
@@ -131,7 +128,7 @@ static bool under_guard(const reverting *r, uint32_t page)
 }
 
 /* The page of a range that was never collected has nothing to go back to: it stays pending. */
-static rp_status revert_page(rp_world *world, reverting *r, uint32_t page)
+static rp_status revert_page(rp_world *world, reverting *r, uint32_t page, uint32_t left_in_run)
 {
     world_bytes bytes;
     if (!world->pending.words[page] || world_is_new(world, page)) {
@@ -139,7 +136,7 @@ static rp_status revert_page(rp_world *world, reverting *r, uint32_t page)
     }
     if (!under_guard(r, page) && !world_page_is_clean(world, page)) {
         world_page_bytes(world, page, &bytes);
-        rp_status status = make_writable(world, page);
+        rp_status status = make_writable(world, page, left_in_run);
         if (status != RP_OK) {
             return status;
         }
@@ -174,7 +171,7 @@ static rp_status revert_pending(rp_world *world, reverting *r)
     rp_status status = RP_OK;
     for (size_t n = 0; n < world->run_count; n++) {
         for (uint32_t i = 0; i < runs[n].count && status == RP_OK; i++) {
-            status = revert_page(world, r, runs[n].page + i);
+            status = revert_page(world, r, runs[n].page + i, runs[n].count - i);
         }
     }
     compact_runs(world);
@@ -254,7 +251,7 @@ static rp_status check_entry(rp_page_slot entry)
 }
 
 /* Nothing is pending but new pages, so where the slot is the image already the content is right. */
-static rp_status apply_entry(rp_world *world, rp_page_slot entry)
+static rp_status apply_entry(rp_world *world, rp_page_slot entry, uint32_t left_in_run)
 {
     world_bytes bytes;
     rp_status status = rp_sparse_need(&world->images, entry.page, 1);
@@ -270,7 +267,7 @@ static rp_status apply_entry(rp_world *world, rp_page_slot entry)
         }
         world->skipped_count++;
     } else if (is_new || image != before) {
-        status = make_writable(world, entry.page);
+        status = make_writable(world, entry.page, left_in_run);
         if (status != RP_OK) {
             return status;
         }
@@ -283,14 +280,27 @@ static rp_status apply_entry(rp_world *world, rp_page_slot entry)
     return RP_OK;
 }
 
+/* How many entries from the first on name pages in a row. */
+static uint32_t run_length(const rp_page_slot *entries, size_t count)
+{
+    uint32_t length = 1;
+    while (length < count && entries[length].page == entries[0].page + length &&
+           entries[length].page != RP_PAGE_EXTRA) {
+        length++;
+    }
+    return length;
+}
+
 rp_status rp_world_apply(rp_world *world, const rp_page_slot *entries, size_t count)
 {
     RP_ASSERT(world->applying);
     rp_status status = RP_OK;
-    for (size_t i = 0; i < count && status == RP_OK; i++) {
+    uint32_t left_in_run = 0;
+    for (size_t i = 0; i < count && status == RP_OK; i++, left_in_run--) {
+        left_in_run = left_in_run ? left_in_run : run_length(entries + i, count - i);
         status = check_entry(entries[i]);
         if (status == RP_OK) {
-            status = apply_entry(world, entries[i]);
+            status = apply_entry(world, entries[i], left_in_run);
         }
     }
     return status;

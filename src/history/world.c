@@ -28,16 +28,13 @@ static rp_status open_memory(rp_world *world)
         status = rp_sparse_init(&world->pending);
     }
     if (status == RP_OK) {
-        status = rp_sparse_init(&world->open_chunks);
-    }
-    if (status == RP_OK) {
         status = rp_grow_init(&world->runs, pages * sizeof(world_run));
     }
     if (status == RP_OK) {
         status = rp_grow_init(&world->list, pages * sizeof(rp_page_slot));
     }
     if (status == RP_OK) {
-        status = rp_grow_init(&world->open_list, pages / WORLD_CHUNK_PAGES * sizeof(uint32_t));
+        status = rp_grow_init(&world->open_list, 2 * pages * sizeof(world_run));
     }
     if (status == RP_OK) {
         status = rp_grow_init(&world->stage, WORLD_BATCH_PAGES * RP_PAGE_BYTES);
@@ -131,7 +128,6 @@ void rp_world_close(rp_world *world)
     rp_grow_finish(&world->open_list);
     rp_grow_finish(&world->list);
     rp_grow_finish(&world->runs);
-    rp_sparse_finish(&world->open_chunks);
     rp_sparse_finish(&world->pending);
     rp_sparse_finish(&world->images);
     if (world->view) {

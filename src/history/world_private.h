@@ -22,10 +22,9 @@
 #include "os/os.h"
 #include "region/region.h"
 
-/* A huge page: what tracking is switched on and off by, so that it is not split. */
+/* A huge page. */
 #define WORLD_CHUNK_BYTES RP_MIB(2)
 enum {
-    WORLD_CHUNK_PAGES = 512,
     WORLD_SCAN_EXTENTS = 2048,
     WORLD_BATCH_PAGES = 256,
 };
@@ -72,8 +71,7 @@ struct rp_world {
     size_t list_count;
     rp_grow stage; /* copies of pages that are only partly of the world */
 
-    rp_sparse open_chunks; /* by page / WORLD_CHUNK_PAGES: 1 while disarmed */
-    rp_grow open_list;     /* uint32_t: their numbers */
+    rp_grow open_list; /* world_run: pages that are disarmed while an apply goes on */
     size_t open_count;
     uint64_t apply_start_ns;
     size_t skipped_count;
