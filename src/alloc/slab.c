@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { BLOCK_NOT_AT_START = UINT32_MAX };
+#define BLOCK_NOT_AT_START UINT32_MAX
 
 static uint32_t *live_words(rp_unit *unit)
 {

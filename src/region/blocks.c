@@ -150,7 +150,7 @@ static void block_unmake(zone_header *header, rp_unit *head)
         return;
     }
     header->guarded_block_count -= was_guarded;
-    rp_region_run_give(header, unit_index(header, head), head->unit_count, 0);
+    rp_region_run_give(header, unit_index(header, head), head->unit_count);
 }
 
 static void *block_make(zone_header *header, const block_shape *shape, rp_unit made)
@@ -240,7 +240,7 @@ static bool block_reshape(zone_header *header, rp_unit *head, const block_shape 
         !guard_move(unit_guard_after(header, first, have, head->slack_pages),
                     unit_guard_after(header, first, to->unit_count, to->slack_pages))) {
         if (extra) {
-            rp_region_run_give(header, first + have, extra, 0);
+            rp_region_run_give(header, first + have, extra);
         }
         return false;
     }
@@ -250,7 +250,7 @@ static bool block_reshape(zone_header *header, rp_unit *head, const block_shape 
         head->flags &= (uint8_t)~RP_BLOCK_ZEROED;
         tail_point_to(head, first, have);
     } else if (to->unit_count < have) {
-        rp_region_run_give(header, first + to->unit_count, have - to->unit_count, 0);
+        rp_region_run_give(header, first + to->unit_count, have - to->unit_count);
     }
     return true;
 }

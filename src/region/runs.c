@@ -172,7 +172,7 @@ bool rp_region_run_take_at(zone_header *header, uint32_t first, uint32_t count, 
     return take_at(header, first, count, zeroed) == RP_OK;
 }
 
-void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count, uint32_t flags)
+void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count)
 {
     rp_unit *map = zone_map(header);
     header->used_units -= count;
@@ -181,18 +181,16 @@ void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count, uin
     if (after < header->frontier && map[after].kind == RP_BLOCK_FREE) {
         bin_remove(header, after);
         count += map[after].unit_count;
-        flags &= map[after].flags;
     }
     if (first > header->first_unit) {
         uint32_t before = map[first - 1].head;
         if (map[before].kind == RP_BLOCK_FREE) {
             bin_remove(header, before);
             count += map[before].unit_count;
-            flags &= map[before].flags;
             first = before;
         }
     }
-    bin_push(header, first, count, flags);
+    bin_push(header, first, count, 0);
 }
 
 /* ---- giving memory back to the system ---- */

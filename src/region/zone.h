@@ -155,8 +155,8 @@ rp_status rp_region_run_take(zone_header *header, uint32_t count, uint32_t *firs
 /* Takes exactly the `count` units from `first` on, which is the start of a free run or the
  * frontier. False, with nothing changed, where they are not all free. */
 bool rp_region_run_take_at(zone_header *header, uint32_t first, uint32_t count, bool *zeroed);
-/* Gives units back and joins them with free neighbours. `flags`: RP_BLOCK_ZEROED or 0. */
-void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count, uint32_t flags);
+/* Gives units back and joins them with free neighbours. The run does not count as zeroed. */
+void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count);
 /* The bin of runs of that length. */
 uint32_t rp_region_run_bin(uint32_t count);
 

@@ -257,6 +257,36 @@ TEST(blocks_of_every_size_are_apart_and_usable_to_the_end)
     rp_region_destroy();
 }
 
+static void a_full_slab_takes_back_exactly_what_it_gave(rp_heap *heap, const size_class *class)
+{
+    static uint8_t *blocks[RP_UNIT_BYTES / 16];
+    uint32_t count = class->block_count;
+    for (uint32_t i = 0; i < count; i++) {
+        blocks[i] = rp_heap_alloc(heap, class->block_bytes);
+    }
+    uint8_t *slab = rp_region_unit_start(rp_region_unit(blocks[0]));
+    ck_assert_ptr_eq(rp_region_unit_start(rp_region_unit(blocks[count - 1])), slab);
+    ck_assert_uint_eq(stats_of(heap).taken_bytes, RP_UNIT_BYTES);
+    rp_heap_free(blocks[0]);
+    rp_heap_free(blocks[count - 1]); /* so that its part of the bitmap is searched first */
+    uint8_t *a = rp_heap_alloc(heap, class->block_bytes);
+    uint8_t *b = rp_heap_alloc(heap, class->block_bytes);
+    ck_assert((a == blocks[0] && b == blocks[count - 1]) ||
+              (b == blocks[0] && a == blocks[count - 1]));
+    for (uint32_t i = 0; i < count; i++) {
+        rp_heap_free(blocks[i]);
+    }
+}
+
+TEST(a_full_slab_of_each_class_takes_back_exactly_what_it_gave)
+{
+    rp_heap *heap = open_heap();
+    for (uint32_t i = 0; i < CLASS_COUNT; i++) {
+        a_full_slab_takes_back_exactly_what_it_gave(heap, &rp_heap_classes[i]);
+    }
+    rp_region_destroy();
+}
+
 TEST(sizes_that_overflow_are_refused)
 {
     rp_heap *heap = open_heap();

@@ -227,15 +227,17 @@ TEST(blocks_freed_in_any_order_become_one_run)
 TEST(a_block_goes_into_the_tightest_hole)
 {
     open_region(RP_GIB(1));
-    const size_t holes[] = {60, 50, 45, 70};
-    void *hole[4];
-    for (int i = 0; i < 4; i++) {
+    const size_t holes[] = {60, 50, 45, 70, 57, 63}; /* 57, 60 and 63 share a bin */
+    void *hole[6];
+    for (int i = 0; i < 6; i++) {
         hole[i] = pages(RP_ZONE_WORLD, holes[i] * RP_UNIT_BYTES);
         pages(RP_ZONE_WORLD, 1);
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         rp_region_block_free(hole[i]);
     }
+    ck_assert_ptr_eq(pages(RP_ZONE_WORLD, 57 * RP_UNIT_BYTES), hole[4]);
+    ck_assert_ptr_eq(pages(RP_ZONE_WORLD, 62 * RP_UNIT_BYTES), hole[5]);
     ck_assert_ptr_eq(pages(RP_ZONE_WORLD, 46 * RP_UNIT_BYTES), hole[1]);
     ck_assert_ptr_eq(pages(RP_ZONE_WORLD, 61 * RP_UNIT_BYTES), hole[3]);
     ck_assert_ptr_eq(pages(RP_ZONE_WORLD, 46 * RP_UNIT_BYTES), hole[0]);
@@ -347,7 +349,9 @@ static void see_commit(void *context, void *start, size_t size_bytes)
     int which = (uint8_t *)start >= seen->units;
     ck_assert_ptr_eq(start, seen->end[which]);
     ck_assert_uint_eq(((uintptr_t)start | size_bytes) % RP_MIB(2), 0);
-    ck_assert(all_zero(start, size_bytes));
+    for (size_t at = 0; at < size_bytes; at += RP_MIB(2)) {
+        ck_assert(all_zero((uint8_t *)start + at, RP_PAGE_BYTES));
+    }
     seen->end[which] = (uint8_t *)start + size_bytes;
     seen->calls++;
 }
