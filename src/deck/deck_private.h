@@ -4,10 +4,11 @@
  *   deck_state.c  commit and restore: the world on one side, the log on the other
  *   deck_loop.c   repeating frames with their logged input
  *
- * A frame that cannot be committed is taken back, so that log and world always say the same; where even
- * that fails the deck is broken and says so from then on.
+ * A frame that cannot be committed is taken back, so that log and world always say the same; where
+ * even that fails the deck is broken and says so from then on.
  *
- * The deck lies in pages of its own, outside the region: what it knows must not change with a restore.
+ * The deck lies in pages of its own, outside the region: what it knows must not change with a
+ * restore.
  *
  * Layer: deck (internal).  Design: docs/internals/deck.md
  */
@@ -49,7 +50,8 @@ struct rp_deck {
 rp_status deck_check_whole(const rp_deck *deck, const char *what);
 /* Breaks the deck; the error record says why. Returns `status`. */
 rp_status deck_break(rp_deck *deck, rp_status status);
-/* Publishes what was written as a record. On failure the world is as it was after the last record. */
+/* Publishes what was written as a record. On failure the world is as it was after the last record.
+ */
 rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc);
 rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame, uint64_t *index);
 /* Brings the world to the state after a kept frame. */
@@ -58,11 +60,12 @@ rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame);
 /* deck_loop.c */
 /* Before a frame of a loop: goes back to its start where its end was reached. */
 rp_status deck_loop_begin(rp_deck *deck);
-/* Overwrites the caller's buffer with the logged input of the coming frame; what the buffer has beyond it
- * becomes zero. */
+/* Overwrites the caller's buffer with the logged input of the coming frame; what the buffer has
+ * beyond it becomes zero. */
 void deck_loop_input(rp_deck *deck, void *input, size_t input_bytes);
-/* After the commit of a frame of a loop: whether it went as it was recorded, and whether the loop can go
- * on, since a commit may evict the frame that it begins with (RP_E_BUDGET, and the loop is over). */
+/* After the commit of a frame of a loop: whether it went as it was recorded, and whether the loop
+ * can go on, since a commit may evict the frame that it begins with (RP_E_BUDGET, and the loop is
+ * over). */
 rp_status deck_loop_check(rp_deck *deck, uint64_t *diverged);
 
 #endif

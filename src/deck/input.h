@@ -16,14 +16,14 @@
  *     170 !a                pressed and let go again between two frames (or the reverse)
  *     180 ~a                goes down unseen, as when the program starts with the key held
  *
- * Frames are those that the input makes (rp_stage.frame), so 1 is the first. Lines are in order; a frame
- * may have several. Mouse position, mouse buttons and pads stay as they are until the next line about
- * them; text, wheel and user are of one frame. Texts know \" \\ \n \t and \xHH. Buttons are separated by
- * commas, "none" is none. Mouse: left middle right. Pad: south east west north back guide start
- * left-stick right-stick left-shoulder right-shoulder up down left right. Numbers are read and written
- * with strtof and printf: a process that sets LC_NUMERIC changes their form.
+ * Frames are those that the input makes (rp_stage.frame), so 1 is the first. Lines are in order; a
+ * frame may have several. Mouse position, mouse buttons and pads stay as they are until the next
+ * line about them; text, wheel and user are of one frame. Texts know \" \\ \n \t and \xHH. Buttons
+ * are separated by commas, "none" is none. Mouse: left middle right. Pad: south east west north
+ * back guide start left-stick right-stick left-shoulder right-shoulder up down left right. Numbers
+ * are read and written with strtof and printf: a process that sets LC_NUMERIC changes their form.
  *
- * Layer: deck.  Threads: none.  Tests: tests/deck/test_input.c
+ * Layer: deck.  Threads: none.  Tests: tests/deck/test_input.c, test_input_script.c
  */
 #ifndef RP_DECK_INPUT_H
 #define RP_DECK_INPUT_H
@@ -47,7 +47,7 @@ typedef struct rp_input_script {
     uint32_t line;
     uint64_t next_frame; /* of the line at the cursor; UINT64_MAX: there are no more */
     uint64_t last_frame;
-    rp_input held;       /* the input of the frame that was asked for last */
+    rp_input held;                  /* the input of the frame that was asked for last */
     uint8_t taps[RP_KEY_COUNT / 8]; /* keys that are down for that frame alone */
 } rp_input_script;
 
@@ -56,20 +56,22 @@ typedef struct rp_input_script {
 
 /* Checks the whole text (`text` stays the caller's and must live as long as the script), so that a
  * garbled file is refused before anything runs: RP_E_FORMAT with "name:line: what: what to do". */
-rp_status rp_input_script_init(rp_input_script *script, const char *name, const char *text, size_t size_bytes);
+rp_status rp_input_script_init(rp_input_script *script, const char *name, const char *text,
+                               size_t size_bytes);
 /* The input of `frame`; frames in rising order. Beyond the last event what is held stays held. */
 void rp_input_script_get(rp_input_script *script, uint64_t frame, rp_input *input);
 /* The last frame with an event; 0: none. */
 uint64_t rp_input_script_last(const rp_input_script *script);
-/* Writes the lines for one frame, given the frame before (all zero before the first): for saving what was
- * played. A script of these lines gives the same inputs again, for inputs as a stage makes them: bits of
- * codes that are no keys, what an unplugged pad says, numbers that are not finite and bytes behind the
- * end of `text` and `user` are left out. Returns the characters that it wrote or would have written, as
- * snprintf. */
-size_t rp_input_script_print(uint64_t frame, const rp_input *before, const rp_input *now, char *text,
-                             size_t capacity);
+/* Writes the lines for one frame, given the frame before (all zero before the first): for saving
+ * what was played. A script of these lines gives the same inputs again, for inputs as a stage makes
+ * them: bits of codes that are no keys, what an unplugged pad says, numbers that are not finite and
+ * bytes behind the end of `text` and `user` are left out. Returns the characters that it wrote or
+ * would have written, as snprintf. */
+size_t rp_input_script_print(uint64_t frame, const rp_input *before, const rp_input *now,
+                             char *text, size_t capacity);
 
-/* "space", "left", "f7", "a", "-" … ; 0 / null for what is no key. Upper and lower case are the same. */
+/* "space", "left", "f7", "a", "-" … ; 0 / null for what is no key. Upper and lower case are the
+ * same. */
 int rp_key_from_name(const char *name, size_t length);
 const char *rp_key_name(int key);
 
