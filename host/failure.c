@@ -85,7 +85,11 @@ static const char *short_file(const char *path)
 
 static void stack_lines(session_failure *f, const symbols_report *report)
 {
-    for (int i = 0; i < report->frame_count && i < 10; i++) {
+    int first = 0; /* our own functions that noticed it say nothing of the program */
+    while (first < report->blame && strcmp(report->frames[first].object, "reprise-runner") == 0) {
+        first++;
+    }
+    for (int i = first; i < report->frame_count && i < first + 10; i++) {
         const symbols_frame *frame = &report->frames[i];
         const char *name = frame->function[0] ? frame->function : "?";
         if (frame->file[0]) {

@@ -214,7 +214,12 @@ static rp_status spare_failed(session *s, rp_status status, const char *doing)
     if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
         session_failure was = s->failure;
         session_failure_fill(s, &s->spare, 0);
-        rp_fail(status, "%s: %s", doing, s->failure.lines[0]);
+        char lines[400];
+        rp_text_buffer text = rp_text_buffer_over(lines, sizeof lines);
+        for (int i = 0; i < s->failure.line_count; i++) {
+            rp_text_add(&text, "%s%s", i ? "\n" : "", s->failure.lines[i]);
+        }
+        rp_fail(status, "%s: %s", doing, lines);
         s->failure = was;
     } else {
         rp_fail(status, "%s", why.text);

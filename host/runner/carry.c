@@ -54,21 +54,39 @@ static bool read_old(void *context, uint64_t old_address, void *to, size_t size_
     return false;
 }
 
-/* Everything that is state: the world zone as far as it is committed, and every range. */
-static size_t spans_of_world(rp_carry_span *spans, size_t capacity)
+typedef struct pass {
+    const rp_plan *plan;
+    uint64_t new_base;
+    void *tls_block;
+    rp_carry_report *report;
+} pass;
+
+/* Free runs and scratch hold nothing that anybody will read; the region's own pages hold no pointers into
+ * a module. */
+static int block_pass(const rp_region_block *block, void *context)
 {
-    rp_region_span committed[RP_REGION_SPANS];
-    rp_region_committed(RP_ZONE_WORLD, committed);
-    size_t count = 0;
-    for (int i = 0; i < RP_REGION_SPANS; i++) {
-        spans[count++] = (rp_carry_span){committed[i].start, committed[i].size_bytes};
+    const pass *p = context;
+    bool is_state = block->kind != RP_BLOCK_FREE && block->kind != RP_BLOCK_RESERVED &&
+                    !(block->flags & RP_BLOCK_SCRATCH);
+    if (is_state) {
+        rp_carry_span span = {block->start, block->size_bytes};
+        rp_carry_pointers(p->plan, p->new_base, p->tls_block, &span, 1, p->report);
     }
+    return 0;
+}
+
+/* Everything that is state: the blocks of the world zone, and every range. */
+static void pointers_pass(const rp_plan *plan, rp_carry_report *report)
+{
+    const rp_object *object = the_runner.module.object;
+    pass p = {plan, object->base, rp_object_tls(object), report};
+    rp_region_walk(RP_ZONE_WORLD, block_pass, &p);
     const rp_world_range *ranges;
-    size_t range_count = rp_world_ranges(the_runner.world, &ranges);
-    for (size_t i = 0; i < range_count && count < capacity; i++) {
-        spans[count++] = (rp_carry_span){ranges[i].start, ranges[i].size_bytes};
+    size_t count = rp_world_ranges(the_runner.world, &ranges);
+    for (size_t i = 0; i < count; i++) {
+        rp_carry_span span = {ranges[i].start, ranges[i].size_bytes};
+        rp_carry_pointers(plan, p.new_base, p.tls_block, &span, 1, report);
     }
-    return count;
 }
 
 static void reload_tell(const rp_plan *plan, const rp_carry_report *report)
@@ -92,7 +110,6 @@ static void reload_tell(const rp_plan *plan, const rp_carry_report *report)
 
 rp_status runner_carry(const rp_plan *plan, size_t bytes)
 {
-    static rp_carry_span spans[RP_REGION_SPANS + RP_RANGE_MAX];
     rp_status status = rp_plan_check(plan, bytes);
     if (status) {
         return status;
@@ -108,8 +125,7 @@ rp_status runner_carry(const rp_plan *plan, size_t bytes)
     rp_carry_report report = {0};
     status = rp_carry_copy(plan, object->base, rp_object_tls(object), read_old, &image, &report);
     if (!status) {
-        size_t count = spans_of_world(spans, RP_COUNT_OF(spans));
-        rp_carry_pointers(plan, object->base, rp_object_tls(object), spans, count, &report);
+        pointers_pass(plan, &report);
         reload_tell(plan, &report);
     }
     return status;

@@ -38,6 +38,16 @@ static const char *range_name(uint64_t address)
     return NULL;
 }
 
+static const rp_object *object_of(uint64_t address)
+{
+    for (size_t i = 0; i < the_runner.object_count; i++) {
+        if (address >= the_runner.objects[i].low && address < the_runner.objects[i].high) {
+            return &the_runner.objects[i];
+        }
+    }
+    return NULL;
+}
+
 /* Where `address` lies, for a person. Called in a signal handler: no locks, no heap. */
 void runner_describe(rp_text_buffer *text, uint64_t address)
 {
@@ -64,6 +74,10 @@ void runner_describe(rp_text_buffer *text, uint64_t address)
         rp_text_add(text, "memory of the region that belongs to no block");
     } else if (the_runner.world && range_name(address)) {
         rp_text_add(text, "%s", range_name(address));
+    } else if (object_of(address)) {
+        bool module = object_of(address) == the_runner.module.object;
+        rp_text_add(text, "code or read-only data of %s",
+                    module ? "the module" : object_of(address)->path);
     } else if (address >= RP_LINK_BASE && address < RP_LINK_BASE + sizeof(link_memory)) {
         rp_text_add(text, "memory shared with the host (the canvas ends before it)");
     } else {
@@ -202,11 +216,11 @@ EXPORT _Noreturn void __assert_fail(const char *expression, const char *file, un
 {
     char text[240];
     rp_text_buffer buffer = rp_text_buffer_over(text, sizeof text);
-    rp_text_add(&buffer, "%s:%u: %s: assertion `%s' failed", file, line, function ? function : "?",
-                expression);
+    (void)function;
+    rp_text_add(&buffer, "assertion failed: %s", expression);
     if (the_program_runs()) {
         runner_fail(LINK_CRASH_ASSERT, SIGABRT, text);
     }
-    fprintf(stderr, "%s\n", text);
+    fprintf(stderr, "%s:%u: %s\n", file, line, text);
     abort();
 }
