@@ -343,7 +343,26 @@ TEST(a_step_that_depends_on_more_than_the_state_diverges)
     rp_deck_close(p.deck);
 }
 
-TEST(a_loop_begins_where_it_says_when_it_ends_by_the_caller)
+TEST(the_first_pass_is_compared_with_the_recording)
+{
+    player p = open_player(desc_of(RP_TRACKING_AUTO));
+    record(&p, 10);
+    ck_ok(rp_loop(p.deck, 4, 8));
+    for (int pass = 0; pass < 3; pass++) {
+        for (int frame = 5; frame <= 8; frame++) {
+            rp_frame_info info;
+            input in = {0};
+            rp_frame_begin(p.deck, &in, sizeof in);
+            step(p.deck, p.sim, &in);
+            score += frame == 6; /* which the recorded step did not do */
+            ck_ok(rp_frame_end(p.deck, &info));
+            ck_assert_uint_eq(info.diverged, frame >= 6);
+        }
+    }
+    rp_deck_close(p.deck);
+}
+
+TEST(a_loop_that_the_caller_ends_goes_on_live_from_there)
 {
     player p = open_player(desc_of(RP_TRACKING_AUTO));
     rp_deck_status status;
