@@ -12,13 +12,14 @@
 typedef struct module_arena {
     uint8_t *base;
     size_t used, committed, reserved;
+    rp_status failure; /* of the last take that gave nothing; RP_OK: none */
 } module_arena;
 
 /* `limit_bytes` is all that it will ever give; only what is taken costs memory. */
 rp_status rp_arena_init(module_arena *arena, size_t limit_bytes);
 void rp_arena_finish(module_arena *arena);
-/* Zeroed, aligned to 16. Null with the record set when the system has no more or the limit is hit.
- */
+/* Zeroed, aligned to 16. Null with `failure` and the record set when the system has no more or
+ * the limit is hit. */
 void *rp_arena_take(module_arena *arena, size_t count, size_t size_bytes);
 
 #endif

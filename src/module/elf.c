@@ -233,7 +233,7 @@ static rp_status describe(elf_file *file)
         }
     }
     rp_elf_read_scopes(file);
-    return RP_OK;
+    return file->arena.failure;
 }
 
 /* Takes the bytes over, also when it fails. */
@@ -249,7 +249,7 @@ static rp_status build_from(rp_os_bytes bytes, const char *path, rp_elf **elf)
     if (!name) {
         rp_arena_finish(&arena);
         rp_os_file_free(&bytes);
-        return RP_E_MEMORY;
+        return rp_error_last()->status;
     }
     strcpy(name, path);
     file->elf = (rp_elf){.path = name, .impl = file, .file_bytes = bytes.size_bytes};
@@ -338,7 +338,7 @@ rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *n
     size_t mapped = (size_t)rp_align_up(size_bytes + 1, RP_PAGE_BYTES);
     rp_os_bytes copy = {rp_os_vm_reserve(mapped), size_bytes, mapped};
     if (!copy.data) {
-        return RP_E_MEMORY;
+        return rp_error_last()->status;
     }
     rp_status status = rp_os_vm_commit(copy.data, mapped);
     if (status != RP_OK) {

@@ -118,7 +118,7 @@ rp_status rp_elf_read_symbols(elf_file *file)
     elf->has_symtab = file->symtab;
     elf->symbols = rp_arena_take(&file->arena, count, sizeof(rp_symbol));
     if (!elf->symbols) {
-        return RP_E_MEMORY;
+        return file->arena.failure;
     }
     const char *source = "";
     GElf_Sym symbol;

@@ -146,7 +146,7 @@ static rp_status finish(plan_build *build, rp_plan **plan)
     size_t mapped = (size_t)rp_align_up(header->total_bytes, RP_PAGE_BYTES);
     uint8_t *made = rp_os_vm_reserve(mapped);
     if (!made) {
-        return RP_E_MEMORY;
+        return rp_error_last()->status;
     }
     rp_status status = rp_os_vm_commit(made, mapped);
     if (status != RP_OK) {
@@ -193,7 +193,7 @@ static rp_status take_memory(plan_build *build)
     build->names = rp_arena_take(&build->arena, 1, names_bytes);
     char *report = rp_arena_take(&build->arena, 1, PLAN_REPORT_BYTES);
     if (!build->copies || !build->moves || !build->names || !report) {
-        return RP_E_MEMORY;
+        return build->arena.failure;
     }
     build->report = rp_text_buffer_over(report, PLAN_REPORT_BYTES);
     return RP_OK;

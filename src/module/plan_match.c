@@ -113,7 +113,7 @@ static rp_status fill(const rp_elf *elf, module_arena *arena, match_side *side)
     side->count = 0;
     side->entries = rp_arena_take(arena, elf->symbol_count + 1, sizeof *side->entries);
     if (!side->entries) {
-        return RP_E_MEMORY;
+        return arena->failure;
     }
     for (size_t i = 0; i < elf->symbol_count; i++) {
         if (is_wanted(&elf->symbols[i])) {

@@ -1,8 +1,10 @@
 #include "base/error.h"
 #include "module/elf.h"
 #include "module/fixture.h"
+#include "support/fault.h"
 
 #include <elf.h>
+#include <errno.h>
 
 static const char small_source[] =
     "#include <math.h>\n"
@@ -235,6 +237,43 @@ TEST(a_file_that_grows_while_it_is_written_is_taken_only_when_whole)
     ck_assert_uint_eq(taken, 1);
     fclose(file);
     free(bytes);
+    fixture_close(&f);
+}
+
+static rp_status open_and_copy(void *context)
+{
+    const char *const *paths = context;
+    rp_elf *elf = NULL;
+    rp_status status = rp_elf_open(paths[0], paths[1], &elf);
+    ck_assert((status == RP_OK) == (elf != NULL));
+    rp_elf_close(elf);
+    return status;
+}
+
+typedef struct memory_file {
+    uint8_t *bytes;
+    size_t size_bytes;
+} memory_file;
+
+static rp_status open_in_memory(void *context)
+{
+    const memory_file *file = context;
+    rp_elf *elf = NULL;
+    rp_status status = rp_elf_open_memory(file->bytes, file->size_bytes, "small.so", &elf);
+    ck_assert((status == RP_OK) == (elf != NULL));
+    rp_elf_close(elf);
+    return status;
+}
+
+TEST(each_failing_call_to_the_system_is_told)
+{
+    fixture f = fixture_open();
+    memory_file file;
+    file.size_bytes = build_small(&f, "gcc -g", &file.bytes);
+    const char *paths[] = {fixture_path(&f, "small.so"), fixture_path(&f, "copy.so")};
+    fault_each_call(open_and_copy, paths, ENOMEM);
+    fault_each_call(open_in_memory, &file, ENOMEM);
+    free(file.bytes);
     fixture_close(&f);
 }
 

@@ -2,6 +2,9 @@
 #include "module/elf.h"
 #include "module/fixture.h"
 #include "module/plan.h"
+#include "support/fault.h"
+
+#include <errno.h>
 
 #define OLD_BASE UINT64_C(0x700000000000)
 #define OLD_TLS UINT64_C(0x600000000000)
@@ -361,6 +364,23 @@ TEST(many_lines_of_report_are_cut_and_counted)
         lines++;
     }
     ck_assert_uint_eq(lines, b.plan->report_count);
+    drop(&b);
+}
+
+static rp_status make_again(void *context)
+{
+    builds *b = context;
+    rp_plan *plan = NULL;
+    rp_status status = rp_plan_make(b->old_elf, 1, OLD_BASE, OLD_TLS, b->new_elf, 2, &plan);
+    ck_assert((status == RP_OK) == (plan != NULL));
+    rp_plan_free(plan);
+    return status;
+}
+
+TEST(each_failing_call_to_the_system_is_told)
+{
+    builds b = plan_for("gcc -g", two_counts, three_counts);
+    fault_each_call(make_again, &b, ENOMEM);
     drop(&b);
 }
 
