@@ -82,22 +82,25 @@ static rp_status script_open(run *r)
     return status;
 }
 
+/* Copies of builds are read once and gone with the host, so memory is the place for them. */
 static rp_status copies_open(run *r)
 {
-    const char *folder = getenv("XDG_RUNTIME_DIR");
-    if (!folder || strlen(folder) > 32 || access(folder, W_OK)) {
-        folder = "/tmp";
+    const char *places[] = {getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/tmp"};
+    int why = 0;
+    for (size_t i = 0; i < RP_COUNT_OF(places); i++) {
+        if (!places[i] || strlen(places[i]) > 32) {
+            continue;
+        }
+        snprintf(r->copy_dir, sizeof r->copy_dir, "%s/reprise-XXXXXX", places[i]);
+        if (mkdtemp(r->copy_dir)) {
+            return RP_OK;
+        }
+        why = errno;
     }
-    snprintf(r->copy_dir, sizeof r->copy_dir, "%s/reprise-XXXXXX", folder);
-    if (!mkdtemp(r->copy_dir)) {
-        int why = errno;
-        r->copy_dir[0] = 0;
-        return rp_fail_system(RP_E_SYSTEM, why,
-                              "run: no place for copies of the builds in %s: make "
-                              "room there, or set XDG_RUNTIME_DIR",
-                              folder);
-    }
-    return RP_OK;
+    r->copy_dir[0] = 0;
+    return rp_fail_system(RP_E_SYSTEM, why,
+                          "run: no place for copies of the builds: make room in /tmp, or set "
+                          "XDG_RUNTIME_DIR to a folder of yours");
 }
 
 /* A build command may call `reprise cflags`: the one that runs must be found first. */

@@ -383,6 +383,7 @@ rp_status process_ready(process *p)
     link_message message;
     rp_status status = answer_wait(p, &message, NULL, START_TIMEOUT_MS);
     p->ready = status == RP_OK;
+    p->randomised = status == RP_OK && !message.a;
     return status;
 }
 

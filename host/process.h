@@ -28,6 +28,7 @@ typedef struct process {
     int socket, output; /* output: what the program printed */
     link_memory *link;
     bool ready;
+    bool randomised;    /* address randomisation could not be turned off for it */
     bool crashed;     /* link->crash tells how */
     int wait_status;  /* of waitpid, once it ended without a record */
     bool drop_output; /* frames that are run again printed before */

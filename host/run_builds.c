@@ -95,6 +95,15 @@ static void builds_wait(run *r, int most_ms)
     poll(fds, (nfds_t)count, timeout_ms < 0 || timeout_ms > most_ms ? most_ms : timeout_ms);
 }
 
+static void randomised_say(run *r)
+{
+    if (r->session.randomised) {
+        run_say(r, "address randomisation cannot be turned off here (personality(2) is forbidden): "
+                   "after a crash a module or library may lie elsewhere, and the state is then "
+                   "refused; allow personality in the container's seccomp profile");
+    }
+}
+
 rp_status run_first_build(run *r)
 {
     uint64_t limit_ns = rp_os_monotonic_ns() + FIRST_BUILD_TIMEOUT_MS * UINT64_C(1000000);
@@ -102,6 +111,7 @@ rp_status run_first_build(run *r)
         r->notice_count = 0;
         run_builds_poll(r);
         if (session_has_world(&r->session)) {
+            randomised_say(r);
             return RP_OK;
         }
         if (r->notice_count) {

@@ -3,6 +3,7 @@
 
 #include <base/bits.h>
 #include <base/error.h>
+#include <base/text.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,14 +31,29 @@ static void set_number(json_t *to, const char *key, uint64_t value)
     json_object_set_new(to, key, json_integer((json_int_t)value));
 }
 
+/* A string of what programs and compilers print, which need not be UTF-8: other bytes become '?'.
+ */
+static json_t *text_json(const char *text)
+{
+    json_t *string = json_string(text);
+    char clean[STAGE_LINE_CHARS * 2];
+    if (string) {
+        return string;
+    }
+    rp_text_copy(clean, sizeof clean, text);
+    for (char *c = clean; *c; c++) {
+        *c = (unsigned char)*c < 0x80 ? *c : '?';
+    }
+    return json_string(clean);
+}
+
 static json_t *failure_json(const session_failure *failure)
 {
     json_t *report = json_object(), *lines = json_array();
     set_number(report, "frame", failure->frame);
     set_number(report, "build", failure->build);
     for (int i = 0; i < failure->line_count; i++) {
-        json_array_append_new(lines,
-                              json_stringn_nocheck(failure->lines[i], strlen(failure->lines[i])));
+        json_array_append_new(lines, text_json(failure->lines[i]));
     }
     json_object_set_new(report, "lines", lines);
     return report;
@@ -51,7 +67,7 @@ static json_t *loop_json(const run *r)
     set_number(loop, "pass", r->transport.loop_pass);
     set_number(loop, "diverged", r->session.diverged_frame);
     if (r->session.diverged_frame) {
-        json_object_set_new(loop, "difference", json_string(r->session.diverged_text));
+        json_object_set_new(loop, "difference", text_json(r->session.diverged_text));
     }
     return loop;
 }
@@ -60,7 +76,7 @@ static json_t *notice_json(const run *r)
 {
     json_t *lines = json_array();
     for (int i = 0; i < r->notice_count; i++) {
-        json_array_append_new(lines, json_stringn_nocheck(r->notice[i], strlen(r->notice[i])));
+        json_array_append_new(lines, text_json(r->notice[i]));
     }
     return lines;
 }
@@ -113,7 +129,7 @@ static json_t *refused(void)
 {
     json_t *answer = json_object();
     json_object_set_new(answer, "ok", json_false());
-    json_object_set_new(answer, "error", json_string(rp_error_last()->text));
+    json_object_set_new(answer, "error", text_json(rp_error_last()->text));
     return answer;
 }
 

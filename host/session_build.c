@@ -126,7 +126,7 @@ rp_status session_spare_prepare(session *s)
         status = process_ready(&s->spare);
     }
     if (!status && fresh) {
-        s->randomised = !s->spare.link || s->randomised;
+        s->randomised = s->spare.randomised;
         known_write(s, &s->spare, 0, 0, true);
         link_message answer;
         process_wait wait = session_wait(s);
