@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <pthread.h>
 
 static const char small_source[] =
     "#include <math.h>\n"
@@ -274,6 +275,55 @@ TEST(each_failing_call_to_the_system_is_told)
     fault_each_call(open_and_copy, paths, ENOMEM);
     fault_each_call(open_in_memory, &file, ENOMEM);
     free(file.bytes);
+    fixture_close(&f);
+}
+
+typedef struct writer {
+    const char *path;
+    const uint8_t *bytes;
+    size_t size_bytes;
+    _Atomic int done;
+} writer;
+
+static void *write_again_and_again(void *context)
+{
+    writer *w = context;
+    while (!w->done) {
+        FILE *file = fopen(w->path, "wb"); /* in place: cut to nothing, then written anew */
+        for (size_t at = 0; at < w->size_bytes; at += 1000) {
+            size_t piece = w->size_bytes - at < 1000 ? w->size_bytes - at : 1000;
+            fwrite(w->bytes + at, 1, piece, file);
+            fflush(file);
+        }
+        fclose(file);
+    }
+    return NULL;
+}
+
+TEST(what_is_taken_during_writing_is_the_whole_file)
+{
+    fixture f = fixture_open();
+    uint8_t *bytes;
+    writer w = {.size_bytes = build_small(&f, "gcc -g", &bytes)};
+    w.path = fixture_path(&f, "written.so");
+    w.bytes = bytes;
+    rp_elf *whole, *elf;
+    ck_ok(rp_elf_open_memory(bytes, w.size_bytes, "small.so", &whole));
+    fixture_write_bytes(w.path, bytes, w.size_bytes);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_again_and_again, &w), 0);
+    for (int i = 0; i < 2000; i++) {
+        rp_status status = rp_elf_open(w.path, NULL, &elf);
+        ck_assert(status == RP_OK || status == RP_E_INCOMPLETE);
+        if (status == RP_OK) {
+            ck_assert_uint_eq(elf->content_hash, whole->content_hash);
+            rp_elf_close(elf);
+        }
+    }
+    w.done = 1;
+    pthread_join(thread, NULL);
+    rp_elf_close(whole);
+    free(bytes);
     fixture_close(&f);
 }
 
