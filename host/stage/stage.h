@@ -1,7 +1,7 @@
 /* A stage: where a person sees and steers the program. A window (SDL2, a plug-in that is loaded when
  * it is needed), a terminal, or none. All give the same events and show the same view.
  *
- * Layer: host.  Threads: the host's main thread alone.  Tests: tests/host/, tests/e2e/
+ * Layer: host.  Threads: the host's main thread alone.  Tests: tests/stage/, tests/e2e/
  */
 #ifndef HOST_STAGE_STAGE_H
 #define HOST_STAGE_STAGE_H

@@ -70,8 +70,7 @@ static void set_crash(stage_view *view)
         "  game.c:388   rp_module_step",
         "",
         "The world stands at frame 1203. Mend it and save: the same input is tried again.",
-        "F4 tries again now \u00b7 Shift F4 goes on without this input \u00b7 drag the timeline to "
-        "go back",
+        "F4 tries again now. Shift F4 goes on without this input.",
     };
     set_lines(view, lines, 8);
     view->alarm = view->dimmed = true;
