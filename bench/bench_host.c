@@ -1,0 +1,300 @@
+/* S8: a build's file is complete → the first step of its code. S9: the runner is killed → the next frame.
+ * S10: `reprise run` → the first frame.
+ *
+ * Absolute times, since nothing does the same work beside us; what the machine can do at best is given by
+ * `peer_us`: for S8 loading the same file with dlopen in a fresh process, for S9 copying the world, for
+ * S10 starting and ending a process that does nothing.
+ *
+ * Arguments: --json, ids; the modules come from the folder BENCH_MODULES (set by CMake).
+ */
+#include "bench.h"
+#include "builds.h"
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <os/os.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { VARIANTS = 8 };
+
+static char folder[] = "/tmp/reprise-bench-XXXXXX";
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t next_random(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static void give_up(const char *what)
+{
+    fprintf(stderr, "bench_host: %s: %s\n", what, rp_error_last()->text);
+    exit(1);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char bytes[65536];
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+    ssize_t got;
+    while ((got = read(in, bytes, sizeof bytes)) > 0) {
+        if (write(out, bytes, (size_t)got) != got) {
+            give_up(to);
+        }
+    }
+    close(in);
+    close(out);
+}
+
+static void variant_path(int variant, char *path, size_t capacity)
+{
+    snprintf(path, capacity, "%s/world_module_%d.so", BENCH_MODULES, variant);
+}
+
+static void world_open(session *s, const char *mib)
+{
+    setenv("BENCH_WORLD_MIB", mib, 1);
+    session_desc desc = {.budget_bytes = 64 << 20,
+                         .seed = 1,
+                         .start_wall_ns = 1,
+                         .width_px = 64,
+                         .height_px = 64,
+                         .rate_hz = 60,
+                         .watchdog_ms = 10000};
+    if (session_open(&desc, s)) {
+        give_up("session");
+    }
+}
+
+static void first_build(session *s)
+{
+    char from[512], copy[512];
+    rp_elf *elf;
+    variant_path(0, from, sizeof from);
+    snprintf(copy, sizeof copy, "%s/first.so", folder);
+    if (rp_elf_open(from, copy, &elf) || session_build_new(s, elf, copy, rp_os_monotonic_ns())) {
+        give_up("first build");
+    }
+}
+
+static void steps(session *s, int count)
+{
+    rp_input input = {0};
+    for (int i = 0; i < count; i++) {
+        if (session_step(s, &input, false, false)) {
+            give_up("step");
+        }
+        session_tend(s);
+    }
+}
+
+/* ---- S8 ---- */
+
+typedef struct pick_up {
+    int picked, torn;
+    bench_samples times;
+} pick_up;
+
+static void events_wait(builds *b)
+{
+    int fds[8];
+    struct pollfd polled[8];
+    int count = builds_fds(b, fds, 8), timeout = builds_timeout_ms(b);
+    for (int i = 0; i < count; i++) {
+        polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    }
+    poll(polled, (nfds_t)count, timeout < 0 || timeout > 50 ? 50 : timeout);
+}
+
+/* Waits until a build was taken and its first step done; false: none came within five seconds. */
+static bool wait_for_build(session *s, builds *b, uint64_t written_ns, pick_up *result)
+{
+    uint64_t limit = bench_ns() + UINT64_C(5000000000);
+    builds_event event;
+    while (bench_ns() < limit) {
+        while (builds_poll(b, &event)) {
+            if (event.kind == BUILDS_BAD) {
+                result->torn++;
+            } else if (event.kind == BUILDS_NEW) {
+                if (session_build_new(s, event.elf, event.copy_path, event.complete_ns)) {
+                    give_up("build");
+                }
+                steps(s, 1);
+                bench_add(&result->times, bench_ns() - written_ns);
+                return true;
+            }
+        }
+        events_wait(b);
+    }
+    return false;
+}
+
+/* Every other build is written in place, the rest are moved there, as linkers and build tools do. */
+static uint64_t build_write(int number, const char *module)
+{
+    char from[512], beside[512];
+    variant_path(number % VARIANTS, from, sizeof from);
+    if (number % 2) {
+        copy_file(from, module);
+        return bench_ns();
+    }
+    snprintf(beside, sizeof beside, "%s/.beside", folder);
+    copy_file(from, beside);
+    uint64_t now = bench_ns();
+    rename(beside, module);
+    return now;
+}
+
+static void pick_up_run(int count, pick_up *result)
+{
+    static session s;
+    builds *b;
+    char module[512], copies[512];
+    snprintf(module, sizeof module, "%s/game.so", folder);
+    snprintf(copies, sizeof copies, "%s/copies", folder);
+    mkdir(copies, 0700);
+    world_open(&s, "4");
+    build_write(0, module);
+    builds_desc desc = {.module_path = module, .copy_directory = copies};
+    pick_up ignored = {0};
+    if (builds_open(&desc, &b) || !wait_for_build(&s, b, bench_ns(), &ignored)) {
+        give_up("first build");
+    }
+    for (int i = 1; i <= count; i++) {
+        uint64_t until = bench_ns() + (next_random() % 45 + 5) * 1000000u;
+        while (bench_ns() < until) {
+            steps(&s, 1);
+            usleep(2000);
+        }
+        result->picked += wait_for_build(&s, b, build_write(i, module), result);
+    }
+    builds_close(b);
+    session_close(&s);
+}
+
+static void s8(void)
+{
+    static pick_up result;
+    enum { BUILDS = 1000 };
+    pick_up_run(BUILDS, &result);
+    double median = bench_median(&result.times);
+    bench_print(&(bench_result){.id = "S8", .what = "small build", .unit = "ms", .value = median / 1000,
+                                .target = 5, .median_us = median, .spread = bench_spread(&result.times)});
+    bench_print(&(bench_result){.id = "S8", .what = "builds of 1000 missed", .unit = "count",
+                                .value = BUILDS - result.picked, .target = 0});
+    bench_print(&(bench_result){.id = "S8", .what = "torn builds", .unit = "count", .value = result.torn,
+                                .target = 0});
+}
+
+/* ---- S9 ---- */
+
+static double copy_us(size_t bytes)
+{
+    unsigned char *from = malloc(bytes), *to = malloc(bytes);
+    memset(from, 1, bytes);
+    memset(to, 2, bytes);
+    uint64_t begin = bench_ns();
+    memcpy(to, from, bytes);
+    double us = (double)(bench_ns() - begin) / 1000 + to[bytes - 1] * 0.0;
+    free(from);
+    free(to);
+    return us;
+}
+
+static void s9_at(const char *mib, const char *what, double target_ms, int rounds)
+{
+    static session s;
+    static bench_samples times, copies;
+    rp_input input = {0};
+    times.count = copies.count = 0;
+    world_open(&s, mib);
+    first_build(&s);
+    steps(&s, 3);
+    for (int i = 0; i < rounds; i++) {
+        steps(&s, 2);
+        usleep(150000); /* a spare gets ready */
+        session_tend(&s);
+        bench_add(&copies, (uint64_t)(copy_us((size_t)atoi(mib) << 20) * 1000));
+        uint64_t begin = bench_ns();
+        kill(s.live.pid, SIGKILL);
+        while (session_step(&s, &input, false, false)) {
+            if (bench_ns() - begin > UINT64_C(10000000000)) {
+                give_up("restart");
+            }
+        }
+        bench_add(&times, bench_ns() - begin);
+    }
+    session_close(&s);
+    bench_print(&(bench_result){.id = "S9", .what = what, .unit = "ms",
+                                .value = bench_median(&times) / 1000, .target = target_ms,
+                                .median_us = bench_median(&times), .peer_us = bench_median(&copies),
+                                .spread = bench_spread(&times)});
+}
+
+/* ---- S10 ---- */
+
+static uint64_t process_ns(char **arguments)
+{
+    pid_t pid;
+    int status;
+    uint64_t begin = bench_ns();
+    if (posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ)) {
+        give_up(arguments[0]);
+    }
+    waitpid(pid, &status, 0);
+    if (status) {
+        fprintf(stderr, "bench_host: %s failed\n", arguments[0]);
+        exit(1);
+    }
+    return bench_ns() - begin;
+}
+
+static void s10(void)
+{
+    static bench_samples times, nothing;
+    char module[512], program[512];
+    variant_path(0, module, sizeof module);
+    snprintf(program, sizeof program, "%s/reprise", BENCH_HOST);
+    setenv("BENCH_WORLD_MIB", "4", 1);
+    char *run[] = {program, "run", "--stage", "none", "--frames", "1", module, NULL};
+    char *idle[] = {"/bin/true", NULL};
+    for (int i = 0; i < 30; i++) {
+        bench_add(&times, process_ns(run));
+        bench_add(&nothing, process_ns(idle));
+    }
+    bench_print(&(bench_result){.id = "S10", .what = "start to the end of frame 1", .unit = "ms",
+                                .value = bench_median(&times) / 1000, .target = 100,
+                                .median_us = bench_median(&times), .peer_us = bench_median(&nothing),
+                                .spread = bench_spread(&times)});
+}
+
+int main(int argc, char **argv)
+{
+    bench_open(argc, argv);
+    if (!mkdtemp(folder)) {
+        give_up(folder);
+    }
+    if (bench_wants("S8")) {
+        s8();
+    }
+    if (bench_wants("S9")) {
+        s9_at("16", "16MiB", 10, 15);
+        s9_at("256", "256MiB", 60, 7);
+    }
+    if (bench_wants("S10")) {
+        s10();
+    }
+    char remove_all[64];
+    snprintf(remove_all, sizeof remove_all, "rm -rf %s", folder);
+    return system(remove_all) ? 1 : bench_done();
+}
