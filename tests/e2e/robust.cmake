@@ -1,0 +1,37 @@
+# What must hold whatever happens: robust_*.sh drive the command, test_robust_*.c drive a session.
+# RP_LONG=1 makes them long.
+find_program(BASH bash)
+file(GLOB scripts CONFIGURE_DEPENDS robust_*.sh)
+list(FILTER scripts EXCLUDE REGEX "robust_lib\\.sh$")
+foreach(script IN LISTS scripts)
+  get_filename_component(name ${script} NAME_WE)
+  add_test(NAME e2e/${name}
+    COMMAND ${BASH} ${script} $<TARGET_FILE_DIR:reprise> $<TARGET_FILE_DIR:harness>
+            $<TARGET_FILE:demo_game> ${PROJECT_SOURCE_DIR})
+  set_tests_properties(e2e/${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
+endforeach()
+
+# A session looks for its runner beside the program that it is in.
+set(robust_out ${CMAKE_BINARY_DIR}/tests/e2e)
+add_custom_command(OUTPUT ${robust_out}/reprise-runner
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${robust_out}
+  COMMAND ${CMAKE_COMMAND} -E create_symlink $<TARGET_FILE:reprise-runner> ${robust_out}/reprise-runner
+  DEPENDS reprise-runner)
+add_custom_target(robust_runner DEPENDS ${robust_out}/reprise-runner)
+
+file(GLOB sources CONFIGURE_DEPENDS test_robust_*.c)
+foreach(source IN LISTS sources)
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE "test_" "e2e_" target ${name})
+  string(REPLACE "test_" "" name ${name})
+  add_executable(${target} ${source} robust_play.c ../support/test.c)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${target} PRIVATE rp_flags host_core PkgConfig::CHECK)
+  target_compile_definitions(${target} PRIVATE
+    ROBUST_PROGRAMS="$<TARGET_FILE_DIR:harness>" ROBUST_DEMO="$<TARGET_FILE:demo_game>"
+    ROBUST_DEMO_INPUT="${PROJECT_SOURCE_DIR}/examples/demo/play.input")
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${robust_out})
+  add_dependencies(${target} programs demo_game robust_runner)
+  add_test(NAME e2e/${name} COMMAND ${target})
+  set_tests_properties(e2e/${name} PROPERTIES TIMEOUT 900 ENVIRONMENT CK_TIMEOUT_MULTIPLIER=10)
+endforeach()
