@@ -19,13 +19,13 @@ table=
 for file in "$@"; do
     shown=$(basename "$file" | sed 's/^dot-/./')
     size=$(wc -c < "$file" | tr -d ' ')
-    echo "static const unsigned char bytes_$count[] = {"
+    echo "static const unsigned char bytes_${count}[] = {"
     od -An -v -tu1 "$file" | sed 's/^ *//; s/  */,/g; s/$/,/'
     echo '0};'
     table="$table    {\"$shown\", bytes_$count, $size},
 "
     count=$((count + 1))
 done
-echo "const embed_file $name[] = {"
+echo "const embed_file ${name}[] = {"
 printf '%s};\n' "$table"
 echo "const int ${name}_count = $count;"
