@@ -1,4 +1,5 @@
-/* A module with a world of BENCH_WORLD_MIB mebibytes, all of it in use; a frame writes 256 pages of it. */
+/* A module with a world of BENCH_WORLD_MIB mebibytes, all of it in use; a frame writes 256 pages of
+ * it. */
 #include <reprise/stage.h>
 #include <stdlib.h>
 #include <string.h>

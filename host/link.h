@@ -34,7 +34,8 @@ enum {
 typedef enum link_op {
     LINK_NONE,
     /* host to runner */
-    LINK_RANGES,     /* bulk: link_known: declares the state of the libraries that are loaded */
+    LINK_RANGES,     /* bulk: link_known: declares the state of the libraries that are loaded;
+                        a: bytes of the world that are to be ready before they are needed */
     LINK_WORLD_NEW,  /* makes the world's roots: environment, random state */
     LINK_APPLY,      /* bulk: a: count of rp_page_slot; b: LINK_APPLY_… bits */
     LINK_OLD,        /* bulk: a: count of link_old_build: keeps their places, ahead of LINK_LOAD */

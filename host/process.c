@@ -410,11 +410,34 @@ bool process_ended(process *p)
     return false;
 }
 
+/* Runners that were ended and not yet collected. Full: the next one is waited for. */
+static pid_t ending[16];
+
+void process_reap(bool wait)
+{
+    for (size_t i = 0; i < RP_COUNT_OF(ending); i++) {
+        if (ending[i] && waitpid(ending[i], NULL, wait ? 0 : WNOHANG)) {
+            ending[i] = 0;
+        }
+    }
+}
+
+static void reap_later(pid_t pid)
+{
+    for (size_t i = 0; i < RP_COUNT_OF(ending); i++) {
+        if (!ending[i]) {
+            ending[i] = pid;
+            return;
+        }
+    }
+    waitpid(pid, NULL, 0);
+}
+
 void process_end(process *p)
 {
     if (p->pid) {
         kill(p->pid, SIGKILL);
-        waitpid(p->pid, NULL, 0);
+        reap_later(p->pid);
     }
     if (p->socket >= 0) {
         close(p->socket);

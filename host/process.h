@@ -28,7 +28,7 @@ typedef struct process {
     int socket, output; /* output: what the program printed */
     link_memory *link;
     bool ready;
-    bool randomised;    /* address randomisation could not be turned off for it */
+    bool randomised;  /* address randomisation could not be turned off for it */
     bool crashed;     /* link->crash tells how */
     int wait_status;  /* of waitpid, once it ended without a record */
     bool drop_output; /* frames that are run again printed before */
@@ -57,8 +57,11 @@ rp_status process_ready(process *p);
  * status, with its text in the error record. */
 rp_status process_ask(process *p, const link_message *request, link_message *answer,
                       const process_wait *wait);
-/* Ends it at once and frees what belongs to it. Safe on one that ended. */
+/* Ends it at once and frees what belongs to it. Safe on one that ended. Does not wait until the
+ * system has taken its memory apart, which takes milliseconds: process_reap collects it later. */
 void process_end(process *p);
+/* Collects runners that were ended: those that are gone by now, or, with `wait`, all of them. */
+void process_reap(bool wait);
 /* Prints what the program wrote so far. */
 void process_drain(process *p);
 /* Whether it ended by itself (between requests). */

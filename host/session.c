@@ -64,6 +64,7 @@ void session_close(session *s)
 {
     process_end(&s->live);
     process_end(&s->spare);
+    process_reap(true);
     for (uint32_t i = 0; i < s->build_count; i++) {
         rp_elf_close(s->builds[i].elf);
         remove(s->builds[i].path);
@@ -267,15 +268,24 @@ void session_take_picture(session *s)
 
 /* ---- the next frame ---- */
 
-static void failed(session *s, uint64_t frame)
+/* A fresh runner takes over. Where there is none either, nothing runs: what the live one holds is
+ * not what the log says. */
+static rp_status go_on_fresh(session *s)
 {
     s->entry_count = 0;
     rp_log_slots_reset(s->log);
-    session_failure_fill(s, &s->live, frame);
-    if (session_restart(s)) {
+    rp_status status = session_restart(s);
+    if (status) {
         s->loaded = 0;
         process_end(&s->live);
     }
+    return status;
+}
+
+static void failed(session *s, uint64_t frame)
+{
+    session_failure_fill(s, &s->live, frame);
+    go_on_fresh(s);
 }
 
 static void stage_set(session *s, process *p, uint64_t frame)
@@ -375,8 +385,10 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
     if (!status) {
         status = session_commit(s, &s->live, &answer, &desc);
     }
-    if (status) {
-        return status;
+    if (status) { /* the program has made a step that the log does not have */
+        rp_error why = *rp_error_last();
+        go_on_fresh(s);
+        return rp_fail(why.status, "%s", why.text);
     }
     s->step_ns = s->live.link->step_ns;
     s->commit_ns = s->live.link->collect_ns;
@@ -401,10 +413,7 @@ static rp_status position_at(session *s, uint64_t index)
         return status;
     }
     status = session_apply(s, &s->live, entries, count);
-    if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
-        status = session_restart(s);
-    }
-    return status;
+    return status ? go_on_fresh(s) : RP_OK; /* half of it may be there */
 }
 
 rp_status session_seek(session *s, uint64_t frame)
@@ -454,7 +463,7 @@ static rp_status show_by_step(session *s, uint64_t index, const rp_record *recor
     if (!status) {
         session_take_picture(s);
     }
-    rp_status back = status == RP_E_DIED || status == RP_E_TIMEOUT ? session_restart(s) : RP_OK;
+    rp_status back = status == RP_E_DIED || status == RP_E_TIMEOUT ? go_on_fresh(s) : RP_OK;
     return back ? back : position_at(s, index);
 }
 
@@ -522,16 +531,17 @@ void session_unloop(session *s)
 
 rp_status session_tend(session *s)
 {
+    process_reap(false);
     process_drain(&s->live);
     rp_status status = RP_OK;
     if (s->live.pid && process_ended(&s->live)) {
         session_failure_fill(s, &s->live, session_frame(s) + 1);
-        status = session_restart(s);
+        status = go_on_fresh(s);
         if (!status) {
             status = rp_fail(RP_E_DIED, "runner: %s", s->failure.lines[0]);
         }
     }
-    if (!s->spare.pid && s->start.preload) {
+    if (s->start.preload && process_ended(&s->spare)) {
         session_spare_start(s);
     } else if (s->spare.pid) {
         struct pollfd fd = {.fd = s->spare.socket, .events = POLLIN};

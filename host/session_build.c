@@ -8,10 +8,15 @@
 #include <history/world.h>
 #include <module/plan.h>
 #include <os/os.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+
+enum { SPARE_READY_BYTES = 32 << 20 };
+enum { SPARES_MOST = 4 }; /* that may be killed in a row */
 
 /* ---- page numbers of ranges ---- */
 
@@ -88,6 +93,7 @@ rp_status session_spare_start(session *s)
     s->start.height_px = s->height_px;
     s->start.rate_hz = s->rate_hz;
     s->spare_told = 0;
+    process_end(&s->spare); /* one that ended left its descriptors */
     return process_start(&s->start, &s->spare);
 }
 
@@ -118,6 +124,14 @@ static rp_status old_builds_tell(session *s)
     return RP_OK;
 }
 
+/* A small world is made ready in the spare; for a large one that would be a third copy of it. */
+static uint64_t ready_bytes(const session *s)
+{
+    rp_log_stats stats;
+    rp_log_stats_get(s->log, &stats);
+    return rp_min_size(stats.world_bytes, SPARE_READY_BYTES);
+}
+
 rp_status session_spare_prepare(session *s)
 {
     rp_status status = s->spare.pid ? RP_OK : session_spare_start(s);
@@ -130,7 +144,8 @@ rp_status session_spare_prepare(session *s)
         known_write(s, &s->spare, 0, 0, true);
         link_message answer;
         process_wait wait = session_wait(s);
-        status = process_ask(&s->spare, &(link_message){.op = LINK_RANGES}, &answer, &wait);
+        link_message request = {.op = LINK_RANGES, .a = ready_bytes(s)};
+        status = process_ask(&s->spare, &request, &answer, &wait);
         if (!status) {
             status = known_update(s, &s->spare);
         }
@@ -230,6 +245,23 @@ static rp_status spare_failed(session *s, rp_status status, const char *doing)
     return status;
 }
 
+/* Whether somebody ended it from outside, or the system did for want of memory: that says nothing
+ * against what it was doing, and another one may do it. */
+static bool spare_was_killed(const session *s, rp_status status)
+{
+    int how = s->spare.wait_status;
+    return status == RP_E_DIED && !s->spare.crashed && WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL;
+}
+
+static rp_status restart_once(session *s, uint32_t build)
+{
+    rp_status status = session_spare_prepare(s);
+    if (!status) {
+        status = spare_load(s, build);
+    }
+    return status ? status : spare_restore_state(s);
+}
+
 rp_status session_restart(session *s)
 {
     rp_record record;
@@ -238,12 +270,9 @@ rp_status session_restart(session *s)
         s->loaded = 0;
         return rp_fail(RP_E_DIED, "session: it failed before its first frame");
     }
-    rp_status status = session_spare_prepare(s);
-    if (!status) {
-        status = spare_load(s, record.build);
-    }
-    if (!status) {
-        status = spare_restore_state(s);
+    rp_status status = restart_once(s, record.build);
+    for (int spares = 1; spares < SPARES_MOST && spare_was_killed(s, status); spares++) {
+        status = restart_once(s, record.build);
     }
     if (status) {
         return spare_failed(s, status, "restart");
@@ -295,8 +324,8 @@ static rp_status spare_carry(session *s, uint32_t from, uint32_t to, rp_plan *pl
     if (!status) {
         status = spare_load(s, to);
     }
-    s->spare.link->frame = frame;
     if (!status) {
+        s->spare.link->frame = frame;
         status = carry_ask(s, plan, from, &answer);
     }
     rp_record_desc desc = {.frame = frame, .build = to, .kind = RP_RECORD_CARRIED};
@@ -319,6 +348,11 @@ static rp_status carry(session *s, uint32_t to)
         process_end(&s->spare);
     }
     status = spare_carry(s, record.build, to, plan, record.frame);
+    for (int spares = 1; spares < SPARES_MOST && spare_was_killed(s, status); spares++) {
+        s->entry_count = 0;
+        rp_log_slots_reset(s->log);
+        status = spare_carry(s, record.build, to, plan, record.frame);
+    }
     if (status) {
         rp_plan_free(plan);
         return spare_failed(s, status, "the new build failed while the state was brought to it");
@@ -332,6 +366,10 @@ static rp_status carry(session *s, uint32_t to)
 
 rp_status session_carry_forward(session *s)
 {
+    rp_record record;
+    if (session_record(s, &record) && record.build == s->newest) {
+        return session_restart(s); /* nothing ran: there is nothing to carry */
+    }
     return carry(s, s->newest);
 }
 
