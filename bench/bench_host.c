@@ -130,8 +130,12 @@ static bool wait_for_build(session *s, builds *b, uint64_t written_ns, pick_up *
                 if (session_build_new(s, event.elf, event.copy_path, event.complete_ns)) {
                     give_up("build");
                 }
-                steps(s, 1);
+                rp_input input = {0};
+                if (session_step(s, &input, false, false)) {
+                    give_up("first step");
+                }
                 bench_add(&result->times, bench_ns() - written_ns);
+                session_tend(s);
                 return true;
             }
         }

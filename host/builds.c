@@ -322,6 +322,9 @@ static void take_watch_event(builds *b, const watch_event *event, uint64_t now)
     }
     if (of_module && (b->any_name || !strcmp(event->name, b->name))) {
         notice_module(b, now);
+        if (event->change == WATCH_WRITTEN) { /* its writer is done: nothing to wait for */
+            b->check_ns = now;
+        }
     }
     source_event(b, event, now);
 }

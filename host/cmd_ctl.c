@@ -57,7 +57,7 @@ static int complain(int code)
 
 static void print_help(void)
 {
-    puts("usage: reprise ctl [--name NAME | --socket PATH] [--json] COMMAND [ARGUMENTS]\n"
+    puts("usage: reprise ctl [OPTIONS] COMMAND [ARGUMENTS] [OPTIONS]\n"
          "\n"
          "Drives a program that `reprise run` shows. Without --name: the one that runs.\n"
          "\n"
@@ -102,11 +102,14 @@ static bool takes_value(const char *option, int argc, char **argv, int *i, const
     return true;
 }
 
+/* Options stand before and behind the command; the other words move to the front of argv. */
 static rp_status read_options(int argc, char **argv, ctl_options *options)
 {
-    int i = 1;
-    for (; i < argc && argv[i][0] == '-'; i++) {
-        if (!strcmp(argv[i], "--json")) {
+    options->rest = argv + 1;
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-') {
+            options->rest[options->rest_count++] = argv[i];
+        } else if (!strcmp(argv[i], "--json")) {
             options->json = true;
         } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
             options->help = true;
@@ -118,8 +121,6 @@ static rp_status read_options(int argc, char **argv, ctl_options *options)
                            argv[i]);
         }
     }
-    options->rest = argv + i;
-    options->rest_count = argc - i;
     if (!options->rest_count && !options->help) {
         return rp_fail(RP_E_ARGUMENT,
                        "ctl: no command: say what to do, as in `reprise ctl status`");

@@ -279,7 +279,7 @@ rp_status session_restart(session *s)
     }
     session_spare_promote(s, record.build);
     s->restarts++;
-    return session_spare_start(s);
+    return RP_OK; /* the next spare is started between frames: session_tend */
 }
 
 /* ---- carrying ---- */
@@ -361,7 +361,7 @@ static rp_status carry(session *s, uint32_t to)
     rp_plan_free(plan);
     session_spare_promote(s, to);
     s->reload = s->live.link->reload;
-    return session_spare_start(s);
+    return RP_OK; /* the next spare is started between frames: session_tend */
 }
 
 rp_status session_carry_forward(session *s)
@@ -467,7 +467,7 @@ static rp_status first_world(session *s, uint32_t build)
     }
     session_spare_promote(s, build);
     session_take_stage(s);
-    return session_spare_start(s);
+    return RP_OK; /* the next spare is started between frames: session_tend */
 }
 
 /* In a loop the state at its start is what is carried; the next pass begins there. */

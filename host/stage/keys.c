@@ -87,11 +87,6 @@ static void press_mark(stage_keys *keys)
     add_command(keys, RP_COMMAND_MARK, 0);
 }
 
-static void press_save(stage_keys *keys)
-{
-    keys->want_save = true;
-}
-
 static void press_back(stage_keys *keys)
 {
     add_command(keys, RP_COMMAND_BACK, 1);
@@ -141,10 +136,6 @@ static const key_binding bindings[] = {
      .press = press_mark,
      .name = "F7",
      .help = "marks a loop: in, out, and ends it"},
-    {.key = RP_KEY_F8,
-     .press = press_save,
-     .name = "F8",
-     .help = "saves what was played as a take"},
     {.key = RP_KEY_F9,
      .press = press_back,
      .repeats = true,
