@@ -20,7 +20,7 @@ for argument in "$@"; do
 done
 
 programs=()
-for program in "$build"/bench/bench_*; do
+for program in "$build"/bench/bench_* "$build"/host/bench_*; do
     if [ -f "$program" ] && [ -x "$program" ]; then
         programs+=("$program")
     fi
