@@ -163,6 +163,7 @@ void runner_fail_open(void)
     action.sa_sigaction = on_watchdog;
     sigaction(LINK_WATCHDOG_SIGNAL, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full log is an error of a commit, not the end */
     signal(SIGINT, SIG_IGN); /* Ctrl-C in the host's terminal is the host's to act on */
 }
 

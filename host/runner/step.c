@@ -4,11 +4,13 @@
 #include <os/os.h>
 #include <string.h>
 
-typedef struct call {
+/* What `enter` is to call. Static, so that no address of the main stack, which depends on the size
+ * of the environment, comes near the program. */
+static struct {
     void (*function)(rp_stage *);
     void (*reloaded)(rp_stage *, const rp_reload *);
     const rp_reload *reload;
-} call;
+} what;
 
 /* How many sample frames the sound of frame `n` takes: the rounding adds up to the rate. */
 static uint32_t audio_frames(const link_memory *link, uint64_t n)
@@ -65,26 +67,28 @@ void runner_stage_begin(uint32_t flags)
 
 static void enter(void *argument)
 {
-    const call *what = argument;
+    (void)argument;
     the_runner.in_step = 1;
-    if (what->function) {
-        what->function(the_runner.stage);
+    if (what.function) {
+        what.function(the_runner.stage);
     } else {
-        what->reloaded(the_runner.stage, what->reload);
+        what.reloaded(the_runner.stage, what.reload);
     }
     the_runner.in_step = 0;
 }
 
 void runner_call(void (*function)(rp_stage *))
 {
-    call what = {.function = function};
-    rp_os_call_on_stack(the_runner.stack_top, enter, &what);
+    what.function = function;
+    rp_os_call_on_stack(the_runner.stack_top, enter, NULL);
 }
 
 void runner_call_reloaded(const rp_reload *reload)
 {
-    call what = {.reloaded = the_runner.module.reloaded, .reload = reload};
-    rp_os_call_on_stack(the_runner.stack_top, enter, &what);
+    what.function = NULL;
+    what.reloaded = the_runner.module.reloaded;
+    what.reload = reload;
+    rp_os_call_on_stack(the_runner.stack_top, enter, NULL);
 }
 
 void runner_constructors(void (*function)(void *), void *argument)

@@ -161,7 +161,8 @@ void rp_os_secrets_set(rp_os_secrets secrets);
 /* Runs function(argument) on the stack that ends below `stack_top` (rounded down to 16 bytes), with
  * the floating-point control words at their defaults (MXCSR 0x1f80, x87 0x037f), and returns when
  * it returns; the caller's control words are restored. Back-traces go through it (frame pointer and
- * CFI are kept). Nothing of the caller's is stored on the new stack but the return address. */
+ * CFI are kept). Registers that the function could save are zero, so that nothing that differs by
+ * process or moment enters its state; the top 32 bytes of the new stack lead back to the old one. */
 void rp_os_call_on_stack(void *stack_top, void (*function)(void *), void *argument);
 
 /* ---- files (file.c) -------------------------------------------------------------------------- */
