@@ -418,12 +418,17 @@ static rp_status build_add(session *s, rp_elf *elf, const char *path, uint64_t c
     return RP_OK;
 }
 
+static void copy_drop(rp_elf *elf, const char *path)
+{
+    rp_elf_close(elf);
+    remove(path);
+}
+
 /* A build that was refused leaves no trace but its number. */
 static void build_drop(session *s)
 {
     session_build *build = &s->builds[--s->build_count];
-    rp_elf_close(build->elf);
-    remove(build->path);
+    copy_drop(build->elf, build->path);
     if (s->spare_told > s->build_count) {
         s->spare_told = s->build_count;
     }
@@ -495,15 +500,15 @@ static rp_status build_use(session *s, rp_elf *elf, const char *path, uint64_t c
 {
     bool changed;
     rp_status status = preload_learn(s, elf, &changed);
+    if (!status) {
+        status = build_add(s, elf, path, complete_ns);
+    }
     if (status) {
+        copy_drop(elf, path);
         return status;
     }
     if (changed && s->spare.pid) { /* it lacks a library */
         process_end(&s->spare);
-    }
-    status = build_add(s, elf, path, complete_ns);
-    if (status) {
-        return status;
     }
     uint32_t build = s->build_count;
     rp_record record;
@@ -542,5 +547,9 @@ rp_status session_build_revert(session *s, uint32_t number)
     snprintf(path, sizeof path, "%.*s-again-%04u.so", (int)(strlen(from) - 3), from,
              s->build_count + 1);
     rp_status status = rp_elf_open(from, path, &elf);
-    return status ? status : session_build_new(s, elf, path, rp_os_monotonic_ns());
+    if (status) {
+        remove(path); /* it may be there in part */
+        return status;
+    }
+    return session_build_new(s, elf, path, rp_os_monotonic_ns());
 }
