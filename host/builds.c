@@ -157,6 +157,8 @@ static rp_status open_build(const builds *b, const char *copy, rp_elf **elf, boo
         unlink(copy);
         *has_writer = true;
         status = RP_E_INCOMPLETE;
+    } else if (status != RP_OK) {
+        unlink(copy); /* it may be there in part */
     }
     return status;
 }

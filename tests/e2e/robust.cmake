@@ -11,8 +11,17 @@ foreach(script IN LISTS scripts)
   set_tests_properties(e2e/${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
 endforeach()
 
-# A session looks for its runner beside the program that it is in.
+# Modules of these tests alone.
 set(robust_out ${CMAKE_BINARY_DIR}/tests/e2e)
+foreach(name robust_cheat robust_cheat_heap)
+  add_library(${name} MODULE robust_cheat.c)
+  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${robust_out})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(${name} PRIVATE rp_flags)
+endforeach()
+target_compile_definitions(robust_cheat_heap PRIVATE CHEAT_HEAP)
+
+# A session looks for its runner beside the program that it is in.
 add_custom_command(OUTPUT ${robust_out}/reprise-runner
   COMMAND ${CMAKE_COMMAND} -E make_directory ${robust_out}
   COMMAND ${CMAKE_COMMAND} -E create_symlink $<TARGET_FILE:reprise-runner> ${robust_out}/reprise-runner
@@ -29,9 +38,9 @@ foreach(source IN LISTS sources)
   target_link_libraries(${target} PRIVATE rp_flags host_core PkgConfig::CHECK)
   target_compile_definitions(${target} PRIVATE
     ROBUST_PROGRAMS="$<TARGET_FILE_DIR:harness>" ROBUST_DEMO="$<TARGET_FILE:demo_game>"
-    ROBUST_DEMO_INPUT="${PROJECT_SOURCE_DIR}/examples/demo/play.input")
+    ROBUST_OUT="${robust_out}")
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${robust_out})
-  add_dependencies(${target} programs demo_game robust_runner)
+  add_dependencies(${target} programs demo_game robust_runner robust_cheat robust_cheat_heap)
   add_test(NAME e2e/${name} COMMAND ${target})
   set_tests_properties(e2e/${name} PROPERTIES TIMEOUT 900 ENVIRONMENT CK_TIMEOUT_MULTIPLIER=10)
 endforeach()

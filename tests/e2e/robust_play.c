@@ -27,11 +27,27 @@ static void print_nothing(void *context, const char *text, size_t length)
     (void)context, (void)text, (void)length;
 }
 
-void play_open_empty(play *p)
+/* A check that fails ends the process in the middle. */
+static const char *directory_to_remove;
+
+static void directory_remove(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", directory_to_remove);
+    if (access(directory_to_remove, F_OK) == 0 && system(command)) {
+        perror(command);
+    }
+}
+
+rp_status play_open_empty(play *p)
 {
     memset(p, 0, sizeof *p);
     strcpy(p->directory, "/tmp/rp-robust-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(p->directory));
+    if (!directory_to_remove) {
+        atexit(directory_remove);
+    }
+    directory_to_remove = p->directory;
     descriptors_before = fault_open_descriptors();
     session_desc desc = {.budget_bytes = RP_GIB(4),
                          .seed = 1,
@@ -41,12 +57,12 @@ void play_open_empty(play *p)
                          .rate_hz = 60,
                          .watchdog_ms = 20000,
                          .print = print_nothing};
-    ck_ok(session_open(&desc, &p->session));
+    return session_open(&desc, &p->session);
 }
 
 void play_open(play *p, const char *program)
 {
-    play_open_empty(p);
+    ck_ok(play_open_empty(p));
     ck_ok(play_build(p, program));
     play_check(p);
 }
@@ -68,7 +84,11 @@ rp_status play_build(play *p, const char *program)
     rp_elf *elf;
     program_path(program, path, sizeof path);
     snprintf(copy, sizeof copy, "%s/build-%06u.so", p->directory, ++p->copies);
-    ck_ok(rp_elf_open(path, copy, &elf));
+    rp_status status = rp_elf_open(path, copy, &elf);
+    if (status) {
+        remove(copy); /* the host's watch does the same */
+        return status;
+    }
     return session_build_new(&p->session, elf, copy, rp_os_monotonic_ns());
 }
 

@@ -28,8 +28,8 @@ bool play_is_long(void);
 
 /* Opens a session on a program of tests/programs/, or on the demo ("demo"), at frame 0. */
 void play_open(play *p, const char *program);
-/* The same without a build. */
-void play_open_empty(play *p);
+/* The same without a build; the status is the session's. */
+rp_status play_open_empty(play *p);
 /* A new build, from a program as above or from a path with '/'. */
 rp_status play_build(play *p, const char *program);
 /* Ends everything; no process, copy or descriptor may be left. */
