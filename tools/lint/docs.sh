@@ -5,7 +5,7 @@
 reprise=$1/host/reprise
 
 mapfile -t documents < <(files README.md CHANGELOG.md 'docs/*.md')
-mapfile -t sources < <(files '*.c' '*.h' '*.hpp' '*.sh' '*.txt' '*.cmake')
+mapfile -t sources < <(files '*.c' '*.h' '*.hpp')
 tree=$(files '*')
 
 # Does `token` name a file, a folder or a pattern of some: from the root, from beside the document, or
@@ -85,7 +85,7 @@ help_for() { # PROGRAM SUBCOMMAND; sets $help, empty where there is no such comm
     local key="$1 $2"
     if [ -z "${help_of[$key]+set}" ]; then
         case $1 in
-        ./dev) help_of[$key]=$(./dev help | grep -E "^  $2( |\$)" -A 1 || true) ;;
+        ./dev) help_of[$key]=$(printf '%s\n  help\n' "$(./dev help)" | grep -E "^  $2( |\$)" -A 1 || true) ;;
         reprise) help_of[$key]=$("$reprise" --help | grep -qE "^  $2 " && "$reprise" "$2" --help 2>&1 || true) ;;
         esac
     fi
