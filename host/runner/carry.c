@@ -61,8 +61,8 @@ typedef struct pass {
     rp_carry_report *report;
 } pass;
 
-/* Free runs and scratch hold nothing that anybody will read; the region's own pages hold no pointers into
- * a module. */
+/* Free runs and scratch hold nothing that anybody will read; the region's own pages hold no
+ * pointers into a module. */
 static int block_pass(const rp_region_block *block, void *context)
 {
     const pass *p = context;

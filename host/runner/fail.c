@@ -164,7 +164,7 @@ void runner_fail_open(void)
     sigaction(LINK_WATCHDOG_SIGNAL, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a full log is an error of a commit, not the end */
-    signal(SIGINT, SIG_IGN); /* Ctrl-C in the host's terminal is the host's to act on */
+    signal(SIGINT, SIG_IGN);  /* Ctrl-C in the host's terminal is the host's to act on */
 }
 
 _Noreturn void runner_fail(uint32_t kind, int code, const char *text)

@@ -15,8 +15,8 @@
 /* The number that the program sees as its own: the runner's changes with every restart. */
 enum { WORLD_PID = 0x5250 };
 
-/* Descriptors that the program opened on a random device. They are the process's, not the world's: one
- * that is held over a restart is as dead as any other descriptor. */
+/* Descriptors that the program opened on a random device. They are the process's, not the world's:
+ * one that is held over a restart is as dead as any other descriptor. */
 enum { FD_MAX = 1024 };
 static atomic_uchar random_fds[FD_MAX];
 
@@ -39,15 +39,15 @@ static mode_t mode_of(int flags, va_list arguments)
     return flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;
 }
 
-#define OPENS(name)                                                                                \
-    EXPORT int name(const char *path, int flags, ...)                                              \
-    {                                                                                              \
-        va_list arguments;                                                                         \
-        va_start(arguments, flags);                                                                \
-        mode_t mode = mode_of(flags, arguments);                                                   \
-        va_end(arguments);                                                                         \
-        REAL(name);                                                                                \
-        return noted(CALLER, path, real(path, flags, mode));                                       \
+#define OPENS(name)                                          \
+    EXPORT int name(const char *path, int flags, ...)        \
+    {                                                        \
+        va_list arguments;                                   \
+        va_start(arguments, flags);                          \
+        mode_t mode = mode_of(flags, arguments);             \
+        va_end(arguments);                                   \
+        REAL(name);                                          \
+        return noted(CALLER, path, real(path, flags, mode)); \
     }
 
 #undef open

@@ -1,5 +1,5 @@
-/* A stage: where a person sees and steers the program. A window (SDL2, a plug-in that is loaded when
- * it is needed), a terminal, or none. All give the same events and show the same view.
+/* A stage: where a person sees and steers the program. A window (SDL2, a plug-in that is loaded
+ * when it is needed), a terminal, or none. All give the same events and show the same view.
  *
  * Layer: host.  Threads: the host's main thread alone.  Tests: tests/stage/, tests/e2e/
  */
@@ -15,19 +15,19 @@
 /* ---- what comes in ---- */
 
 typedef enum stage_event_kind {
-    STAGE_KEY,     /* key, down, repeat */
-    STAGE_TEXT,    /* text */
-    STAGE_MOUSE,   /* x, y in canvas pixels, buttons, wheel */
-    STAGE_PAD,     /* index, pad */
-    STAGE_SCRUB,   /* the person drags the timeline: fraction 0 … 1; down false: let go */
+    STAGE_KEY,   /* key, down, repeat */
+    STAGE_TEXT,  /* text */
+    STAGE_MOUSE, /* x, y in canvas pixels, buttons, wheel */
+    STAGE_PAD,   /* index, pad */
+    STAGE_SCRUB, /* the person drags the timeline: fraction 0 … 1; down false: let go */
     STAGE_RESIZE,
-    STAGE_QUIT,    /* the window was closed, or Ctrl-C in a terminal */
-    STAGE_LOST,    /* the display or terminal went away: nothing more can be shown */
+    STAGE_QUIT, /* the window was closed, or Ctrl-C in a terminal */
+    STAGE_LOST, /* the display or terminal went away: nothing more can be shown */
 } stage_event_kind;
 
 typedef struct stage_event {
     stage_event_kind kind;
-    int key;       /* rp_key */
+    int key; /* rp_key */
     bool down, repeat;
     bool shift, ctrl, alt;
     char text[32];
@@ -52,17 +52,17 @@ typedef struct stage_view {
     int width_px, height_px, stride_px;
     const char *title;
     uint32_t build;
-    char build_time[16];    /* "14:02:11" */
-    double build_ms;        /* from the complete file to its first step; 0: first build */
-    const char *mode;       /* rp_transport_text */
+    char build_time[16]; /* "14:02:11" */
+    double build_ms;     /* from the complete file to its first step; 0: first build */
+    const char *mode;    /* rp_transport_text */
     uint64_t position, oldest, newest;
     uint32_t rate_hz;       /* frames a second, to show times */
     uint32_t speed_divisor; /* 1 full speed */
     bool looping, has_mark;
     uint64_t loop_from, loop_to, loop_pass, mark;
-    bool dimmed;            /* a failure is shown over the picture */
-    bool alarm;             /* lines are an error (failure, compile errors), not a notice */
-    int line_count;         /* panel over the picture: a failure report, compile errors, help */
+    bool dimmed;    /* a failure is shown over the picture */
+    bool alarm;     /* lines are an error (failure, compile errors), not a notice */
+    int line_count; /* panel over the picture: a failure report, compile errors, help */
     char lines[STAGE_LINE_MAX][STAGE_LINE_CHARS];
     char toast[STAGE_LINE_CHARS]; /* "build 2 · 180 ms"; empty: none */
     int mark_count;
@@ -100,11 +100,13 @@ typedef struct stage_class {
 extern const stage_class stage_none_class, stage_term_class;
 /* Opens the stage of that name; without a name (null) the first that can be opened in the order of
  * stage_choose. RP_E_ARGUMENT: no such stage. `*class_out` is set where it returns RP_OK. */
-rp_status stage_open(const char *name, const stage_desc *desc, const stage_class **class_out, stage **out);
+rp_status stage_open(const char *name, const stage_desc *desc, const stage_class **class_out,
+                     stage **out);
 /* Loads the window plug-in; null with the record set where it is not installed. The plug-in exports
  * one symbol, `reprise_stage_class`. */
 const stage_class *stage_sdl_class(void);
-/* "sdl", "term", "none", or null: SDL where a display is, the terminal where there is one, else none. */
+/* "sdl", "term", "none", or null: SDL where a display is, the terminal where there is one, else
+ * none. */
 const stage_class *stage_choose(const char *name);
 
 /* ---- shared by the stages ---- */
@@ -115,23 +117,23 @@ typedef struct stage_rect {
     int x, y, width, height;
 } stage_rect;
 stage_rect stage_overlay_draw(rp_canvas *window, const stage_view *view, stage_rect *picture);
-/* How much the overlay is enlarged in a window of this size: window pixels for a pixel of its font; and
- * the height that the bar under the picture then takes. (layout.c) */
+/* How much the overlay is enlarged in a window of this size: window pixels for a pixel of its font;
+ * and the height that the bar under the picture then takes. (layout.c) */
 int stage_overlay_unit(int width_px, int height_px);
 int stage_overlay_height(int unit);
 /* The status line as text, at most `columns` wide: for the terminal and the log. */
 void stage_status_text(const stage_view *view, char *text, size_t capacity, int columns);
 
 /* Collects events into the frame's input and into commands. (keys.c)
- *   F1 help · F2 slower, with shift full speed · F3 take over · F4 retry, with shift skip · F5 pause ·
- *   F6 rewind while held · F7 mark in, out, end · F9 back · F10 step · Ctrl-Q quit
- * A key or button that went down and up between two frames is down in the frame that takes it. */
+ *   F1 help · F2 slower, with shift full speed · F3 take over · F4 retry, with shift skip · F5
+ * pause · F6 rewind while held · F7 mark in, out, end · F9 back · F10 step · Ctrl-Q quit A key or
+ * button that went down and up between two frames is down in the frame that takes it. */
 enum { STAGE_COMMAND_MAX = 16 };
 typedef struct stage_keys {
-    rp_input input;           /* of the frame being collected */
+    rp_input input;                         /* of the frame being collected */
     rp_command commands[STAGE_COMMAND_MAX]; /* the host obeys them, then sets command_count to 0 */
     int command_count;
-    bool want_help;           /* each press of F1 turns it */
+    bool want_help; /* each press of F1 turns it */
     bool want_quit, lost;
     uint32_t speed_divisor;
     bool rewinding;

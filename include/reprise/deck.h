@@ -40,7 +40,7 @@ typedef struct rp_deck_desc {
     size_t reserve_bytes; /* of the region; 0: 256 GiB */
     size_t budget_bytes;  /* of history beyond the newest state; 0: 512 MiB */
     rp_tracking tracking;
-    size_t input_bytes;   /* largest input of a frame; 0: 1024; at most 65536 */
+    size_t input_bytes; /* largest input of a frame; 0: 1024; at most 65536 */
 } rp_deck_desc;
 
 /* What kind of frame rp_frame_begin starts. */
@@ -54,7 +54,7 @@ typedef struct rp_frame_info {
     uint64_t frame;
     uint64_t page_count, bytes; /* written by this frame */
     uint64_t commit_ns;
-    uint64_t diverged;          /* in a loop: 1 if the state differs from when it was recorded */
+    uint64_t diverged; /* in a loop: 1 if the state differs from when it was recorded */
 } rp_frame_info;
 
 typedef struct rp_deck_status {
@@ -75,34 +75,35 @@ void rp_deck_close(rp_deck *deck);
 rp_heap *rp_deck_heap(rp_deck *deck);
 
 /* Declares memory outside the region as part of the world: globals, a stack of coroutines, … Before
- * the first frame. Ranges must not overlap. `name` is copied. RP_E_ARGUMENT: too late, empty, inside the
- * region, overlapping, or a `zone` other than RP_ZONE_WORLD, since what is kept is not declared;
- * RP_E_LIMIT: more than 512. */
+ * the first frame. Ranges must not overlap. `name` is copied. RP_E_ARGUMENT: too late, empty,
+ * inside the region, overlapping, or a `zone` other than RP_ZONE_WORLD, since what is kept is not
+ * declared; RP_E_LIMIT: more than 512. */
 rp_status rp_range(rp_deck *deck, void *start, size_t size_bytes, rp_zone zone, const char *name);
 
-/* `input` may be null with 0 bytes; it holds at most the bytes that the deck was opened with. In a loop
- * it is overwritten with the logged input, and what it has beyond that becomes zero. What goes wrong here
- * is reported by rp_frame_end. Aborts within a frame. */
+/* `input` may be null with 0 bytes; it holds at most the bytes that the deck was opened with. In a
+ * loop it is overwritten with the logged input, and what it has beyond that becomes zero. What goes
+ * wrong here is reported by rp_frame_end. Aborts within a frame. */
 rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes);
 /* Commits everything that was written since the last frame's end. `info` may be null.
- * RP_E_MEMORY, RP_E_SYSTEM, RP_E_LIMIT: the frame cannot be kept and was taken back: the state is that of
- * the frame before, and the next frame may be tried. Where even that fails every later call says so.
- * RP_E_BUDGET: the frame is kept, but in return the first one of the loop is not: the loop is over.
- * Cost: the pages written, a scan of what may have been, and in a loop their hash. */
+ * RP_E_MEMORY, RP_E_SYSTEM, RP_E_LIMIT: the frame cannot be kept and was taken back: the state is
+ * that of the frame before, and the next frame may be tried. Where even that fails every later call
+ * says so. RP_E_BUDGET: the frame is kept, but in return the first one of the loop is not: the loop
+ * is over. Cost: the pages written, a scan of what may have been, and in a loop their hash. */
 rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info);
 
 /* Restores the state after `frame`; what was written since the last frame's end is dropped. Between
- * frames only. The frames behind it stay reachable until the next rp_frame_end. A loop goes on when the
- * frame lies in it, else it ends. RP_E_RANGE: the frame is not kept. Cost: the pages that differ. */
+ * frames only. The frames behind it stay reachable until the next rp_frame_end. A loop goes on when
+ * the frame lies in it, else it ends. RP_E_RANGE: the frame is not kept. Cost: the pages that
+ * differ. */
 rp_status rp_seek(rp_deck *deck, uint64_t frame);
 /* Repeats the frames (from, to] with their logged input: the state goes to `from`, and again in the
- * rp_frame_begin that follows each time `to` was reached, so that `to` can be shown. Between frames only.
- * to == 0 ends the loop where it stands. RP_E_ARGUMENT, RP_E_RANGE: a frame is not kept, and nothing
- * changed. Cost: a seek, and the hashes of the loop's frames. */
+ * rp_frame_begin that follows each time `to` was reached, so that `to` can be shown. Between frames
+ * only. to == 0 ends the loop where it stands. RP_E_ARGUMENT, RP_E_RANGE: a frame is not kept, and
+ * nothing changed. Cost: a seek, and the hashes of the loop's frames. */
 rp_status rp_loop(rp_deck *deck, uint64_t from, uint64_t to);
 
-/* The hash of the state after `frame`: of its bytes alone, the same in every process. RP_E_RANGE: the
- * frame is not kept. */
+/* The hash of the state after `frame`: of its bytes alone, the same in every process. RP_E_RANGE:
+ * the frame is not kept. */
 rp_status rp_state_hash(rp_deck *deck, uint64_t frame, uint64_t *hash);
 void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status);
 

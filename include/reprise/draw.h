@@ -1,7 +1,8 @@
-/* Small software drawing for a module's canvas. Everything is clipped; colours are 0xRRGGBB. A pixel
- * belongs to a shape when its centre lies inside it.
+/* Small software drawing for a module's canvas. Everything is clipped; colours are 0xRRGGBB. A
+ * pixel belongs to a shape when its centre lies inside it.
  *
- * Layer: deck.  Implementation: src/deck/draw.c, font in src/deck/font.c.  Tests: tests/stage/test_draw.c
+ * Layer: deck.  Implementation: src/deck/draw.c, font in src/deck/font.c.  Tests:
+ * tests/stage/test_draw.c
  */
 #ifndef REPRISE_DRAW_H
 #define REPRISE_DRAW_H

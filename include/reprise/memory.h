@@ -44,9 +44,9 @@ void *rp_heap_alloc(rp_heap *heap, size_t size_bytes);
 void *rp_heap_alloc_zeroed(rp_heap *heap, size_t count, size_t size_bytes);
 /* `align_bytes`: a power of two up to 1 MiB. */
 void *rp_heap_alloc_aligned(rp_heap *heap, size_t align_bytes, size_t size_bytes);
-/* Moves a block if it must; on failure returns null and the old block stays. Making it smaller never
- * fails. The block stays in the heap that it came from; `heap` is used where `block` is null. A block
- * that moved is aligned to 16. */
+/* Moves a block if it must; on failure returns null and the old block stays. Making it smaller
+ * never fails. The block stays in the heap that it came from; `heap` is used where `block` is null.
+ * A block that moved is aligned to 16. */
 void *rp_heap_resize(rp_heap *heap, void *block, size_t size_bytes);
 /* One free for the blocks of every heap. Null is ignored. Aborts with a report on a pointer that is
  * no live block: the caller's error. */
@@ -56,8 +56,8 @@ size_t rp_heap_usable_bytes(const void *block);
 void rp_heap_stats_get(const rp_heap *heap, rp_heap_stats *stats);
 
 /* Calls `visit` for every live block; stops when it returns non-zero and returns that. The heap is
- * locked meanwhile: `visit` must not call it. The order is that of the heap's lists, equal for equal
- * histories. */
+ * locked meanwhile: `visit` must not call it. The order is that of the heap's lists, equal for
+ * equal histories. */
 int rp_heap_walk(const rp_heap *heap, int (*visit)(void *block, size_t size_bytes, void *context),
                  void *context);
 

@@ -23,6 +23,8 @@
 extern "C" {
 #endif
 
+/* clang-format off */
+
 /* Keys. Letters and digits are their upper-case ASCII code, so RP_KEY_A == 'A'. */
 typedef enum rp_key {
     RP_KEY_NONE = 0,
@@ -65,6 +67,8 @@ enum {
     RP_PAD_UP = 1 << 11, RP_PAD_DOWN = 1 << 12, RP_PAD_LEFT = 1 << 13, RP_PAD_RIGHT = 1 << 14
 };
 
+/* clang-format on */
+
 typedef struct rp_pad {
     uint32_t connected;
     uint32_t buttons;
@@ -82,9 +86,9 @@ typedef struct rp_input {
     char text[RP_INPUT_TEXT_BYTES];         /* UTF-8 typed since the last frame, terminated */
     rp_mouse mouse;
     rp_pad pads[RP_INPUT_PAD_COUNT];
-    uint32_t user_bytes;                    /* how much of `user` is used */
+    uint32_t user_bytes; /* how much of `user` is used */
     uint32_t reserved;
-    uint8_t user[RP_INPUT_USER_BYTES];      /* the program's own: network packets, sensors, … */
+    uint8_t user[RP_INPUT_USER_BYTES]; /* the program's own: network packets, sensors, … */
 } rp_input;
 
 /* The picture: 32-bit 0xXXRRGGBB pixels, row y begins at pixels + y * stride_px. Its content is
@@ -103,18 +107,18 @@ typedef struct rp_audio {
 } rp_audio;
 
 typedef struct rp_stage {
-    uint32_t size_bytes;    /* of this struct in the library that made it */
-    uint32_t build;         /* number of the running build, from 1 */
-    uint64_t frame;         /* the frame that this step makes; 1 for the first step */
-    uint64_t time_ns;       /* virtual time since the world began: frame * dt */
+    uint32_t size_bytes; /* of this struct in the library that made it */
+    uint32_t build;      /* number of the running build, from 1 */
+    uint64_t frame;      /* the frame that this step makes; 1 for the first step */
+    uint64_t time_ns;    /* virtual time since the world began: frame * dt */
     double time_s;
-    float dt_s;             /* length of a frame in seconds */
-    uint32_t replaying;     /* 1 while logged frames are run again */
+    float dt_s;         /* length of a frame in seconds */
+    uint32_t replaying; /* 1 while logged frames are run again */
     const rp_input *input;
     rp_canvas canvas_px;
-    rp_canvas *canvas;      /* = &canvas_px */
+    rp_canvas *canvas; /* = &canvas_px */
     rp_audio audio_px;
-    rp_audio *audio;        /* = &audio_px */
+    rp_audio *audio; /* = &audio_px */
 } rp_stage;
 
 /* What a module may ask for in rp_module_start; also as options of `reprise run`. */
@@ -125,8 +129,8 @@ void rp_stage_set_title(rp_stage *stage, const char *title);          /* copied 
 typedef struct rp_reload {
     uint32_t size_bytes;
     uint32_t old_build, new_build;
-    uint32_t carried, added, removed;         /* variables */
-    uint32_t pointers_moved, pointers_left;   /* words that led into the old build */
+    uint32_t carried, added, removed;       /* variables */
+    uint32_t pointers_moved, pointers_left; /* words that led into the old build */
 } rp_reload;
 
 /* Defined by the module. Declared here so that a wrong signature does not compile. */
@@ -144,12 +148,16 @@ RP_MODULE_EXPORT void rp_module_stop(rp_stage *stage);
 /* 1 while `key` is down; 1 in the one frame in which it went down. */
 static inline int rp_down(const rp_stage *stage, int key)
 {
-    return stage->input->keys_down[(unsigned)key / 8u % (RP_KEY_COUNT / 8)] >> ((unsigned)key % 8u) & 1;
+    return stage->input->keys_down[(unsigned)key / 8u % (RP_KEY_COUNT / 8)] >>
+               ((unsigned)key % 8u) &
+           1;
 }
 
 static inline int rp_pressed(const rp_stage *stage, int key)
 {
-    return stage->input->keys_pressed[(unsigned)key / 8u % (RP_KEY_COUNT / 8)] >> ((unsigned)key % 8u) & 1;
+    return stage->input->keys_pressed[(unsigned)key / 8u % (RP_KEY_COUNT / 8)] >>
+               ((unsigned)key % 8u) &
+           1;
 }
 
 #ifdef __cplusplus

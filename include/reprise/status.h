@@ -39,9 +39,9 @@ typedef enum rp_status {
 const char *rp_status_text(rp_status status);
 
 typedef struct rp_error {
-    rp_status status;  /* of the last failing call on this thread; RP_OK where none failed */
-    int system_code;   /* errno of it, or 0 */
-    char text[480];    /* "what: why: what to do", always terminated */
+    rp_status status; /* of the last failing call on this thread; RP_OK where none failed */
+    int system_code;  /* errno of it, or 0 */
+    char text[480];   /* "what: why: what to do", always terminated */
 } rp_error;
 
 /* The record of the calling thread. Never null; valid until the thread ends. */

@@ -14,7 +14,7 @@ __attribute__((format(printf, 2, 3))) rp_status rp_fail(rp_status status, const 
 /* The same for a failed system call: keeps `system_code` (an errno value) in the record and appends
  * its text to the message. */
 __attribute__((format(printf, 3, 4))) rp_status rp_fail_system(rp_status status, int system_code,
-                                                              const char *format, ...);
+                                                               const char *format, ...);
 
 /* Empties the record of the calling thread. */
 void rp_error_clear(void);

@@ -22,7 +22,8 @@ static inline rp_text_buffer rp_text_buffer_over(char *text, size_t capacity)
     return (rp_text_buffer){text, capacity, 0};
 }
 
-__attribute__((format(printf, 2, 3))) void rp_text_add(rp_text_buffer *buffer, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void rp_text_add(rp_text_buffer *buffer, const char *format,
+                                                       ...);
 void rp_text_add_v(rp_text_buffer *buffer, const char *format, va_list arguments);
 /* "1.5 MiB", "312 B" */
 void rp_text_add_bytes(rp_text_buffer *buffer, uint64_t size_bytes);

@@ -1,21 +1,21 @@
 /* The log: which pages each frame changed, and where their content is kept.
  *
  * The log is one memory file of page slots plus bookkeeping in the owner's memory. The owner is the
- * host (or, embedded, the program itself); the side that holds the world only fills slots that it was
- * given and says which page went where. So a world that dies at any moment leaves a log of whole
- * frames, and the log is never mapped writable where a program's stray store could reach it.
+ * host (or, embedded, the program itself); the side that holds the world only fills slots that it
+ * was given and says which page went where. So a world that dies at any moment leaves a log of
+ * whole frames, and the log is never mapped writable where a program's stray store could reach it.
  *
  *   record:  | frame 7 | frame 8 | frame 9 |            position: the state that is live
  *   entries: page 4: slot 12 (was 3) · page 9: slot 13 (was none) · ...
  *   slots:   [ 0 ][ 1 ][ 2 ] ...          in the memory file, RP_PAGE_BYTES each, recycled
  *
  * Going back over a record puts `was` in place of `slot`; going on does the reverse; both are found
- * from the records between here and there, so the cost of a seek is what changed. A commit behind the
- * position drops the records that follow it. When the slots beyond the newest state exceed the budget
- * the oldest records go first.
+ * from the records between here and there, so the cost of a seek is what changed. A commit behind
+ * the position drops the records that follow it. When the slots beyond the newest state exceed the
+ * budget the oldest records go first.
  *
- * Pages are named by a number: page p of the world zone is (address - base) / RP_PAGE_BYTES; pages of
- * other ranges have numbers from RP_PAGE_EXTRA on, given by rp_world.
+ * Pages are named by a number: page p of the world zone is (address - base) / RP_PAGE_BYTES; pages
+ * of other ranges have numbers from RP_PAGE_EXTRA on, given by rp_world.
  *
  * Layer: history.  Threads: one.  Design: docs/internals/history.md  Tests: tests/history/
  */
@@ -29,7 +29,7 @@
 
 #define RP_PAGE_EXTRA UINT32_C(0x08000000) /* world zone pages lie below */
 #define RP_PAGE_LIMIT UINT32_C(0x0c000000)
-#define RP_SLOT_ZERO UINT32_C(0)           /* the page is all zero; takes no room */
+#define RP_SLOT_ZERO UINT32_C(0) /* the page is all zero; takes no room */
 
 /* Size of the memory file, which takes memory only where slots were written. World and history
  * together cannot be larger; it fits between RP_LOG_VIEW_BASE and RP_MODULE_BASE. */
@@ -51,9 +51,9 @@ typedef enum rp_record_kind {
 typedef struct rp_record_desc {
     uint64_t frame;
     uint32_t build;
-    uint32_t kind;         /* rp_record_kind */
-    uint64_t step_ns;      /* how long the program's step took */
-    const void *input;     /* the input of the frame, copied; may be null */
+    uint32_t kind;     /* rp_record_kind */
+    uint64_t step_ns;  /* how long the program's step took */
+    const void *input; /* the input of the frame, copied; may be null */
     uint32_t input_bytes;
 } rp_record_desc;
 
@@ -82,18 +82,22 @@ int rp_log_fd(const rp_log *log);
 const void *rp_log_slot(const rp_log *log, uint32_t slot);
 
 /* Offers free slots, in `runs`, for `want` pages, or for fewer where `capacity` runs do not hold as
- * many: ask again then. The oldest records may be evicted to keep the budget. The slots stay free until
- * a commit names them. May be called again during one commit: the slots offered since the last commit or
- * rp_log_slots_reset are not offered twice. RP_E_LIMIT: world and history fill RP_LOG_FILE_BYTES. */
-rp_status rp_log_slots_offer(rp_log *log, uint32_t want, rp_slot_run *runs, size_t capacity, size_t *count);
+ * many: ask again then. The oldest records may be evicted to keep the budget. The slots stay free
+ * until a commit names them. May be called again during one commit: the slots offered since the
+ * last commit or rp_log_slots_reset are not offered twice. RP_E_LIMIT: world and history fill
+ * RP_LOG_FILE_BYTES. */
+rp_status rp_log_slots_offer(rp_log *log, uint32_t want, rp_slot_run *runs, size_t capacity,
+                             size_t *count);
 void rp_log_slots_reset(rp_log *log);
 
-/* Publishes a record behind the position, which moves there; records after the old position go. Each
- * page at most once. Entries whose content equals what the page had are welcome but waste a slot. The
- * entries may come from a process that is not trusted: RP_E_FORMAT, with nothing changed, for a page
- * beyond the limit or named twice, and for a slot that was not offered or is named twice.
- * RP_E_ARGUMENT: a frame below that of the position, or an input over 65536 bytes. RP_E_MEMORY. */
-rp_status rp_log_commit(rp_log *log, const rp_record_desc *desc, const rp_page_slot *entries, size_t count);
+/* Publishes a record behind the position, which moves there; records after the old position go.
+ * Each page at most once. Entries whose content equals what the page had are welcome but waste a
+ * slot. The entries may come from a process that is not trusted: RP_E_FORMAT, with nothing changed,
+ * for a page beyond the limit or named twice, and for a slot that was not offered or is named
+ * twice. RP_E_ARGUMENT: a frame below that of the position, or an input over 65536 bytes.
+ * RP_E_MEMORY. */
+rp_status rp_log_commit(rp_log *log, const rp_record_desc *desc, const rp_page_slot *entries,
+                        size_t count);
 
 /* Records are numbered without gaps; numbers only grow. [first, last]; empty when last < first. */
 uint64_t rp_log_first(const rp_log *log);
@@ -105,26 +109,30 @@ bool rp_log_find_frame(const rp_log *log, uint64_t frame, uint64_t *index);
 /* The input of a record; null with *bytes 0 where it had none. Valid until the next commit. */
 const void *rp_log_input(const rp_log *log, uint64_t index, uint32_t *bytes);
 /* The pages that a record wrote: (page, slot). Valid until the next commit. Used for reports. */
-size_t rp_log_record_pages(const rp_log *log, uint64_t index, rp_page_slot *entries, size_t capacity);
+size_t rp_log_record_pages(const rp_log *log, uint64_t index, rp_page_slot *entries,
+                           size_t capacity);
 
 /* Moves the position to a record and says what the world must copy to be there: each page that
- * differs, once, with its slot; pages that the state did not have yet become zero. `*entries` stays valid
- * until the next call that takes a log that is not const. RP_E_RANGE: the record is not kept. */
+ * differs, once, with its slot; pages that the state did not have yet become zero. `*entries` stays
+ * valid until the next call that takes a log that is not const. RP_E_RANGE: the record is not kept.
+ */
 rp_status rp_log_seek(rp_log *log, uint64_t index, const rp_page_slot **entries, size_t *count);
-/* Everything that a fresh world must copy to be at the position: all pages of the world zone that are not
- * zero, and all other pages, since a fresh module's globals are not zero. Valid as above. */
+/* Everything that a fresh world must copy to be at the position: all pages of the world zone that
+ * are not zero, and all other pages, since a fresh module's globals are not zero. Valid as above.
+ */
 rp_status rp_log_full(rp_log *log, const rp_page_slot **entries, size_t *count);
 /* The slot that a page has at the position. */
 uint32_t rp_log_slot_of(const rp_log *log, uint32_t page);
-/* The slot that a page had right after record `index`, a kept record. Looks through the records between
- * it and the position. */
+/* The slot that a page had right after record `index`, a kept record. Looks through the records
+ * between it and the position. */
 uint32_t rp_log_slot_at(const rp_log *log, uint64_t index, uint32_t page);
 
-/* The hash of the whole state after a record: a sum over its pages of XXH3-64 of the content, seeded
- * with the page's number; a page of zeros counts nothing. Computed on demand for the pages between the
- * last hashed record and this one, and remembered. */
+/* The hash of the whole state after a record: a sum over its pages of XXH3-64 of the content,
+ * seeded with the page's number; a page of zeros counts nothing. Computed on demand for the pages
+ * between the last hashed record and this one, and remembered. */
 rp_status rp_log_hash(rp_log *log, uint64_t index, uint64_t *hash);
-/* The first page (lowest number) in which the states after two kept records differ; false: equal. */
+/* The first page (lowest number) in which the states after two kept records differ; false: equal.
+ */
 bool rp_log_first_difference(rp_log *log, uint64_t a, uint64_t b, uint32_t *page);
 
 /* Touches memory ahead so that the next frames find warm slots. Off the frame's path. */

@@ -1,11 +1,11 @@
 /* The world's side of history: finds the pages that were written, copies them out, copies them in.
  *
- * The world is the region's world zone and further byte ranges (a module's globals, thread-local data).
- * rp_world_collect runs at a frame's end: it asks the tracker (or compares) which pages were written
- * and writes them into slots of the log's memory file. rp_world_apply is the way back.
+ * The world is the region's world zone and further byte ranges (a module's globals, thread-local
+ * data). rp_world_collect runs at a frame's end: it asks the tracker (or compares) which pages were
+ * written and writes them into slots of the log's memory file. rp_world_apply is the way back.
  *
- * The log's file is mapped read-only here and written with pwritev: a stray store of the program cannot
- * reach it.
+ * The log's file is mapped read-only here and written with pwritev: a stray store of the program
+ * cannot reach it.
  *
  * Layer: history.  Threads: one, with the program's others at rest.
  * Design: docs/internals/history.md  Tests: tests/history/
@@ -19,9 +19,9 @@
 
 enum { RP_RANGE_NAME_BYTES = 64, RP_RANGE_MAX = 512 };
 
-/* A byte range outside the region that is state. Its page numbers begin at `first_page`, the page that
- * holds `start` being the first; only bytes of [start, start + size) are ever touched, so two ranges
- * may share a page. Bytes of such a page outside the range count as zero in slots. */
+/* A byte range outside the region that is state. Its page numbers begin at `first_page`, the page
+ * that holds `start` being the first; only bytes of [start, start + size) are ever touched, so two
+ * ranges may share a page. Bytes of such a page outside the range count as zero in slots. */
 typedef struct rp_world_range {
     uint8_t *start;
     size_t size_bytes;
@@ -37,23 +37,24 @@ typedef bool rp_world_slots_fn(void *context, uint32_t want, rp_slot_run *run);
 typedef bool rp_world_entries_fn(void *context, const rp_page_slot *entries, size_t count);
 
 typedef struct rp_world_stats {
-    uint64_t page_count;       /* in the last collect: pages written to slots */
-    uint64_t clean_count;      /* reported as written, but equal or zero as before */
+    uint64_t page_count;  /* in the last collect: pages written to slots */
+    uint64_t clean_count; /* reported as written, but equal or zero as before */
     uint64_t collect_ns, apply_ns;
-    uint64_t lost_count;       /* times that tracking of an extent was lost and mended by comparing it */
+    uint64_t lost_count; /* times that tracking of an extent was lost and mended by comparing it */
 } rp_world_stats;
 
-/* One in a process, over the open region. `log_fd` is the log's memory file. AUTO probes; asking for
- * WP_ASYNC where it is missing is RP_E_UNSUPPORTED. The world counts as all zero: the first collect
- * finds everything. */
+/* One in a process, over the open region. `log_fd` is the log's memory file. AUTO probes; asking
+ * for WP_ASYNC where it is missing is RP_E_UNSUPPORTED. The world counts as all zero: the first
+ * collect finds everything. */
 rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world);
 void rp_world_close(rp_world *world);
 rp_tracking rp_world_tracking(const rp_world *world);
 
-/* Adds a range. Whole pages inside it are tracked, the rest is compared, and all of it where the system
- * cannot track it. Its content counts as not yet collected; a revert or apply leaves it alone but for pages
- * whose image is known from before (rp_world_apply, rp_world_learn). RP_E_ARGUMENT on overlap in bytes or
- * in page numbers, or with the region; RP_E_LIMIT: RP_RANGE_MAX; RP_E_MEMORY. */
+/* Adds a range. Whole pages inside it are tracked, the rest is compared, and all of it where the
+ * system cannot track it. Its content counts as not yet collected; a revert or apply leaves it
+ * alone but for pages whose image is known from before (rp_world_apply, rp_world_learn).
+ * RP_E_ARGUMENT on overlap in bytes or in page numbers, or with the region; RP_E_LIMIT:
+ * RP_RANGE_MAX; RP_E_MEMORY. */
 rp_status rp_world_range_add(rp_world *world, void *start, size_t size_bytes, uint32_t first_page,
                              const char *name);
 /* Forgets ranges that were added since there were `keep_count` of them. */
@@ -62,29 +63,30 @@ size_t rp_world_ranges(const rp_world *world, const rp_world_range **ranges);
 /* How many page numbers a range of this place and size takes. */
 uint32_t rp_world_range_pages(const void *start, size_t size_bytes);
 
-/* A stretch of the region, whole pages, that is not state (the deck's stack): wiped by each collect, revert
- * and apply, never logged. Pages beyond `always_bytes` below its end are wiped only where they were
- * written. Before the first collect. RP_E_ARGUMENT: not in the world zone. */
-rp_status rp_world_scratch_set(rp_world *world, void *start, size_t size_bytes, size_t always_bytes);
+/* A stretch of the region, whole pages, that is not state (the deck's stack): wiped by each
+ * collect, revert and apply, never logged. Pages beyond `always_bytes` below its end are wiped only
+ * where they were written. Before the first collect. RP_E_ARGUMENT: not in the world zone. */
+rp_status rp_world_scratch_set(rp_world *world, void *start, size_t size_bytes,
+                               size_t always_bytes);
 
-/* Writes every page that changed since the last collect or apply into slots, then hands out the entries
- * in batches. Bit-exact: pages of zeros and guarded pages become RP_SLOT_ZERO. On failure nothing
- * counts as collected: the next collect finds the same pages again. RP_E_BUDGET: `slots` gave none;
- * RP_E_CLOSED: `entries` returned false; RP_E_SYSTEM, RP_E_MEMORY. */
+/* Writes every page that changed since the last collect or apply into slots, then hands out the
+ * entries in batches. Bit-exact: pages of zeros and guarded pages become RP_SLOT_ZERO. On failure
+ * nothing counts as collected: the next collect finds the same pages again. RP_E_BUDGET: `slots`
+ * gave none; RP_E_CLOSED: `entries` returned false; RP_E_SYSTEM, RP_E_MEMORY. */
 rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_entries_fn *entries,
                            void *context);
-/* Takes back the last collect, whose entries the log did not commit after all: the next collect finds the
- * same pages again. Before any other call that gathers or applies. */
+/* Takes back the last collect, whose entries the log did not commit after all: the next collect
+ * finds the same pages again. Before any other call that gathers or applies. */
 void rp_world_uncollect(rp_world *world);
-/* Drops what was written since the last collect, in place of collecting it: every such page gets back
- * its last collected content. *page_count says how many there were. */
+/* Drops what was written since the last collect, in place of collecting it: every such page gets
+ * back its last collected content. *page_count says how many there were. */
 rp_status rp_world_revert(rp_world *world, size_t *page_count, uint32_t *first_page);
-/* Copies slots into the world. Begin, any number of batches, end: reverts what was written since the
- * last collect, lifts guards, copies, sets guards and protections as the restored region wants them.
- * Pages of ranges that do not exist here are skipped and counted; their images are learned. Where begin
- * fails there is no end; where a batch fails, end all the same, and the world is whole again only when
- * everything (rp_log_full) was applied. RP_E_FORMAT: an impossible page or slot; RP_E_RANGE: a page beyond
- * the region's reserve. */
+/* Copies slots into the world. Begin, any number of batches, end: reverts what was written since
+ * the last collect, lifts guards, copies, sets guards and protections as the restored region wants
+ * them. Pages of ranges that do not exist here are skipped and counted; their images are learned.
+ * Where begin fails there is no end; where a batch fails, end all the same, and the world is whole
+ * again only when everything (rp_log_full) was applied. RP_E_FORMAT: an impossible page or slot;
+ * RP_E_RANGE: a page beyond the region's reserve. */
 rp_status rp_world_apply_begin(rp_world *world);
 rp_status rp_world_apply(rp_world *world, const rp_page_slot *entries, size_t count);
 rp_status rp_world_apply_end(rp_world *world, size_t *skipped_count);
@@ -93,9 +95,9 @@ rp_status rp_world_apply_end(rp_world *world, size_t *skipped_count);
 void *rp_world_page_address(const rp_world *world, uint32_t page);
 /* The last collected or applied content of a page, from the log; null: all zero. */
 const void *rp_world_page_image(const rp_world *world, uint32_t page);
-/* Learns (page, slot) pairs without copying: pages of ranges that do not exist here keep their image
- * for rp_world_page_image. Used to carry globals of an earlier build. Pages that do exist count as written
- * since. */
+/* Learns (page, slot) pairs without copying: pages of ranges that do not exist here keep their
+ * image for rp_world_page_image. Used to carry globals of an earlier build. Pages that do exist
+ * count as written since. */
 void rp_world_learn(rp_world *world, const rp_page_slot *entries, size_t count);
 void rp_world_stats_get(const rp_world *world, rp_world_stats *stats);
 

@@ -162,7 +162,8 @@ void rp_os_secrets_set(rp_os_secrets secrets);
  * the floating-point control words at their defaults (MXCSR 0x1f80, x87 0x037f), and returns when
  * it returns; the caller's control words are restored. Back-traces go through it (frame pointer and
  * CFI are kept). Registers that the function could save are zero, so that nothing that differs by
- * process or moment enters its state; the top 32 bytes of the new stack lead back to the old one. */
+ * process or moment enters its state; the top 32 bytes of the new stack lead back to the old one.
+ */
 void rp_os_call_on_stack(void *stack_top, void (*function)(void *), void *argument);
 
 /* ---- files (file.c) -------------------------------------------------------------------------- */

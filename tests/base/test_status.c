@@ -6,7 +6,8 @@
 
 TEST(a_failure_keeps_its_text_and_the_systems_code)
 {
-    ck_assert_int_eq(rp_fail_system(RP_E_SYSTEM, ENOSPC, "log: cannot grow to %d pages", 7), RP_E_SYSTEM);
+    ck_assert_int_eq(rp_fail_system(RP_E_SYSTEM, ENOSPC, "log: cannot grow to %d pages", 7),
+                     RP_E_SYSTEM);
     ck_assert_int_eq(rp_error_last()->system_code, ENOSPC);
     ck_assert_str_eq(rp_error_last()->text, "log: cannot grow to 7 pages: No space left on device");
     rp_error_clear();

@@ -18,7 +18,8 @@ uint64_t test_seed(void)
     const char *given = getenv("RP_SEED");
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_nsec * 2654435761u + (uint64_t)now.tv_sec;
+    uint64_t seed = given ? strtoull(given, NULL, 0)
+                          : (uint64_t)now.tv_nsec * 2654435761u + (uint64_t)now.tv_sec;
     seed = seed ? seed : 1;
     printf("RP_SEED=%llu\n", (unsigned long long)seed);
     fflush(stdout);
