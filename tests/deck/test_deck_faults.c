@@ -67,6 +67,7 @@ static void ck_state(const fixture *f, uint32_t frame)
 
 /* ---- one frame ---- */
 
+#ifdef RP_FAULTS
 static rp_status one_frame(void *context)
 {
     fixture *f = context;
@@ -100,7 +101,6 @@ static void frame_by_frame(rp_tracking tracking)
     rp_deck_close(f.deck);
 }
 
-#ifdef RP_FAULTS
 TEST(a_frame_that_cannot_be_kept_is_taken_back)
 {
     frame_by_frame(RP_TRACKING_AUTO);
