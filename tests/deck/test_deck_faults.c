@@ -48,6 +48,7 @@ static rp_status make_frames(fixture *f, uint32_t count)
     return status;
 }
 
+#ifdef RP_FAULTS
 static uint64_t frame_of(const fixture *f)
 {
     rp_deck_status status;
@@ -67,7 +68,6 @@ static void ck_state(const fixture *f, uint32_t frame)
 
 /* ---- one frame ---- */
 
-#ifdef RP_FAULTS
 static rp_status one_frame(void *context)
 {
     fixture *f = context;
