@@ -145,9 +145,10 @@ static void put_number(bytes *input)
     }
 }
 
-static void mutate(bytes *input)
+/* In place: formats full of offsets are refused at once when their parts move. */
+static void mutate(bytes *input, int in_place)
 {
-    switch (random_below(6)) {
+    switch (in_place ? 2 + 2 * random_below(2) : random_below(6)) {
     case 0:
         remove_part(input);
         break;
@@ -190,8 +191,9 @@ static void run_mutated(uint8_t *room)
     const bytes *seed = &seeds[random_below(seed_count)];
     bytes input = {room, seed->size};
     memcpy(room, seed->data, seed->size);
+    int in_place = random_below(2) == 0;
     for (uint64_t i = 1 + random_below(MUTATIONS_MAX); i > 0; i--) {
-        mutate(&input);
+        mutate(&input, in_place);
     }
     run(&input);
 }
