@@ -107,7 +107,8 @@ static rp_status read_options(int argc, char **argv, ctl_options *options)
 {
     options->rest = argv + 1;
     for (int i = 1; i < argc; i++) {
-        if (argv[i][0] != '-') {
+        bool number = argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9';
+        if (argv[i][0] != '-' || number) {
             options->rest[options->rest_count++] = argv[i];
         } else if (!strcmp(argv[i], "--json")) {
             options->json = true;

@@ -137,6 +137,20 @@ TEST(each_command_is_sent_with_its_numbers)
     clean_up();
 }
 
+TEST(options_may_stand_behind_the_command)
+{
+    in_fresh_directory();
+    pid_t host = serve("game"), other = serve("other");
+    ck_assert_int_eq(ctl("loop 120 --json 240 --name game"), 0);
+    ck_assert_ptr_nonnull(strstr(output, "{\"cmd\":\"loop\",\"a\":120,\"b\":240}"));
+    ck_assert_int_eq(ctl("status --nonsense"), 2);
+    ck_assert_int_eq(ctl("seek -1 --name game"), 2);
+    ck_assert_ptr_nonnull(strstr(errors, "whole numbers"));
+    end(host);
+    end(other);
+    clean_up();
+}
+
 TEST(an_answer_is_shown_as_lines)
 {
     in_fresh_directory();
