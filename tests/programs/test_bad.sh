@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Each bad module runs 99 frames and ends in frame 100 in the way that its name says; X does it sooner.
 #
 #     test_bad.sh HARNESS DIRECTORY MODULE...
@@ -30,7 +30,7 @@ for module in "$@"; do
         (timeout 2 "$harness" "$directory/$module.so" --frames $try) > /dev/null 2>&1
         got=$?
         [ "$try" = 99 ] && expected=0 || expected=$wanted
-        [ $got -eq $expected ] || fail "$module: $try frames ended with $got, not $expected"
+        [ $got -eq "$expected" ] || fail "$module: $try frames ended with $got, not $expected"
     done
 done
 "$harness" "$directory/bad_null_mended.so" --frames 200 --input "$work/x.input" || fail "mended one fails"

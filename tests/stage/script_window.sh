@@ -7,7 +7,7 @@ command -v Xvfb >/dev/null && command -v xdotool >/dev/null || exit 77
 
 folder=$(mktemp -d /tmp/rp-stage-XXXXXX)
 events="$folder/events"
-server= program=
+server='' program='' window=''
 clean() { [ -n "$program" ] && kill "$program" 2>/dev/null; [ -n "$server" ] && kill "$server" 2>/dev/null; wait; rm -rf "$folder"; }
 trap clean EXIT
 fail() { echo "FAILED: $*"; cat "$events" 2>/dev/null; exit 1; }
@@ -18,7 +18,8 @@ told() { until_true "grep -q -- '$1' '$events' 2>/dev/null" || fail "no event \"
 Xvfb -displayfd 3 -screen 0 1400x900x24 3>"$folder/display" >/dev/null 2>&1 &
 server=$!
 until_true "[ -s '$folder/display' ]" || fail "no X server"
-export DISPLAY=":$(cat "$folder/display")"
+DISPLAY=":$(cat "$folder/display")"
+export DISPLAY
 unset WAYLAND_DISPLAY
 
 "$show_stage" sdl --view crash --events "$events" &

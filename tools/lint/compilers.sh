@@ -21,8 +21,10 @@ check_headers() {
     while read -r header; do
         for compiler in 'g++ -x c++ -std=c++17' 'clang++ -x c++ -std=c++17' 'gcc -x c -std=c11'; do
             # shellcheck disable=SC2086
-            $compiler -fsyntax-only -Iinclude -Wall -Wextra -Wpedantic -Wconversion -Werror \
-                -include "${header#include/}" - <<<'typedef int nothing;' 2>&1 | grep -E 'error:' && status=1
+            if $compiler -fsyntax-only -Iinclude -Wall -Wextra -Wpedantic -Wconversion -Werror \
+                -include "${header#include/}" - <<<'typedef int nothing;' 2>&1 | grep -E 'error:'; then
+                status=1
+            fi
         done
     done < <(files 'include/*.h')
 }
