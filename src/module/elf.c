@@ -232,6 +232,7 @@ static rp_status describe(elf_file *file)
             return status;
         }
     }
+    file->dwarf = dwarf_begin_elf(file->handle, DWARF_C_READ, NULL);
     rp_elf_read_scopes(file);
     return file->arena.failure;
 }
@@ -359,6 +360,8 @@ void rp_elf_close(rp_elf *elf)
     elf_file *file = elf_file_of(elf);
     module_arena arena = file->arena; /* the file lies in it */
     rp_os_bytes bytes = file->bytes;
+    rp_arena_finish(&file->types_arena);
+    dwarf_end(file->dwarf);
     if (file->handle) {
         elf_end(file->handle);
     }

@@ -9,6 +9,7 @@
 #include "module/elf.h"
 #include "os/os.h"
 
+#include <elfutils/libdw.h>
 #include <gelf.h>
 #include <libelf.h>
 
@@ -17,8 +18,11 @@ typedef struct elf_file {
     module_arena arena;
     rp_os_bytes bytes;
     Elf *handle;
+    Dwarf *dwarf; /* null: no debug information */
     uint64_t relro_low, relro_high;
     Elf_Scn *symtab, *dynsym, *dynamic;
+    struct type_table *types; /* null until they are asked for; in types_arena */
+    module_arena types_arena;
 } elf_file;
 
 static inline elf_file *elf_file_of(const rp_elf *elf)
@@ -41,5 +45,7 @@ void rp_elf_split_name(elf_file *file, rp_symbol *symbol);
 /* elf_scope.c: the functions of function statics, from the debug information where there is some.
  */
 void rp_elf_read_scopes(elf_file *file);
+/* The symbol at the place of a variable's entry; null: none, or not at a fixed place. */
+rp_symbol *rp_elf_variable_of(rp_elf *elf, Dwarf_Die *die);
 
 #endif

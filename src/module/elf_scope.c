@@ -6,7 +6,6 @@
 #include "module/elf_internal.h"
 
 #include <dwarf.h>
-#include <elfutils/libdw.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 64 };
@@ -54,7 +53,7 @@ static bool operand(Dwarf_Attribute *location, const Dwarf_Op *op, uint64_t *val
 
 /* A fixed address is one operation; a thread-local offset is followed by "in the thread's block".
  */
-static rp_symbol *variable_of(scope_walk *walk, Dwarf_Die *die)
+rp_symbol *rp_elf_variable_of(rp_elf *elf, Dwarf_Die *die)
 {
     Dwarf_Attribute location;
     Dwarf_Op *ops;
@@ -66,16 +65,16 @@ static rp_symbol *variable_of(scope_walk *walk, Dwarf_Die *die)
         return NULL;
     }
     if (count == 1) {
-        return variable_at(&walk->file->elf, RP_SYMBOL_VARIABLE, address);
+        return variable_at(elf, RP_SYMBOL_VARIABLE, address);
     }
     bool thread =
         ops[1].atom == DW_OP_form_tls_address || ops[1].atom == DW_OP_GNU_push_tls_address;
-    return thread ? variable_at(&walk->file->elf, RP_SYMBOL_THREAD, address) : NULL;
+    return thread ? variable_at(elf, RP_SYMBOL_THREAD, address) : NULL;
 }
 
 static void note_variable(scope_walk *walk, Dwarf_Die *die, const char *function)
 {
-    rp_symbol *symbol = function ? variable_of(walk, die) : NULL;
+    rp_symbol *symbol = function ? rp_elf_variable_of(&walk->file->elf, die) : NULL;
     size_t length = function ? strlen(function) + 1 : 0;
     if (!symbol || !symbol->local || *symbol->scope || length > 240) {
         return;
@@ -125,14 +124,11 @@ static void walk_children(scope_walk *walk, Dwarf_Die *parent, const char *funct
 
 void rp_elf_read_scopes(elf_file *file)
 {
-    Dwarf *dwarf = dwarf_begin_elf(file->handle, DWARF_C_READ, NULL);
-    if (!dwarf) {
-        return;
-    }
+    Dwarf *dwarf = file->dwarf;
     scope_walk walk = {file, file->elf.file_bytes};
     Dwarf_Off offset = 0, next = 0;
     size_t header_bytes;
-    while (walk.visits_left &&
+    while (dwarf && walk.visits_left &&
            dwarf_nextcu(dwarf, offset, &next, &header_bytes, NULL, NULL, NULL) == 0 &&
            next > offset) {
         Dwarf_Die unit;
@@ -142,5 +138,4 @@ void rp_elf_read_scopes(elf_file *file)
         walk.visits_left--;
         offset = next;
     }
-    dwarf_end(dwarf);
 }

@@ -1,6 +1,7 @@
 /* What a person is told about a plan. Layer: module. */
 #include "base/error.h"
 #include "module/plan_build.h"
+#include "module/types.h"
 
 #include <string.h>
 
@@ -51,6 +52,39 @@ static void report_stripped(plan_build *build, const rp_elf *elf, uint32_t numbe
             "link without -s",
             number);
     }
+}
+
+static void report_types(plan_build *build, uint32_t number, types_state state)
+{
+    static const char *const reasons[] = {
+        [TYPES_NONE] = "has no debug information: compile with -g",
+        [TYPES_APART] = "has its debug information in .dwo files: compile without -gsplit-dwarf",
+        [TYPES_DAMAGED] = "has damaged debug information: build it again"};
+    if (state != TYPES_KNOWN && begin_line(build)) {
+        rp_text_add(&build->report, "types are not compared: build %u %s", number, reasons[state]);
+    }
+}
+
+static rp_status judge_types(plan_build *build)
+{
+    const type_table *old_types, *new_types;
+    rp_status status = rp_types_of(build->old_elf, &old_types);
+    if (status == RP_OK) {
+        status = rp_types_of(build->new_elf, &new_types);
+    }
+    if (status != RP_OK) {
+        return status;
+    }
+    types_state old_state = rp_types_state(old_types), new_state = rp_types_state(new_types);
+    if (old_state == TYPES_KNOWN && new_state == TYPES_KNOWN) {
+        return rp_types_compare(old_types, new_types);
+    }
+    if (old_state != TYPES_KNOWN) {
+        report_types(build, build->plan.old_build, old_state);
+    } else {
+        report_types(build, build->plan.new_build, new_state);
+    }
+    return RP_OK;
 }
 
 static bool is_variable(const rp_symbol *symbol)
@@ -115,8 +149,15 @@ static rp_status refuse(const plan_build *build, const match_entry *entry)
         (unsigned long long)entry->partner->size_bytes, build->plan.new_build);
 }
 
-static void judge_copied(plan_build *build, const match_entry *entry)
+static rp_status judge_copied(plan_build *build, const match_entry *entry)
 {
+    char name[160];
+    rp_plan_describe(entry->symbol, name, sizeof name);
+    rp_status status = rp_types_compare_variable(build->old_elf, entry->symbol, build->new_elf,
+                                                 entry->partner, name);
+    if (status != RP_OK) {
+        return status;
+    }
     if (entry->by_order) {
         report(build, entry->symbol,
                "one of several of this name, told apart by the compiler's order: compile with -g "
@@ -127,6 +168,7 @@ static void judge_copied(plan_build *build, const match_entry *entry)
         report(build, entry->symbol,
                "runs on with its value; the new initial value waits for a restart");
     }
+    return RP_OK;
 }
 
 static rp_status judge_old(plan_build *build, const match_entry *entry)
@@ -149,7 +191,7 @@ static rp_status judge_old(plan_build *build, const match_entry *entry)
     } else if (entry->symbol->size_bytes != entry->partner->size_bytes) {
         return refuse(build, entry);
     } else {
-        judge_copied(build, entry);
+        return judge_copied(build, entry);
     }
     return RP_OK;
 }
@@ -168,6 +210,10 @@ static void judge_new(plan_build *build, const match_entry *entry)
 
 rp_status rp_plan_judge(plan_build *build)
 {
+    rp_status types = judge_types(build);
+    if (types != RP_OK) {
+        return types;
+    }
     report_stripped(build, build->old_elf, build->plan.old_build);
     report_stripped(build, build->new_elf, build->plan.new_build);
     for (size_t i = 0; i < build->old_side.count; i++) {

@@ -312,7 +312,7 @@ TEST(an_edited_initial_value_is_reported_and_an_unedited_one_is_not)
 TEST(the_same_build_twice_has_nothing_to_report)
 {
     const char *compilers[] = {"gcc -O0 -g", "clang -O2 -g",
-                               "clang -fuse-ld=lld -Wl,--pack-dyn-relocs=relr"};
+                               "clang -g -fuse-ld=lld -Wl,--pack-dyn-relocs=relr"};
     for (size_t i = 0; i < 3; i++) {
         builds b =
             plan_for(compilers[i],
@@ -355,7 +355,7 @@ TEST(many_lines_of_report_are_cut_and_counted)
         snprintf(text + strlen(text), sizeof text - strlen(text), "int v%d;", i);
     }
     strcat(text, FIXTURE_STEP);
-    builds b = plan_for("gcc", text, FIXTURE_STEP);
+    builds b = plan_for("gcc -g", text, FIXTURE_STEP);
     ck_assert_uint_eq(b.plan->removed, 300);
     ck_assert_uint_eq(b.plan->report_count, 101);
     ck_assert_ptr_nonnull(strstr(report_of(&b), "200 more"));
