@@ -1,4 +1,5 @@
 # For robust_*.sh, which are called as: SCRIPT HOST-FOLDER PROGRAMS-FOLDER DEMO.so SOURCES
+# shellcheck shell=bash disable=SC2034
 set -u
 host=$1 programs=$2 demo=$3 sources=$4
 PATH=$host:$PATH
@@ -51,14 +52,10 @@ start() {
     until_true "reprise ctl --name $name status >/dev/null 2>&1 || ! kill -0 $pid 2>/dev/null"
 }
 
-# status NAME KEY: one value of the status, as JSON
+# status NAME KEY: one value of the status, as JSON, to the first comma or to the end of a list
 status() {
-    reprise ctl --name "$1" --json status 2>/dev/null | python3 -c "
-import json, sys
-value = json.load(sys.stdin)
-for key in '$2'.split('.'):
-    value = value[key] if isinstance(value, dict) else None
-print(json.dumps(value))"
+    reprise ctl --name "$1" --json status 2>/dev/null |
+        grep -o "\"$2\":\(\[[^]]*\]\|[^],}]*\)" | head -1 | cut -d: -f2-
 }
 
 # refused WANTED-CODE WANTED-TEXT COMMAND…: it ends with that code, and one line on standard error

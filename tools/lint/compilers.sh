@@ -17,14 +17,13 @@ check_clang() {
 }
 
 check_headers() {
-    local header compiler
+    local header compiler said
     while read -r header; do
         for compiler in 'g++ -x c++ -std=c++17' 'clang++ -x c++ -std=c++17' 'gcc -x c -std=c11'; do
             # shellcheck disable=SC2086
-            if $compiler -fsyntax-only -Iinclude -Wall -Wextra -Wpedantic -Wconversion -Werror \
-                -include "${header#include/}" - <<<'typedef int nothing;' 2>&1 | grep -E 'error:'; then
-                status=1
-            fi
+            said=$($compiler -fsyntax-only -Iinclude -Wall -Wextra -Wpedantic -Wconversion -Werror \
+                -include "${header#include/}" - <<<'typedef int nothing;' 2>&1) ||
+                bad "$(grep 'error:' <<<"$said")"
         done
     done < <(files 'include/*.h')
 }
