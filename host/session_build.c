@@ -460,15 +460,7 @@ static rp_status first_world(session *s, uint32_t build)
         status = world_start(s, build);
     }
     if (status) {
-        session_failure was = s->failure;
-        rp_error why = *rp_error_last();
-        if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
-            session_failure_fill(s, &s->spare, 0);
-            return spare_failed(s, RP_E_MODULE, "the program failed in its start");
-        }
-        s->failure = was;
-        rp_fail(why.status, "%s", why.text);
-        return spare_failed(s, status, "start");
+        return spare_failed(s, status, "the program failed in its start");
     }
     session_spare_promote(s, build);
     session_take_stage(s);

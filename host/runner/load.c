@@ -231,15 +231,19 @@ static rp_status functions_find(runner_module *module)
                                       "<reprise/stage.h> and define it (in C++ as extern \"C\")");
 }
 
-/* The build's copy has a name of ours; the message should not speak of it. */
-static rp_status refused(void)
+/* The build's copy has a name of ours; the message should not speak of it, but of a library that
+ * is missing it should. */
+static rp_status refused(const char *path)
 {
     const char *why = dlerror();
-    const char *colon = why ? strstr(why, ": ") : NULL;
+    size_t length = strlen(path);
+    if (why && strncmp(why, path, length) == 0 && strncmp(why + length, ": ", 2) == 0) {
+        why += length + 2;
+    }
     return rp_fail(RP_E_MODULE,
                    "module: the loader refused it: %s: link it with what it needs, or "
                    "define what is missing",
-                   colon ? colon + 2 : "unknown reason");
+                   why ? why : "unknown reason");
 }
 
 static const rp_object *object_of(const void *function)
@@ -260,7 +264,7 @@ static rp_status build_open(const link_load *load, size_t *first_new_object)
     *first_new_object = the_runner.object_count;
     runner_constructors(open_it, &o);
     if (!o.handle) {
-        return refused();
+        return refused(load->path);
     }
     the_runner.module.handle = o.handle;
     rp_status status = functions_find(&the_runner.module);
