@@ -24,6 +24,11 @@ static void on_end_signal(int number)
     asked_to_end = 1;
 }
 
+bool run_asked_to_end(void)
+{
+    return asked_to_end;
+}
+
 /* ---- callbacks of the session ---- */
 
 static void print_output(void *context, const char *text, size_t length)

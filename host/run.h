@@ -90,6 +90,9 @@ void run_at(run *r);
 /* In a stage without a person: nothing more is to be done. */
 bool run_finished(const run *r);
 
+/* cmd_run.c: a signal asked the host to end. */
+bool run_asked_to_end(void);
+
 /* run_builds.c */
 void run_builds_poll(run *r);
 rp_status run_first_build(run *r);

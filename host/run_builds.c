@@ -36,10 +36,11 @@ static void build_new(run *r, const builds_event *event)
     }
 }
 
-static void failed_text(const builds_event *event, char *text, size_t capacity)
+static void failed_text(const run *r, const builds_event *event, char *text, size_t capacity)
 {
-    snprintf(text, capacity, "the build failed (exit code %d): the old build runs on\n%s",
-             event->exit_code, event->text);
+    snprintf(text, capacity, "the build failed (exit code %d): %s\n%s", event->exit_code,
+             session_has_world(&r->session) ? "the old build runs on" : "mend it and save",
+             event->text);
 }
 
 static void event_take(run *r, const builds_event *event)
@@ -59,7 +60,7 @@ static void event_take(run *r, const builds_event *event)
         break;
     case BUILDS_FAILED:
         r->building = false;
-        failed_text(event, text, sizeof text);
+        failed_text(r, event, text, sizeof text);
         run_notice(r, true, text);
         break;
     case BUILDS_BACK:
@@ -107,8 +108,9 @@ static void randomised_say(run *r)
 rp_status run_first_build(run *r)
 {
     uint64_t limit_ns = rp_os_monotonic_ns() + FIRST_BUILD_TIMEOUT_MS * UINT64_C(1000000);
+    r->notice_count = 0;
     while (!r->quit) {
-        r->notice_count = 0;
+        control_poll(r->control);
         run_builds_poll(r);
         if (session_has_world(&r->session)) {
             randomised_say(r);
@@ -128,6 +130,7 @@ rp_status run_first_build(run *r)
                            r->options.module);
         }
         builds_wait(r, 50);
+        r->quit = r->quit || run_asked_to_end();
     }
     return rp_fail(RP_E_CLOSED, "run: it was ended before the first build came");
 }

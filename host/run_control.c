@@ -158,6 +158,10 @@ static bool is_done_at_once(rp_command_kind kind)
 static json_t *command_answer(run *r, rp_command_kind kind, const json_t *request)
 {
     rp_command command = {.kind = kind};
+    if (!session_has_world(&r->session)) {
+        rp_fail(RP_E_INCOMPLETE, "ctl: no build runs yet: wait for the first, or mend it");
+        return refused();
+    }
     if (argument(request, "a", &command.a) || argument(request, "b", &command.b)) {
         return refused();
     }
