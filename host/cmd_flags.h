@@ -1,6 +1,6 @@
 /* `reprise cflags` and `reprise ldflags`: what to compile and link a module with.
  *
- * Layer: host.  Tests: tests/e2e/test_flags.sh
+ * Layer: host.  Tests: tests/e2e/robust_flags.sh
  */
 #ifndef HOST_CMD_FLAGS_H
 #define HOST_CMD_FLAGS_H

@@ -148,6 +148,9 @@ static rp_status entries_add(session *s, const rp_page_slot *entries, uint64_t c
     if (count > LINK_BULK_BYTES / sizeof *entries) {
         return rp_fail(RP_E_FORMAT, "runner: it named more pages than the link holds");
     }
+    if (count > RP_PAGE_LIMIT - s->entry_count) {
+        return rp_fail(RP_E_FORMAT, "runner: it named more pages than there can be");
+    }
     if (s->entry_count + count > s->entry_capacity) {
         size_t capacity = (s->entry_count + count) * 2;
         rp_page_slot *grown = realloc(s->entries, capacity * sizeof *grown);
