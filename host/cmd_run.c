@@ -87,27 +87,6 @@ static rp_status script_open(run *r)
     return status;
 }
 
-/* Copies of builds are read once and gone with the host, so memory is the place for them. */
-static rp_status copies_open(run *r)
-{
-    const char *places[] = {getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/tmp"};
-    int why = 0;
-    for (size_t i = 0; i < RP_COUNT_OF(places); i++) {
-        if (!places[i] || strlen(places[i]) > 32) {
-            continue;
-        }
-        snprintf(r->copy_dir, sizeof r->copy_dir, "%s/reprise-XXXXXX", places[i]);
-        if (mkdtemp(r->copy_dir)) {
-            return RP_OK;
-        }
-        why = errno;
-    }
-    r->copy_dir[0] = 0;
-    return rp_fail_system(RP_E_SYSTEM, why,
-                          "run: no place for copies of the builds: make room in /tmp, or set "
-                          "XDG_RUNTIME_DIR to a folder of yours");
-}
-
 /* A build command may call `reprise cflags`: the one that runs must be found first. */
 static void path_lead(void)
 {
@@ -135,7 +114,7 @@ static rp_status watch_open(run *r)
                         .build_command = r->options.build,
                         .source_paths = r->options.sources,
                         .source_count = r->options.source_count,
-                        .copy_directory = r->copy_dir};
+                        .copy_directory = r->copies.path};
     return builds_open(&desc, &r->builds);
 }
 
@@ -202,7 +181,7 @@ static rp_status start(run *r)
         status = control_start(r);
     }
     if (!status) {
-        status = copies_open(r);
+        status = copies_open(&r->copies);
     }
     if (!status) {
         status = watch_open(r);
@@ -343,9 +322,7 @@ static void finish(run *r)
     if (r->session.log) {
         session_close(&r->session);
     }
-    if (r->copy_dir[0]) {
-        rmdir(r->copy_dir);
-    }
+    copies_close(&r->copies);
     if (r->script_text.data) {
         rp_os_file_free(&r->script_text);
     }

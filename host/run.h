@@ -11,6 +11,7 @@
 
 #include "builds.h"
 #include "control/control.h"
+#include "copies.h"
 #include "session.h"
 #include "stage/stage.h"
 
@@ -50,7 +51,7 @@ typedef struct run_options {
 typedef struct run {
     run_options options;
     char name[64];
-    char copy_dir[64];
+    copies copies;
     session session;
     rp_transport transport;
     builds *builds;

@@ -70,10 +70,9 @@ refused() {
     head -1 "$work/err" | grep -q '^reprise: ..*: ' || fail "$*: says \"$(head -1 "$work/err")\""
 }
 
-# No process of a host that has ended is left, and no file.
+# nothing_left WHAT: no copy of a build, nor a folder of copies, is left.
 nothing_left() {
-    until_true '! pgrep -P 1 -x reprise-runner >/dev/null' || true
     local left
-    left=$(find "$XDG_RUNTIME_DIR" -mindepth 1 ! -path "$XDG_RUNTIME_DIR/reprise" | head -3)
+    left=$(find "$XDG_RUNTIME_DIR" -mindepth 1 ! -path "$XDG_RUNTIME_DIR/reprise" ! -path "$XDG_RUNTIME_DIR/reprise/*" | head -3)
     [ -z "$left" ] || fail "$1: left behind: $left"
 }
