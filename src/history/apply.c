@@ -64,6 +64,7 @@ static void close_all(rp_world *world)
 {
     bool any = world->open_count != 0;
     close_runs(world);
+    world_hot_empty(world);
     for (size_t i = 0; i < world->range_count; i++) {
         world_area middle = world_range_middle(&world->ranges[i]);
         if (world->range_states[i].open) {

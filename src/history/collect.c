@@ -178,6 +178,7 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
 {
     uint64_t start_ns = rp_os_monotonic_ns();
     world->stats.page_count = world->stats.clean_count = 0;
+    world_hot_cool(world);
     rp_status status = world_gather(world);
     if (status == RP_OK) {
         status = write_pending(world, slots, context);
@@ -187,6 +188,7 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
     }
     if (status == RP_OK) {
         accept_all(world);
+        world_hot_learn(world, list_of(world), world->list_count);
         world->stats.page_count = world->list_count;
     } else {
         world->list_count = 0;

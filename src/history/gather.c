@@ -114,6 +114,25 @@ static rp_status scan_part(rp_world *world, world_area area, uint8_t *start, uin
     return status;
 }
 
+/* Hot pages are not looked at: they count as written. */
+static rp_status scan_around_hot(rp_world *world, world_area area, uint8_t *start, uint8_t *end)
+{
+    rp_status status = RP_OK;
+    for (size_t i = 0; i < world->hot.run_count && status == RP_OK; i++) {
+        world_run run = world->hot.runs[i];
+        uint8_t *hot_start = higher(start, world_page_start(run.page));
+        uint8_t *hot_end = lower(end, world_page_start(run.page + run.count));
+        if (hot_start < hot_end) {
+            status = scan_part(world, area, start, hot_start);
+            if (status == RP_OK) {
+                status = add_part(world, area, hot_start, hot_end);
+            }
+            start = hot_end;
+        }
+    }
+    return status == RP_OK ? scan_part(world, area, start, end) : status;
+}
+
 /* The part of scratch that is always wiped stays disarmed, so it is not looked at. */
 static rp_status scan_area(rp_world *world, world_area area)
 {
@@ -121,15 +140,16 @@ static rp_status scan_area(rp_world *world, world_area area)
     uint8_t *gap_start = higher(area.start, world->scratch_always);
     uint8_t *gap_end = lower(end, world->scratch_end);
     if (gap_start >= gap_end) {
-        return scan_part(world, area, area.start, end);
+        return scan_around_hot(world, area, area.start, end);
     }
-    rp_status status = scan_part(world, area, area.start, gap_start);
-    return status == RP_OK ? scan_part(world, area, gap_end, end) : status;
+    rp_status status = scan_around_hot(world, area, area.start, gap_start);
+    return status == RP_OK ? scan_around_hot(world, area, gap_end, end) : status;
 }
 
 /* Tracking was lost or never begun: armed (again) and compared with the images. */
 static rp_status mend_area(rp_world *world, world_area area)
 {
+    world_hot_drop(world, area);
     rp_status status = rp_os_track_add(&world->tracker, area.start, area.size_bytes);
     return status == RP_OK ? world_compare_area(world, area) : status;
 }

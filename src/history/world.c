@@ -28,6 +28,9 @@ static rp_status open_memory(rp_world *world)
         status = rp_sparse_init(&world->pending);
     }
     if (status == RP_OK) {
+        status = rp_sparse_init(&world->hot.heat);
+    }
+    if (status == RP_OK) {
         status = rp_grow_init(&world->runs, pages * sizeof(world_run));
     }
     if (status == RP_OK) {
@@ -128,6 +131,7 @@ void rp_world_close(rp_world *world)
     rp_grow_finish(&world->open_list);
     rp_grow_finish(&world->list);
     rp_grow_finish(&world->runs);
+    rp_sparse_finish(&world->hot.heat);
     rp_sparse_finish(&world->pending);
     rp_sparse_finish(&world->images);
     if (world->view) {
@@ -144,6 +148,9 @@ rp_tracking rp_world_tracking(const rp_world *world)
 void rp_world_stats_get(const rp_world *world, rp_world_stats *stats)
 {
     *stats = world->stats;
+    for (size_t i = 0; i < world->hot.run_count; i++) {
+        stats->hot_count += world->hot.runs[i].count;
+    }
 }
 
 const void *world_slot(const rp_world *world, uint32_t slot)

@@ -10,8 +10,8 @@
  * keeps true. All bookkeeping lies in reserved pages of its own, so history never writes to the
  * world zone by itself.
  *
- * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, compare.c, collect.c,
- * apply.c
+ * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, hot.c, compare.c,
+ * collect.c, apply.c
  */
 #ifndef RP_HISTORY_WORLD_PRIVATE_H
 #define RP_HISTORY_WORLD_PRIVATE_H
@@ -27,6 +27,7 @@
 enum {
     WORLD_SCAN_EXTENTS = 2048,
     WORLD_BATCH_PAGES = 256,
+    WORLD_HOT_RUNS = 64,
 };
 
 /* Words of `images`: slot + 1, so that 0 says "never collected". */
@@ -48,6 +49,14 @@ typedef struct world_area {
     size_t size_bytes;
     uint32_t page; /* number of its first page */
 } world_area;
+
+/* Pages of the region that are collected in every frame, unasked and unprotected. */
+typedef struct world_hot {
+    world_run runs[WORLD_HOT_RUNS]; /* by page, apart from each other */
+    size_t run_count;
+    rp_sparse heat; /* what was seen of each page */
+    uint32_t collect_number;
+} world_hot;
 
 struct rp_world {
     int log_fd;
@@ -76,6 +85,8 @@ struct rp_world {
     uint64_t apply_start_ns;
     size_t skipped_count;
     bool applying;
+
+    world_hot hot;
 
     rp_os_extent scan[WORLD_SCAN_EXTENTS];
     rp_world_stats stats;
@@ -124,6 +135,16 @@ rp_status world_gather(rp_world *world);
 rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count);
 /* Begins to track a part of the region, populating it by huge pages first. */
 rp_status world_track_region(rp_world *world, uint8_t *start, size_t size_bytes);
+
+/* hot.c */
+/* After a collect: makes those of its pages hot that were in the collects before it too. */
+void world_hot_learn(rp_world *world, const rp_page_slot *entries, size_t count);
+/* Before a gather: arms hot pages that no longer change. */
+void world_hot_cool(rp_world *world);
+/* Forgets the hot pages of an area that was or will be armed as a whole, and compared. */
+void world_hot_drop(rp_world *world, world_area area);
+/* Arms all hot pages. Each is pending or equals its image. */
+void world_hot_empty(rp_world *world);
 
 /* compare.c */
 /* Marks the pages of an area pending that differ from their images. */

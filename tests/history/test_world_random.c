@@ -7,7 +7,7 @@
 #include <reprise/memory.h>
 #include <unistd.h>
 
-enum { BLOCKS = 48, BIG_BLOCKS = 2, POINTERS = 64, STATE_UNITS = 1 };
+enum { HABIT_PAGES = 64, HABITS = 3, BLOCKS = 48, BIG_BLOCKS = 2, POINTERS = 64, STATE_UNITS = 1 };
 
 /* The program's state lies in its world, as a real one's does: a seek takes it back too. */
 typedef struct program {
@@ -16,6 +16,8 @@ typedef struct program {
     void *big[BIG_BLOCKS];
     void *pointers[POINTERS];
     rp_heap *heap;
+    uint8_t *habit_block; /* written over and over, so that its pages become hot */
+    uint32_t habit_page[HABITS], habit_count[HABITS];
 } program;
 
 static uint8_t range_bytes[5 * 4096 + 700];
@@ -27,6 +29,7 @@ typedef struct fuzz {
     program *program;
     uint64_t seed;
     int urandom;
+    uint64_t most_hot;
 } fuzz;
 
 static uint64_t below(fuzz *f, uint64_t limit)
@@ -102,6 +105,48 @@ static void act_on_heap(fuzz *f)
     memset(g->pointers[i], (int)below(f, 256), size_bytes);
 }
 
+static void take_up_habit(fuzz *f, size_t i)
+{
+    f->program->habit_count[i] = (uint32_t)(1 + below(f, 20));
+    f->program->habit_page[i] = (uint32_t)below(f, HABIT_PAGES - f->program->habit_count[i]);
+}
+
+static void give_habits_up(fuzz *f)
+{
+    rp_region_block_free(f->program->habit_block);
+    f->program->habit_block = NULL;
+    if (below(f, 2)) {
+        rp_region_purge(RP_ZONE_WORLD);
+    }
+}
+
+/* Most pages of a habit are written each time, and now and then one is zero. */
+static void follow_habits(fuzz *f)
+{
+    program *g = f->program;
+    if (!g->habit_block) {
+        g->habit_block =
+            rp_region_block_alloc(RP_ZONE_WORLD, HABIT_PAGES * RP_PAGE_BYTES, RP_BLOCK_PAGES, 1, 0);
+        ck_assert_ptr_nonnull(g->habit_block);
+    }
+    for (size_t i = 0; i < HABITS; i++) {
+        if (!g->habit_count[i] || below(f, 15) == 0) {
+            take_up_habit(f, i);
+        }
+        for (uint32_t n = 0; n < g->habit_count[i]; n++) {
+            uint8_t *page = g->habit_block + (g->habit_page[i] + n) * RP_PAGE_BYTES;
+            if (below(f, 30)) {
+                page[below(f, RP_PAGE_BYTES)] = (uint8_t)below(f, 256);
+            } else {
+                memset(page, 0, below(f, 4) ? 1 : RP_PAGE_BYTES);
+            }
+        }
+    }
+    if (below(f, 40) == 0) {
+        give_habits_up(f);
+    }
+}
+
 static void act(fuzz *f)
 {
     switch (below(f, 12)) {
@@ -139,6 +184,9 @@ static void run_a_while(fuzz *f)
 {
     for (uint64_t acts = below(f, 10); acts > 0; acts--) {
         act(f);
+    }
+    if (below(f, 20)) {
+        follow_habits(f);
     }
 }
 
@@ -180,6 +228,9 @@ static void turn(fuzz *f)
     rp_log_stats stats;
     rp_log_stats_get(f->p->log, &stats);
     ck_assert(stats.history_bytes <= stats.budget_bytes);
+    rp_world_stats world_stats;
+    rp_world_stats_get(f->p->world, &world_stats);
+    f->most_hot = f->most_hot > world_stats.hot_count ? f->most_hot : world_stats.hot_count;
 }
 
 static void start_program(fuzz *f)
@@ -212,6 +263,7 @@ static void run_random(uint64_t seed, size_t budget_bytes, rp_tracking tracking,
     rp_world_stats stats;
     rp_world_stats_get(f.p->world, &stats);
     ck_assert_uint_eq(stats.lost_count, 0);
+    ck_assert_int_eq(f.most_hot > 0, tracking == RP_TRACKING_WP_ASYNC);
     play_close(f.p);
     close(f.urandom);
 }
