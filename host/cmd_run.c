@@ -164,6 +164,7 @@ static void signals_set(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond `ulimit -f` is then an error that is told */
 }
 
 static rp_status start(run *r)
