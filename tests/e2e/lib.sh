@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # For play_*.sh, which are called as: SCRIPT FOLDER-OF-REPRISE SOURCES PICTURE-PROGRAM
 # A folder and a runtime folder of its own for each test; whatever it started ends with it.
 set -u

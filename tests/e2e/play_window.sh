@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # The window with real keys: the fox runs, and each key that steers does what it says.
+# Conditions are words that lib.sh looks at again: what they use looks unused.
+# shellcheck disable=SC2034
 . "$(dirname "$0")/lib.sh" "$@"
 need make cc
 demo_copy
@@ -9,7 +11,8 @@ window_start "$work/demo/game.so"
 
 fox=F58A3C # its fur; nothing else at the start has this colour
 # Where the fox is: the left edge of its colour, in the picture above the bar.
-fox_x() { shot; colour $fox 0 0 1280 720 | cut -d' ' -f2; }
+fox_x() { shot; colour $fox 0 0 1280 720 | cut -d" " -f2; }
+fox_feet() { shot; colour $fox 0 0 1280 720 | awk '{ print $3 + $5 }'; }
 
 # F5 pauses: the frame stays, and the picture too.
 press F5
@@ -24,14 +27,14 @@ is frame "$at" || fail "frames go by while paused"
 
 # The status line's dark bar, the timeline's head, and the game's ground stand where they should.
 seen 20000 161A21 0 720 1280 50 || fail "no bar under the picture"
-seen 5000 161A21 0 720 1280 50 && seen 100 E4E8EF 0 740 640 30 || fail "no status line"
+seen 100 E4E8EF 0 740 640 30 || fail "no status line"
 read -r _ _ head_y _ < <(colour FFFFFF 0 720 1280 50)
 [ "$head_y" -lt 740 ] || fail "no head on the timeline"
 
 # Right runs, space jumps.
 hold Right
 press F5
-wait_for "above frame $((at + 60))"
+wait_for "above frame $((at + 25))"
 let_go Right
 press F5
 wait_for 'is mode pause'
@@ -42,8 +45,7 @@ wait_for 'is mode play'
 wait_for "above frame $(($(field frame) + 20))"
 press F5
 wait_for 'is mode pause'
-shot
-ground=$(colour $fox 0 0 1280 720 | awk '{ print $3 + $5 }') # the fox's lowest row
+ground=$(fox_feet)
 quietly speed 1/16
 press F5
 wait_for 'is mode play'
@@ -54,7 +56,7 @@ wait_for 'is mode pause'
 quietly speed 64
 quietly step 12
 quietly speed 1
-wait_for 'shot; [ "$(colour $fox 0 0 1280 720 | awk "{ print \$3 + \$5 }")" -lt $((ground - 30)) ]' "the fox did not jump"
+wait_for '[ "$(fox_feet)" -lt $((ground - 30)) ]' "the fox did not jump"
 
 # F9 and F10: a frame back, a frame on; what comes back is the same picture.
 at=$(field frame)
@@ -66,21 +68,19 @@ press F9
 wait_for "is frame $((at - 2))"
 shot
 cmp -s "$work/shot.ppm" "$work/here.ppm" && fail "two frames back the picture is the same"
-hold Right # a step takes the keys that are held; F9 had none
-let_go Right
 quietly seek "$at"
 wait_for "is frame $at"
-wait_for 'shot; "$picture" F58A3C 0 0 1280 720 <"$work/shot.ppm" >"$work/a"; "$picture" F58A3C 0 0 1280 720 <"$work/here.ppm" >"$work/b"; cmp -s "$work/a" "$work/b"' "the frame that was sought is another picture"
+wait_for 'shot; cmp -s "$work/shot.ppm" "$work/here.ppm"' "the frame that was sought is another picture"
 press F10
 wait_for "is frame $((at + 1))"
 is newest $((at + 1)) || fail "a step on from the newest frame"
 
 # F1 shows the keys over the picture, and hides them.
-seen 20000 1A1F29 0 0 1280 720 && fail "a panel before it was asked for"
+seen 100 566179 0 0 1280 720 && fail "a panel before it was asked for"
 press F1
-wait_for 'seen 20000 1A1F29 0 0 1280 720 || seen 20000 1C2029 0 0 1280 720' "F1 shows no panel"
+wait_for 'seen 1000 566179 0 0 1280 720' "F1 shows no panel"
 press F1
-wait_for '! seen 20000 1A1F29 0 0 1280 720' "F1 does not hide the panel"
+wait_for '! seen 100 566179 0 0 1280 720' "F1 does not hide the panel"
 
 # F6 held runs backwards; let go, it is as before.
 press F5
@@ -114,11 +114,6 @@ is newest "$to" || [ "$(field newest)" -le "$to" ] || fail "a loop makes frames 
 press F3
 wait_for 'is loop null' "F3 does not take over"
 wait_for "above frame $((to + 10))"
-
-# F2 is slower; with shift it is full speed again.
-press F2 F2
-wait_for 'seen 1 E4E8EF 0 740 1280 30'
-press shift+F2
 
 # The mouse drags the timeline to its beginning.
 xdotool mousemove --window "$window" 640 734 mousedown 1 mousemove --window "$window" 10 734
