@@ -7,9 +7,10 @@
  *
  * Variables are matched by name, file, function and size. Kept: the value is copied. New: stays as
  * the new build initialised it. Removed: reported. Of another size: the plan is refused
- * (RP_E_CHANGED) and the text names the variable and both sizes. Constants are never copied, but
- * pointers to them move. The world must be free of the old build's addresses for other purposes:
- * the new build must not be loaded over the range where the old one lay.
+ * (RP_E_CHANGED) and the text names the variable and both sizes. Refused as well is a plan between
+ * builds of which a named type differs, since objects of it may lie on the heap. Constants are
+ * never copied, but pointers to them move. The world must be free of the old build's addresses for
+ * other purposes: the new build must not be loaded over the range where the old one lay.
  *
  * Layer: module.  Design: docs/internals/module.md  Tests: tests/module/test_plan.c, test_carry.c
  */
@@ -63,7 +64,10 @@ struct rp_elf;
 
 /* Makes the plan for `old_elf` loaded at `old_base` to `new_elf` (thread-local variables of the old
  * build at old_tls_address, 0: none). The result is fresh pages of the system's: rp_plan_free.
- * RP_E_CHANGED: a variable of another size; the record's text is "what: why: what to do". */
+ * RP_E_CHANGED: a type that differs, or a variable of another size or type; the record's text is
+ * "what: why: what to do". Where either build lacks debug information types are not compared, and
+ * the report's first line says so. Cost of a build's first plan: a walk over its debug information,
+ * 0.2 ms for 600 lines of C; it is kept with the rp_elf. */
 rp_status rp_plan_make(const struct rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
                        uint64_t old_tls_address, const struct rp_elf *new_elf, uint32_t new_build,
                        rp_plan **plan);

@@ -114,8 +114,9 @@ type_difference rp_type_difference(const type_layout *old_type, const type_layou
     }
     compare_members(&difference);
     if (difference.kind == DIFFERENCE_MEMBERS) {
-        bool alone = old_type->kind == TYPE_ALIAS || old_type->kind == TYPE_VARIABLE;
-        difference.kind = alone ? DIFFERENCE_WHOLE : DIFFERENCE_MEMBERS;
+        const type_member *was = difference.old_member;
+        bool whole = was && difference.new_member && !*was->name;
+        difference.kind = whole ? DIFFERENCE_WHOLE : DIFFERENCE_MEMBERS;
         find_rename(&difference);
     }
     return difference;

@@ -71,6 +71,7 @@ typedef struct type_reader {
     size_t found_count;
     uint64_t steps_left; /* links between entries may form circles in a damaged file */
     bool damaged, apart, has_types;
+    bool cxx; /* the unit's language */
 } type_reader;
 
 /* types_walk.c: enters all types and variables of the build in the list, without their members. */

@@ -335,10 +335,11 @@ static void add_base_class(type_reader *reader, member_list *list, Dwarf_Die *di
     }
 }
 
+/* Of destructors gcc does not tell the slots. */
 static void add_virtual(type_reader *reader, member_list *list, Dwarf_Die *die)
 {
     const char *name = dwarf_diename(die);
-    if (name && dwarf_hasattr(die, DW_AT_vtable_elem_location)) {
+    if (name && *name != '~' && dwarf_hasattr(die, DW_AT_vtable_elem_location)) {
         type_member *member = append(reader, list, name);
         if (member) {
             member->flags = USE_VIRTUAL;

@@ -53,7 +53,8 @@ static bool is_qualifier(int tag)
     return tag == DW_TAG_const_type || tag == DW_TAG_volatile_type || tag == DW_TAG_atomic_type;
 }
 
-/* typedef struct { … } Enemy; gives the struct its name. */
+/* typedef struct { … } Enemy; gives the struct its name. In C++ others are left out: an alias
+ * template has one name for all that it makes. */
 static void add_typedef(type_reader *reader, Dwarf_Die *die, const char *scope)
 {
     const char *own = dwarf_diename(die), *name = own ? rp_type_join(reader, scope, own) : NULL;
@@ -69,7 +70,7 @@ static void add_typedef(type_reader *reader, Dwarf_Die *die, const char *scope)
         if (layout) {
             layout->place = *die;
         }
-    } else {
+    } else if (!reader->cxx) {
         add(reader, die, name, TYPE_ALIAS);
     }
 }
@@ -161,6 +162,19 @@ static void walk_children(type_reader *reader, Dwarf_Die *parent, const char *sc
     reader->damaged |= result < 0 || reader->steps_left == 0;
 }
 
+static bool is_cxx(Dwarf_Die *unit)
+{
+    switch (dwarf_srclang(unit)) {
+    case DW_LANG_C_plus_plus:
+    case DW_LANG_C_plus_plus_03:
+    case DW_LANG_C_plus_plus_11:
+    case DW_LANG_C_plus_plus_14:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool is_skeleton(Dwarf_Die *unit)
 {
     return dwarf_hasattr(unit, DW_AT_dwo_name) || dwarf_hasattr(unit, DW_AT_GNU_dwo_name);
@@ -174,6 +188,7 @@ void rp_types_walk(type_reader *reader)
     while ((result = dwarf_get_units(reader->file->dwarf, at, &at, NULL, NULL, &unit, NULL)) == 0) {
         const char *name = dwarf_diename(&unit);
         reader->unit = name ? name : "";
+        reader->cxx = is_cxx(&unit);
         reader->apart |= is_skeleton(&unit);
         walk_children(reader, &unit, "", 0);
     }

@@ -1,6 +1,7 @@
-/* Reading a build from hostile bytes, and planning from it to itself: an error or a description,
- * never a crash. Entry point for libFuzzer and for plain drivers that call it with mutated files.
- */
+/* Reading a build from hostile bytes, and planning from it to itself, from and to the build that
+ * was read before it: an error or a description, never a crash. The two are mostly mutations of one
+ * file, so that their types are compared. Entry point for libFuzzer and for plain drivers that call
+ * it with mutated files. */
 #include "module/elf.h"
 #include "module/plan.h"
 
@@ -23,6 +24,21 @@ static uint64_t use_symbols(const rp_elf *elf)
     return sum;
 }
 
+static void check_plan(const rp_elf *old_elf, const rp_elf *new_elf)
+{
+    rp_plan *plan = NULL;
+    if (rp_plan_make(old_elf, 1, 0x10000000, 0x20000000, new_elf, 2, &plan) == RP_OK) {
+        if (rp_plan_check(plan, plan->total_bytes) != RP_OK) {
+            abort();
+        }
+        rp_plan_free(plan);
+    } else if (!*rp_error_last()->text) {
+        abort();
+    }
+}
+
+static rp_elf *before; /* what was read last */
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     rp_elf *elf;
@@ -30,13 +46,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     uint64_t sum = use_symbols(elf);
-    rp_plan *plan = NULL;
-    if (rp_plan_make(elf, 1, 0x10000000, 0x20000000, elf, 2, &plan) == RP_OK) {
-        if (rp_plan_check(plan, plan->total_bytes) != RP_OK || sum == UINT64_MAX) {
-            abort();
-        }
-        rp_plan_free(plan);
+    check_plan(elf, elf);
+    if (before) {
+        check_plan(before, elf);
+        check_plan(elf, before);
     }
-    rp_elf_close(elf);
-    return 0;
+    rp_elf_close(before);
+    before = elf;
+    return sum == UINT64_MAX ? -1 : 0; /* uses what was read */
 }
