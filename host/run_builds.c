@@ -43,12 +43,21 @@ static void failed_text(const run *r, const builds_event *event, char *text, siz
              event->text);
 }
 
+/* The toast says no longer that something is built. */
+static void building_ended(run *r)
+{
+    if (r->building) {
+        r->building = false;
+        r->toast[0] = 0;
+    }
+}
+
 static void event_take(run *r, const builds_event *event)
 {
     char text[4096];
     switch (event->kind) {
     case BUILDS_NEW:
-        r->building = false;
+        building_ended(r);
         build_new(r, event);
         break;
     case BUILDS_BAD:
@@ -59,7 +68,7 @@ static void event_take(run *r, const builds_event *event)
         run_toast(r, "building …");
         break;
     case BUILDS_FAILED:
-        r->building = false;
+        building_ended(r);
         failed_text(r, event, text, sizeof text);
         run_notice(r, true, text);
         break;
@@ -68,7 +77,7 @@ static void event_take(run *r, const builds_event *event)
         r->shown = false;
         break;
     case BUILDS_DONE:
-        r->building = false;
+        building_ended(r);
         break;
     case BUILDS_NONE:
         break;
