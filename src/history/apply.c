@@ -45,17 +45,79 @@ static rp_status open_range(rp_world *world, uint32_t page)
     return RP_OK;
 }
 
-/* Neighbours are armed by one call. A failure is made good by comparing at the next gather. */
-static void close_runs(rp_world *world)
+/* Pages that a scan looks at in the time that arming one run takes. */
+enum { SCAN_PAGES_A_RUN = 600 };
+
+typedef struct open_extent {
+    size_t run_count;
+    uint32_t page, end; /* from the lowest to behind the highest of them */
+} open_extent;
+
+static bool run_is_in(world_run run, world_area area)
+{
+    return run.page >= area.page && run.page - area.page < area.size_bytes >> RP_PAGE_SHIFT;
+}
+
+static open_extent open_extent_in(const rp_world *world, world_area area)
+{
+    open_extent all = {0, UINT32_MAX, 0};
+    const world_run *runs = open_runs(world);
+    for (size_t i = 0; i < world->open_count; i++) {
+        uint32_t end = runs[i].page + runs[i].count;
+        if (run_is_in(runs[i], area)) {
+            all.run_count++;
+            all.page = runs[i].page < all.page ? runs[i].page : all.page;
+            all.end = end > all.end ? end : all.end;
+        }
+    }
+    return all;
+}
+
+/* What a scan finds written it arms again; the rest is armed. */
+static rp_status arm_by_scan(rp_world *world, open_extent all)
+{
+    uint8_t *start = world_page_start(all.page), *end = world_page_start(all.end);
+    rp_status status = RP_OK;
+    while (status == RP_OK && start < end) {
+        size_t count;
+        void *next;
+        status = rp_os_track_collect(&world->tracker, start, (size_t)(end - start), world->scan,
+                                     WORLD_SCAN_EXTENTS, &count, &next);
+        start = next;
+    }
+    return status;
+}
+
+/* Neighbours are armed by one call. */
+static rp_status arm_by_runs(rp_world *world, world_area area)
 {
     const world_run *runs = open_runs(world);
-    for (size_t i = 0; i < world->open_count;) {
+    rp_status status = RP_OK;
+    for (size_t i = 0; i < world->open_count && status == RP_OK;) {
         world_run joined = runs[i++];
+        if (!run_is_in(joined, area)) {
+            continue;
+        }
         while (i < world->open_count && runs[i].page == joined.page + joined.count) {
             joined.count += runs[i++].count;
         }
-        world->unknown |= rp_os_track_arm(&world->tracker, world_page_start(joined.page),
-                                          joined.count * RP_PAGE_BYTES) != RP_OK;
+        status = rp_os_track_arm(&world->tracker, world_page_start(joined.page),
+                                 joined.count * RP_PAGE_BYTES);
+    }
+    return status;
+}
+
+/* A failure is made good by comparing at the next gather. */
+static void close_runs(rp_world *world)
+{
+    rp_region_span spans[RP_REGION_SPANS];
+    rp_region_committed(RP_ZONE_WORLD, spans);
+    for (size_t i = 0; i < RP_REGION_SPANS && world->open_count; i++) {
+        world_area area = {spans[i].start, spans[i].size_bytes, world_page_of(spans[i].start)};
+        open_extent all = open_extent_in(world, area);
+        bool scan = all.run_count && (all.end - all.page) / SCAN_PAGES_A_RUN < all.run_count;
+        rp_status status = scan ? arm_by_scan(world, all) : arm_by_runs(world, area);
+        world->unknown |= status != RP_OK;
     }
     world->open_count = 0;
 }
