@@ -248,7 +248,7 @@ static void step_enemies(float dt_s)
 /* ---- building the level from its text ---- */
 
 /* What an enemy is when it comes into the world; in the order of "sfb" in the map. */
-static struct Enemy kinds[] = {
+static const struct Enemy kinds[] = {
     {.name = "slimed by a slug", .think = creep, .target = &player, .vx = -1.2f},
     {.name = "kissed by a frog", .think = hop, .target = &player},
     {.name = "bitten by a bat", .think = hover, .target = &player},

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "module/types_internal.h"
 
+#include <dwarf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,22 @@ static void index_addresses(type_reader *reader)
     table->by_address_count = kept;
 }
 
+/* A struct that is defined outside of its scope stands in that through its declaration: in type
+ * units, and for struct Enemy::Part { … }. */
+static void take_scopes(type_reader *reader)
+{
+    for (type_layout *at = reader->found; at; at = at->next) {
+        Dwarf_Attribute attribute;
+        Dwarf_Die declaration;
+        if ((at->kind == TYPE_STRUCT || at->kind == TYPE_UNION) &&
+            dwarf_attr(&at->die, DW_AT_specification, &attribute) &&
+            dwarf_formref_die(&attribute, &declaration)) {
+            const char *name = rp_type_name(reader->table, &declaration);
+            at->name = name ? name : at->name;
+        }
+    }
+}
+
 /* Headers give each file that was compiled the same types. */
 static void sort_types(type_reader *reader)
 {
@@ -116,6 +133,7 @@ static type_table *read_table(elf_file *file, module_arena *arena)
                           .steps_left = file->elf.file_bytes * STEPS_PER_FILE_BYTE + STEPS_LEAST};
     rp_types_walk(&reader);
     index_addresses(&reader);
+    take_scopes(&reader);
     for (type_layout *at = reader.found; at && table->by_address; at = at->next) {
         if (at->complete) {
             rp_types_lay_out(&reader, at);

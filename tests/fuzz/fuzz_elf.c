@@ -39,6 +39,11 @@ static void check_plan(const rp_elf *old_elf, const rp_elf *new_elf)
 
 static rp_elf *before; /* what was read last */
 
+__attribute__((destructor)) static void drop_last(void)
+{
+    rp_elf_close(before);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     rp_elf *elf;

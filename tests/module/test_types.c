@@ -288,16 +288,22 @@ static const edit cxx_edits[] = {
      "namespace b { struct V { float x; }; } namespace a { struct V { int x; }; } a::V *p; b::V "
      "*q;",
      NULL},
-    {"namespace a { struct V { int x; }; } a::V *p;",
-     "namespace a { struct V { float x; }; } a::V *p;",
+    {"namespace a { struct V { int x; }; } a::V *p = new a::V;",
+     "namespace a { struct V { float x; }; } a::V *p = new a::V;",
      "struct a::V in game.cc:1: member 'x' is float, was int"},
-    {"namespace { struct V { int x; }; } V *p() { return new V; }",
-     "namespace { struct V { float x; }; } V *p() { return new V; }", "struct (anonymous)::V"},
+    {"namespace { struct V { int x; }; } void *p() { V *v = new V; v->x = 1; return v; }",
+     "namespace { struct V { float x; }; } void *p() { V *v = new V; v->x = 1; return v; }",
+     "struct (anonymous)::V"},
     {"namespace a { struct V { int x; }; } namespace b { struct V { int x; }; }"
      "struct Enemy { a::V *v; b::V *w; }; " NEW_ENEMY,
      "namespace a { struct V { int x; }; } namespace b { struct V { int x; }; }"
      "struct Enemy { b::V *v; a::V *w; }; " NEW_ENEMY,
      "member 'v' is struct b::V *, was struct a::V *"},
+    {"struct Enemy { struct Part; Part *part; }; struct Enemy::Part { int a; }; void *p = new "
+     "Enemy::Part; " NEW_ENEMY,
+     "struct Enemy { struct Part; Part *part; }; struct Enemy::Part { float a; }; void *p = new "
+     "Enemy::Part; " NEW_ENEMY,
+     "struct Enemy::Part in game.cc:1: member 'a' is float, was int"},
     {"struct B { int b; }; struct Enemy { int x; }; " NEW_ENEMY,
      "struct B { int b; }; struct Enemy : B { int x; }; " NEW_ENEMY,
      "base class 'B' (at 0) is new"},
