@@ -7,6 +7,7 @@ module=$programs/counter_module.so
 pids_of() { # the runners of a host
     pgrep -P "$1" -f reprise-runner
 }
+# shellcheck disable=SC2317 # called through until_true
 gone() { # PID…: none of them lives, as far as it is a runner
     for one in "$@"; do
         grep -qs reprise-runner "/proc/$one/cmdline" && return 1
@@ -22,10 +23,8 @@ for signal in TERM INT HUP; do
     [ "$(echo "$runners" | wc -l)" -eq 2 ] || fail "$signal: runner and spare are \"$runners\""
     [ "$(find "$XDG_RUNTIME_DIR" -name 'build-*.so' | wc -l)" -eq 1 ] || fail "$signal: no copy while it runs"
     kill "-$signal" "$pid"
-    wait "$pid"
-    [ $? -eq 0 ] || fail "$signal: the host ended with $?"
-    # shellcheck disable=SC2086
-    until_true "gone $(echo $runners)" || fail "$signal: a runner is left"
+    wait "$pid" || fail "$signal: the host ended with $?"
+    until_true "gone ${runners//$'\n'/ }" || fail "$signal: a runner is left"
     nothing_left "$signal"
     [ -z "$(ls "$XDG_RUNTIME_DIR/reprise")" ] || fail "$signal: its socket is left"
 done
@@ -44,8 +43,7 @@ for delay in 0.00 0.01 0.02 0.03 0.05 0.1 0.3; do
     runners=$(pids_of "$pid")
     kill -KILL "$pid"
     wait "$pid" 2>/dev/null
-    # shellcheck disable=SC2086
-    until_true "gone $(echo $runners)" || fail "killed after $delay: a runner is left"
+    until_true "gone ${runners//$'\n'/ }" || fail "killed after $delay: a runner is left"
 done
 
 # A runner in an endless step dies with its host, too.
@@ -54,8 +52,7 @@ sleep 2
 runners=$(pids_of "$pid")
 kill -KILL "$pid"
 wait "$pid" 2>/dev/null
-# shellcheck disable=SC2086
-until_true "gone $(echo $runners)" || fail "a runner that hangs outlives its host"
+until_true "gone ${runners//$'\n'/ }" || fail "a runner that hangs outlives its host"
 
 # What the dead left goes with the next start; what lives, and what is not ours, stays.
 [ "$(find "$XDG_RUNTIME_DIR" -maxdepth 1 -name 'reprise-??????' | wc -l)" -ge 1 ] || fail "the killed left nothing: this test tests nothing"

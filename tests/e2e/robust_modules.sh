@@ -86,9 +86,8 @@ refused_live() { # FILE TEXT
     put "$1"
     until_true "status live notice | grep -q -- '$2'" ||
         fail "$(basename "$1") while it runs: says $(status live notice), not \"$2\""
-    local before
-    before=$(status live frame)
-    until_true '[ "$(status live frame)" -gt $((before + 2)) ]' || fail "$1: the old build does not go on"
+    local beyond=$(($(status live frame) + 2))
+    until_true "[ \"\$(status live frame)\" -gt $beyond ]" || fail "$1: the old build does not go on"
     [ "$(status live build)" = 1 ] && [ "$(status live newest_build)" = 1 ] || fail "$1: it is build $(status live build)"
     [ "$(status live failure)" = null ] || fail "$1: a failure is shown: $(status live failure)"
 }
@@ -117,8 +116,7 @@ put "$good"
 until_true '[ "$(status live notice)" = "[]" ]' || fail "the notice stays: $(status live notice)"
 until_true '[ "$(status live frame)" -ge 300 ]'
 reprise ctl --name live quit >/dev/null
-wait "$pid"
-[ $? -eq 0 ] || fail "the host ended with $?: $(tail -3 "$work/live.err")"
+wait "$pid" || fail "the host ended with $?: $(tail -3 "$work/live.err")"
 nothing_left "modules that are refused while one runs"
 
 # The frames of a run in whose middle builds are refused, against those of a run without.

@@ -40,17 +40,17 @@ refused 1 'exit code 3' "${run[@]}" --build 'exit 3' "$work/never.so"
 nothing_left "build commands"
 
 # ---- input
-good_input='reprise-input 1\n5 space\n10 +right\n'
+good_input() { printf 'reprise-input 1\n5 space\n10 +right\n%s' "$1"; } # THE REST
 refuse_input() { # TEXT
     refused 1 "$1" "${run[@]}" --input "$work/input" "$module"
 }
-printf "$good_input" >"$work/input"
+good_input '' >"$work/input"
 "${run[@]}" --input "$work/input" "$module" >/dev/null 2>&1 || fail "good input is refused"
-printf "${good_input}15 te" >"$work/input" && refuse_input 'input:4: '
+good_input '15 te' >"$work/input" && refuse_input 'input:4: '
 printf 'reprise-inp' >"$work/input" && refuse_input 'reprise-input 1'
-printf "${good_input}7 space\n" >"$work/input" && refuse_input 'input:4: '
-printf "${good_input}xyzzy\n" >"$work/input" && refuse_input 'input:4: '
-printf "${good_input}12 mouse nan inf bogus\n" >"$work/input" && refuse_input 'input:4: '
+good_input '7 space' >"$work/input" && refuse_input 'input:4: '
+good_input 'xyzzy' >"$work/input" && refuse_input 'input:4: '
+good_input '12 mouse nan inf bogus' >"$work/input" && refuse_input 'input:4: '
 head -c 10000 /dev/urandom >"$work/input" && refuse_input 'reprise-input 1'
 : >"$work/input" && refuse_input 'reprise-input 1'
 truncate -s 100M "$work/input" && refuse_input 'input: '
