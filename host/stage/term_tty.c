@@ -22,8 +22,10 @@
  * questions whether the kitty protocol is there, and one that every terminal answers. */
 static const char enter_text[] =
     "\033[?1049h\033[?25l\033[?7l\033[?1003h\033[?1006h\033[?1004h\033[?u\033[c";
+/* Cleared before it is left: tmux brings rows of the alternate screen into the other one where the
+ * terminal has become wider meanwhile. */
 static const char leave_text[] =
-    "\033[?2026l\033[?1004l\033[?1006l\033[?1003l\033[?7h\033[0m\033[?25h\033[?1049l";
+    "\033[?2026l\033[?1004l\033[?1006l\033[?1003l\033[?7h\033[0m\033[2J\033[?25h\033[?1049l";
 /* 1 no ambiguous keys, 2 releases, 8 all keys in this form, 16 with their text. */
 static const char kitty_on_text[] = "\033[>27u";
 static const char kitty_off_text[] = "\033[<u";
