@@ -211,27 +211,3 @@ rp_status world_gather(rp_world *world)
     world->unknown = status != RP_OK;
     return status;
 }
-
-/* ---- beginning to track
- * ---------------------------------------------------------------------------- */
-
-/* Protecting memory that has no pages yet would keep huge pages from ever forming there, so each
- * chunk is touched first: in place, since it may hold something. */
-static void populate(uint8_t *start, size_t size_bytes)
-{
-    for (uint8_t *at = start; at < start + size_bytes; at += WORLD_CHUNK_BYTES) {
-        if (!rp_region_is_guard(at)) {
-            volatile uint8_t *byte = at;
-            *byte = *byte;
-        }
-    }
-}
-
-rp_status world_track_region(rp_world *world, uint8_t *start, size_t size_bytes)
-{
-    if (size_bytes == 0) {
-        return RP_OK;
-    }
-    populate(start, size_bytes);
-    return rp_os_track_add(&world->tracker, start, size_bytes);
-}

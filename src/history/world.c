@@ -45,10 +45,17 @@ static rp_status open_memory(rp_world *world)
     return status;
 }
 
+/* Not armed yet, so what the program touches before the next gather can become huge. To touch it
+ * here would make all of it huge, but cost memory that the program may never use. */
+static rp_status track_region(rp_world *world, void *start, size_t size_bytes)
+{
+    return size_bytes ? rp_os_track_add_written(&world->tracker, start, size_bytes) : RP_OK;
+}
+
 static void on_commit(void *context, void *start, size_t size_bytes)
 {
     /* What cannot be tracked is found lost by the next gather, which tries again. */
-    (void)world_track_region(context, start, size_bytes);
+    (void)track_region(context, start, size_bytes);
 }
 
 static rp_status track_all(rp_world *world)
@@ -57,7 +64,7 @@ static rp_status track_all(rp_world *world)
     rp_status status = rp_os_track_open(&world->tracker);
     rp_region_committed(RP_ZONE_WORLD, spans);
     for (size_t i = 0; i < RP_REGION_SPANS && status == RP_OK; i++) {
-        status = world_track_region(world, spans[i].start, spans[i].size_bytes);
+        status = track_region(world, spans[i].start, spans[i].size_bytes);
     }
     if (status != RP_OK) {
         rp_os_track_close(&world->tracker);
@@ -108,7 +115,6 @@ rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world)
     }
     made->log_fd = log_fd;
     made->tracker = (rp_os_tracker){.uffd = -1, .pagemap = -1};
-    made->unknown = true;
     status = open_parts(made, tracking);
     if (status != RP_OK) {
         rp_world_close(made);

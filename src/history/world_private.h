@@ -22,8 +22,6 @@
 #include "os/os.h"
 #include "region/region.h"
 
-/* A huge page. */
-#define WORLD_CHUNK_BYTES RP_MIB(2)
 enum {
     WORLD_SCAN_EXTENTS = 2048,
     WORLD_BATCH_PAGES = 256,
@@ -133,8 +131,6 @@ bool world_page_bytes(const rp_world *world, uint32_t page, world_bytes *bytes);
 /* gather.c */
 rp_status world_gather(rp_world *world);
 rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count);
-/* Begins to track a part of the region, populating it by huge pages first. */
-rp_status world_track_region(rp_world *world, uint8_t *start, size_t size_bytes);
 
 /* hot.c */
 /* After a collect: makes those of its pages hot that were in the collects before it too. */

@@ -48,8 +48,10 @@ rp_status rp_os_vm_unguard(void *address, size_t size_bytes);
 bool rp_os_vm_has_light_guards(void);
 
 /* A memory file: anonymous, shared by whoever holds the descriptor; grows on demand. The descriptor
- * closes on exec and can never be executed; *fd is -1 when it fails. The caller closes it. */
+ * closes on exec and can never be executed; *fd is -1 when it fails. */
 rp_status rp_os_memfile_create(const char *name, size_t size_bytes, int *fd);
+/* What is mapped stays mapped. Nothing for a negative descriptor. */
+void rp_os_memfile_close(int fd);
 rp_status rp_os_memfile_resize(int fd, size_t size_bytes);
 /* Maps it shared; `at` null: anywhere, else exactly there, in place of what is mapped there (a
  * reservation of the caller's own). *address is null when it fails. */
@@ -102,6 +104,9 @@ void rp_os_track_close(rp_os_tracker *tracker);
  * and anonymous mappings and pages without access. Never beyond what is committed: arming untouched
  * pages installs markers, after which huge pages no longer form and each first touch is dearer. */
 rp_status rp_os_track_add(rp_os_tracker *tracker, void *start, size_t size_bytes);
+/* The same without arming: all of it counts as written, touched or not, until the first collect
+ * arms it. Until then untouched memory is left as it is, and can become huge. */
+rp_status rp_os_track_add_written(rp_os_tracker *tracker, void *start, size_t size_bytes);
 rp_status rp_os_track_remove(rp_os_tracker *tracker, void *start, size_t size_bytes);
 /* Collects the extents written in [start, start+size) since the last time, and arms them again, in
  * one step of the kernel's: a write is in a copy made after the call, or told the next time.

@@ -347,6 +347,66 @@ TEST(a_new_range_keeps_its_content_through_a_revert_and_a_seek)
     play_close(p);
 }
 
+/* As the thread-local data of the stepping thread: a part of one page, keep bytes on both sides. */
+TEST(ranges_in_the_keep_zone_come_back_and_the_bytes_beside_them_stay)
+{
+    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    uint8_t *keep = rp_region_block_alloc(RP_ZONE_KEEP, 6 * RP_PAGE_BYTES, RP_BLOCK_PAGES, 1, 0);
+    ck_assert_ptr_nonnull(keep);
+    ck_ok(rp_world_range_add(p->world, keep + 700, 200, RP_PAGE_EXTRA, "thread-local"));
+    ck_ok(rp_world_range_add(p->world, keep + RP_PAGE_BYTES + 4000, 3 * RP_PAGE_BYTES,
+                             RP_PAGE_EXTRA + 10, "globals"));
+    play_commit_snapped(p);
+    memset(keep + 699, 1, 202);
+    memset(keep + RP_PAGE_BYTES + 3999, 1, 3 * RP_PAGE_BYTES + 2);
+    play_commit_snapped(p);
+    memset(keep, 2, 6 * RP_PAGE_BYTES);
+    play_seek(p, 1);
+    play_expect_at(p, 1);
+    play_seek(p, 2);
+    play_expect_at(p, 2);
+    ck_assert_uint_eq(keep[699], 2);
+    ck_assert_uint_eq(keep[900], 2);
+    ck_assert_uint_eq(keep[RP_PAGE_BYTES + 3999], 2);
+    ck_assert_uint_eq(keep[4 * RP_PAGE_BYTES + 4000], 2);
+    ck_assert_uint_eq(keep[899], 1);
+    play_close(p);
+}
+
+/* The page of zeros that a read of untouched memory shows does not count. */
+static size_t resident_pages(void)
+{
+    size_t total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%zu %zu", &total, &resident), 2);
+    fclose(file);
+    return resident;
+}
+
+TEST(a_large_block_takes_no_memory_where_the_program_never_touched_it)
+{
+    enum { PAGES = RP_MIB(64) / RP_PAGE_BYTES };
+    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play_commit(p);
+    size_t before = resident_pages();
+    uint8_t *start = block(PAGES);
+    start[PAGES / 2 * RP_PAGE_BYTES] = 1;
+    play_commit_snapped(p);
+    ck_assert(found(p, page_of(start) + PAGES / 2));
+    ck_assert(!found(p, page_of(start) + 1));
+    ck_assert_uint_lt(resident_pages() - before, PAGES / 4);
+    start[PAGES / 2 * RP_PAGE_BYTES + 1] = 1;
+    start[PAGES / 4 * RP_PAGE_BYTES] = 1;
+    play_commit_snapped(p);
+    ck_assert_uint_eq(p->entry_count, 2);
+    play_seek(p, 2);
+    play_expect_at(p, 2);
+    play_seek(p, 3);
+    play_expect_at(p, 3);
+    play_close(p);
+}
+
 TEST(a_range_of_shared_memory_is_compared_and_comes_back)
 {
     play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);

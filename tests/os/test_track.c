@@ -335,3 +335,20 @@ TEST(a_kernel_without_a_part_of_it_is_told_as_not_supported)
     printf("skipped: built without RP_FAULTS\n");
 #endif
 }
+
+TEST(a_range_added_as_written_tells_all_of_its_pages_once)
+{
+    tracked t = {tracked_open(), rp_os_vm_reserve(8 * PAGE), 8};
+    ck_assert_ptr_nonnull(t.start);
+    ck_ok(rp_os_vm_commit(t.start, 8 * PAGE));
+    t.start[2 * PAGE] = 1;
+    t.start[3 * PAGE] = 1;
+    ck_ok(rp_os_track_add_written(&t.tracker, t.start, 8 * PAGE));
+    check_written(&t, "xxxxxxxx");
+    check_written(&t, "........");
+    t.start[6 * PAGE] = 1;
+    t.start[3 * PAGE] = 2;
+    check_written(&t, "...x..x.");
+    check_written(&t, "........");
+    tracked_end(&t);
+}

@@ -94,7 +94,7 @@ static struct uffdio_range range_of(void *start, size_t size_bytes)
     return (struct uffdio_range){.start = (uintptr_t)start, .len = size_bytes};
 }
 
-rp_status rp_os_track_add(rp_os_tracker *tracker, void *start, size_t size_bytes)
+rp_status rp_os_track_add_written(rp_os_tracker *tracker, void *start, size_t size_bytes)
 {
     struct uffdio_register request = {
         .range = range_of(start, size_bytes),
@@ -107,9 +107,19 @@ rp_status rp_os_track_add(rp_os_tracker *tracker, void *start, size_t size_bytes
             "mapped, writable in principle and tracked by nobody else",
             size_bytes >> 10, start);
     }
-    rp_status status = rp_os_track_arm(tracker, start, size_bytes);
+    return RP_OK;
+}
+
+rp_status rp_os_track_add(rp_os_tracker *tracker, void *start, size_t size_bytes)
+{
+    rp_status status = rp_os_track_add_written(tracker, start, size_bytes);
     if (status) {
-        ioctl(tracker->uffd, UFFDIO_UNREGISTER, &request.range);
+        return status;
+    }
+    status = rp_os_track_arm(tracker, start, size_bytes);
+    if (status) {
+        struct uffdio_range range = range_of(start, size_bytes);
+        ioctl(tracker->uffd, UFFDIO_UNREGISTER, &range);
     }
     return status;
 }
