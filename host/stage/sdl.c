@@ -13,11 +13,15 @@ enum { WINDOW_WIDTH = 1280, WINDOW_HEIGHT = 960, WINDOW_SMALLEST = 120 };
 
 /* ---- opening ---- */
 
+/* DISPLAY may be set and its server gone: so the names are told with what they hold. */
 static rp_status no_display(const char *why)
 {
-    return rp_fail(RP_E_CLOSED,
-                   "window: cannot open: %s: set DISPLAY or WAYLAND_DISPLAY, or use --stage term",
-                   why);
+    const char *x11 = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY");
+    return rp_fail(
+        RP_E_CLOSED,
+        "window: cannot open: %s (DISPLAY is \"%s\", WAYLAND_DISPLAY is \"%s\"): set one "
+        "to a display that runs, or use --stage term",
+        why, x11 ? x11 : "", wayland ? wayland : "");
 }
 
 /* These drivers show nothing to anybody; a test may ask for them. */
@@ -37,7 +41,7 @@ static rp_status start_video(void)
     const char *driver = SDL_GetCurrentVideoDriver();
     if (is_blind(driver) && !getenv("REPRISE_SDL_ANY")) {
         SDL_QuitSubSystem(SDL_INIT_VIDEO);
-        return no_display("SDL found only a driver that shows nothing");
+        return no_display("no display answers");
     }
     if (driver && !strcmp(driver, "x11")) {
         /* The plain way to an X11 window; a texture behind the surface would want OpenGL. */
