@@ -150,9 +150,10 @@ tm() { tmux -S "$work/tmux" -f /dev/null "$@"; }
 # A shell in tmux, 100 columns and 30 rows, whose prompt is "ready>".
 tmux_start() {
     need tmux
-    env -u TMUX TERM=xterm-256color COLORTERM=truecolor PS1='ready> ' \
-        tmux -S "$work/tmux" -f /dev/null new-session -d -x 100 -y 30 'sh -i' || fail "tmux does not start"
-    wait_for 'screen | grep -q "^ready>"' "no prompt"
+    env -u TMUX TERM=xterm-256color COLORTERM=truecolor \
+        tmux -S "$work/tmux" -f /dev/null new-session -d -x 100 -y 30 sh || fail "tmux does not start"
+    types "PS1='ready> '" Enter
+    wait_for 'screen | grep -q "^\(# \)\?ready>"' "no prompt"
 }
 screen() { tm capture-pane -p "$@"; }
 shows() { wait_for "screen | grep -q -- '$1'" "the screen lacks \"$1\""; }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # The first minute, for any stage. A stage gives:
 #   probe COLOUR      whether the square in the picture's corner has that colour
-#   right, right_end  holds the right arrow, lets it go      key NAME    presses a key that steers
+#   right, right_end  holds the right arrow, lets it go      key NAME    presses a key, as tmux names it
 #   rewind_to FRAME   runs backwards by the key, at least to that frame
 #   alarm             whether an alarm is shown              tells TEXT  whether the stage shows the text
 
@@ -45,7 +45,7 @@ run_and_jump() {
     at=$(field frame)
     quietly play
     right
-    key space
+    key Space
     wait_for "above frame $((at + 1))"
     quietly pause
     right

@@ -15,7 +15,7 @@ probe() { shot; [ "$(colour "$1" 0 0 64 64 | cut -d' ' -f1)" -gt 2000 ]; }
 alarm() { seen 2000 E0452F 0 0 1280 720; }
 right() { hold Right; }
 right_end() { let_go Right; }
-key() { press "$1"; }
+key() { press "${1/Space/space}"; }
 tells() { grep -q -- "$1" "$work/err"; } # the same lines are drawn in the panel
 rewind_to() {
     hold F6

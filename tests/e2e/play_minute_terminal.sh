@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The first minute, in a terminal: keys are typed, the picture is made of half blocks.
+# Conditions are words that lib.sh looks at again: what they use looks unused.
+# shellcheck disable=SC2034
+. "$(dirname "$0")/lib.sh" "$@"
+. "$(dirname "$0")/minute.sh"
+
+tmux_start
+minute_sources
+terminal_start --build "'$build'" --source "$work/demo" "$work/demo/game.so"
+
+# The probe's colour is a colour of the screen: red;green;blue in an escape sequence.
+probe() { screen -e | grep -q "8;2;$((16#${1:0:2}));$((16#${1:2:2}));$((16#${1:4:2}))[;m]"; }
+alarm() { screen -e | grep -q '8;2;224;69;47[;m]'; }
+# A terminal tells no releases: a key is held while it comes again and again.
+holder=''
+right() {
+    [ -z "$holder" ] || return 0
+    while types Right; do sleep 0.05; done &
+    holder=$!
+    sleep 0.2
+}
+right_end() {
+    kill "$holder"
+    wait "$holder" 2>/dev/null
+    holder=''
+}
+key() { types "$1"; }
+tells() { screen | grep -q -- "$1"; }
+rewind_to() {
+    wait_for "types F6; [ \"\$(field frame)\" -le $1 ]" "F6 does not run backwards to $1"
+    wait_for '! is mode rewind' "F6 is never let go"
+}
+
+minute
+types C-q
+shows 'code=0'
+nothing_left
