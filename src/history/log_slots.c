@@ -12,7 +12,6 @@
 #include "os/os.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define SLOT_LIMIT ((uint32_t)(RP_LOG_FILE_BYTES >> RP_PAGE_SHIFT))
 enum { WARM_BATCH = 256 };
@@ -52,9 +51,7 @@ void log_slots_finish(rp_log *log)
     if (log->view) {
         rp_os_unmap((void *)(uintptr_t)log->view, RP_LOG_FILE_BYTES);
     }
-    if (log->fd >= 0) {
-        close(log->fd);
-    }
+    rp_os_memfile_close(log->fd);
 }
 
 int rp_log_fd(const rp_log *log)

@@ -171,3 +171,15 @@ TEST(every_failing_call_is_told_and_nothing_leaks)
     fault_each_call(whole_life, page, ENOMEM);
     fault_each_call_or_recover(whole_life, page, EINTR);
 }
+
+TEST(a_closed_file_stays_mapped)
+{
+    int fd;
+    ck_ok(rp_os_memfile_create("test", PAGE, &fd));
+    uint8_t *mapped = map(fd, PAGE);
+    rp_os_memfile_close(fd);
+    rp_os_memfile_close(-1);
+    ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+    mapped[5] = 1;
+    rp_os_unmap(mapped, PAGE);
+}

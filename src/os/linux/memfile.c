@@ -40,6 +40,13 @@ rp_status rp_os_memfile_create(const char *name, size_t size_bytes, int *fd)
     return RP_OK;
 }
 
+void rp_os_memfile_close(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 rp_status rp_os_memfile_resize(int fd, size_t size_bytes)
 {
     int result;
