@@ -40,7 +40,7 @@ typedef struct rp_world_stats {
     uint64_t page_count;  /* in the last collect: pages written to slots */
     uint64_t clean_count; /* reported as written, but equal or zero as before */
     uint64_t collect_ns, apply_ns;
-    uint64_t hot_count;        /* pages that are collected in every frame, written or not */
+    uint64_t hot_count;  /* pages that are collected in every frame, written or not */
     uint64_t lost_count; /* times that tracking of an extent was lost and mended by comparing it */
 } rp_world_stats;
 
