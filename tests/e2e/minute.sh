@@ -36,32 +36,39 @@ loop_ends() {
     wait_for 'is mode loop'
 }
 
+# ran COUNT: that many frames with the right arrow held; a terminal holds it for a short time only.
+ran() {
+    local begun
+    begun=$(field frame)
+    quietly speed 64
+    right
+    quietly step "$1"
+    wait_for "above frame $((begun + $1 - 1))"
+    right_end
+    quietly speed 1
+}
+
 # The run at the gap: off from the lamp, a jump at its edge, and on. Slow where the key must meet its frame.
 run_and_jump() {
     local at
-    right
-    stepped 74
+    ran 74
     quietly speed 1/16
     at=$(field frame)
-    quietly play
     right
+    quietly play
     key Space
     wait_for "above frame $((at + 1))"
     quietly pause
-    right
-    stepped 70
-    right_end
+    ran 70
 }
 
 miss_the_gap() {
     quietly pause
     start=$(field frame)
     wait_for "probe $alive"
-    right
-    stepped 120
+    ran 120
     quietly play
     wait_for "probe $dead" "the gap is not missed"
-    right_end
 }
 
 mark_two_seconds() {

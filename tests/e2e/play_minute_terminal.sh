@@ -12,19 +12,12 @@ terminal_start --build "'$build'" --source "$work/demo" "$work/demo/game.so"
 # The probe's colour is a colour of the screen: red;green;blue in an escape sequence.
 probe() { screen -e | grep -q "8;2;$((16#${1:0:2}));$((16#${1:2:2}));$((16#${1:4:2}))[;m]"; }
 alarm() { screen -e | grep -q '8;2;224;69;47[;m]'; }
-# A terminal tells no releases: a key is held while it comes again and again.
-holder=''
+# A terminal tells no releases: a key that comes anew is held for 0.4 s, one that comes again for less.
 right() {
-    [ -z "$holder" ] || return 0
-    while types Right; do sleep 0.05; done &
-    holder=$!
-    sleep 0.2
+    sleep 0.6
+    types Right
 }
-right_end() {
-    kill "$holder"
-    wait "$holder" 2>/dev/null
-    holder=''
-}
+right_end() { :; }
 key() { types "$1"; }
 tells() { screen | grep -q -- "$1"; }
 rewind_to() {
