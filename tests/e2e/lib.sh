@@ -97,6 +97,14 @@ host_start() {
     wait_for 'above frame 0 || ! kill -0 "$host" 2>/dev/null' "the host does not start"
     kill -0 "$host" 2>/dev/null || fail "the host ended"
 }
+# stepped COUNT: that many frames at once, with the keys that are held; it is paused behind them.
+stepped() {
+    local to=$(($(field frame) + $1))
+    quietly speed 64
+    quietly step "$1"
+    wait_for "is frame $to"
+    quietly speed 1
+}
 # host_ended CODE: it ends by itself, with that exit code, and takes its runners along.
 host_ended() {
     wait_for '! is_running "$host"' "the host does not end"

@@ -17,15 +17,6 @@ minute_sources() {
     cp "$work/demo/game.c" "$work/first.c"
 }
 
-# stepped COUNT: that many frames at once, with the keys that are held
-stepped() {
-    local to=$(($(field frame) + $1))
-    quietly speed 64
-    quietly step "$1"
-    wait_for "is frame $to"
-    quietly speed 1
-}
-
 # loop_ends COLOUR: the last frame of a pass shows it; the loop goes on.
 loop_ends() {
     quietly pause

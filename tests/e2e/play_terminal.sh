@@ -56,17 +56,28 @@ shows "loop $((at - 1))–"
 types F3
 wait_for 'is loop null'
 
-# The arrow moves the fox, so the picture moves: the ground's rows are others.
+# A key that is typed reaches the program: the same frames with the arrow and without are other pictures.
 again F5
 wait_for 'is mode pause'
-screen >"$work/paused"
-screen | cmp -s - "$work/paused" || fail "the screen changes while paused"
-quietly speed 64
-screen -e | head -28 >"$work/stood"
-types Right
-quietly step 64
-wait_for '! screen -e | head -28 | cmp -s - "$work/stood"' "the arrow moves nothing"
-quietly speed 1
+at=$(field frame)
+# picture_after NAME [KEY]: a first frame drops those that were kept, so that the others are made anew.
+picture_after() {
+    quietly seek "$at"
+    quietly speed 1/16
+    quietly play
+    wait_for "above frame $at"
+    quietly pause
+    local rest=$((at + 20 - $(field frame)))
+    [ $# = 1 ] || types "$2"
+    stepped "$rest"
+    wait_for 'status_line | grep -q "frame $((at + 20)) "'
+    screen -e | head -28 >"$work/$1"
+}
+picture_after stood
+picture_after stood_again
+cmp "$work/stood" "$work/stood_again" || fail "the same frames are other pictures"
+picture_after ran Right
+cmp -s "$work/stood" "$work/ran" && fail "the arrow moves nothing"
 
 # Another size: the status line is on the new last row, and nothing is wider than the screen.
 tm resize-window -x 70 -y 20

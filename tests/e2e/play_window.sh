@@ -53,9 +53,7 @@ press space
 wait_for "above frame $(($(field frame) + 2))"
 press F5
 wait_for 'is mode pause'
-quietly speed 64
-quietly step 12
-quietly speed 1
+stepped 12
 wait_for '[ "$(fox_feet)" -lt $((ground - 30)) ]' "the fox did not jump"
 
 # F9 and F10: a frame back, a frame on; what comes back is the same picture.
