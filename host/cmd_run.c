@@ -14,7 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCRIPT_LIMIT_BYTES = 64 << 20, DEFAULT_START_S = 946684800, FAST_POLL_FRAMES = 16 };
+enum {
+    SCRIPT_LIMIT_BYTES = 64 << 20,
+    DEFAULT_START_S = 946684800,
+    FAST_POLL_FRAMES = 16,
+    STILL_TICKS = 8
+};
 
 static volatile sig_atomic_t asked_to_end;
 
@@ -44,6 +49,7 @@ static void events_take(run *r)
     stage_event event;
     while (r->stage && r->stage_class->poll(r->stage, &event)) {
         stage_keys_event(&r->keys, &event);
+        r->shown = false;
     }
     if (r->keys.want_quit || r->keys.lost || asked_to_end) {
         r->quit = true;
@@ -222,7 +228,7 @@ static int fds_of(run *r, struct pollfd *fds, int capacity)
     if (stage_fd >= 0) {
         list[count++] = stage_fd;
     }
-    if (r->session.live.output >= 0) {
+    if (r->session.live.pid && r->session.live.output >= 0) {
         list[count++] = r->session.live.output;
     }
     count = count < capacity ? count : capacity;
@@ -292,6 +298,7 @@ static void run_fast(run *r)
 
 static void run_paced(run *r)
 {
+    unsigned still = 0;
     r->tick_ns = rp_os_monotonic_ns();
     while (!r->quit && !run_finished(r)) {
         wait_for_tick(r);
@@ -302,7 +309,10 @@ static void run_paced(run *r)
         }
         commands_obey(r);
         run_tick(r);
-        run_show(r);
+        /* What stands still is drawn now and then: a toast fades, a terminal changes its size. */
+        if (!r->shown || r->toast[0] || ++still % STILL_TICKS == 0) {
+            run_show(r);
+        }
         tick_schedule(r);
     }
 }

@@ -45,6 +45,7 @@ static void step_failed(run *r, rp_status status)
     uint64_t frame = r->session.failure.frame;
     bool failure = status == RP_E_DIED || status == RP_E_TIMEOUT;
     run_mark(r, 'c', frame);
+    r->shown = false;
     if (failure && killed_from_outside(r, frame)) {
         run_toast(r, "the runner was ended: frame %llu is restored",
                   (unsigned long long)session_frame(&r->session));

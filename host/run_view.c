@@ -46,6 +46,7 @@ void run_notice(run *r, bool alarm, const char *text)
 {
     r->notice_count = 0;
     r->notice_alarm = alarm;
+    r->shown = false;
     for (const char *line = text; *line && r->notice_count < STAGE_LINE_MAX;) {
         size_t length = strcspn(line, "\n");
         snprintf(r->notice[r->notice_count++], STAGE_LINE_CHARS, "%.*s", (int)length, line);
