@@ -205,14 +205,36 @@ static void read_input(stage *s, uint64_t now)
 static void follow_size(stage *s)
 {
     struct winsize size = {0};
+    bool told = term_tty_resized(); /* before the size is asked for */
     ioctl(s->fd, TIOCGWINSZ, &size);
     int columns = size.ws_col ? size.ws_col : 80, rows = size.ws_row ? size.ws_row : 24;
     columns = columns < COLUMNS_MOST ? columns : COLUMNS_MOST;
     rows = rows < ROWS_MOST ? rows : ROWS_MOST;
-    if ((columns != s->screen.columns || rows != s->screen.rows) &&
-        term_screen_resize(&s->screen, columns, rows) == RP_OK) {
+    if (columns != s->screen.columns || rows != s->screen.rows) {
+        told = term_screen_resize(&s->screen, columns, rows) == RP_OK;
+    }
+    if (told) {
+        s->screen.unknown = true;
         push_kind(s, STAGE_RESIZE);
     }
+}
+
+/* Sends what the terminal takes without waiting. True: everything was taken. */
+static bool send_out(stage *s)
+{
+    while (s->out_sent < s->out.length) {
+        ssize_t wrote = write(s->fd, s->out.data + s->out_sent, s->out.length - s->out_sent);
+        if (wrote > 0) {
+            s->out_sent += (size_t)wrote;
+        } else if (wrote < 0 && errno == EINTR) {
+            continue;
+        } else {
+            s->lost = s->lost || (wrote < 0 && errno != EAGAIN);
+            return false;
+        }
+    }
+    s->out.length = s->out_sent = 0;
+    return true;
 }
 
 static void gather(stage *s)
@@ -226,6 +248,7 @@ static void gather(stage *s)
     if (s->lost) {
         return;
     }
+    send_out(s); /* what the terminal did not take at once: nothing else may change for long */
     follow_size(s);
     read_input(s, now);
     release_expired(s, now);
@@ -247,24 +270,6 @@ static bool term_poll(stage *s, stage_event *event)
 }
 
 /* ---- output ---- */
-
-/* Sends what the terminal takes without waiting. True: everything was taken. */
-static bool send_out(stage *s)
-{
-    while (s->out_sent < s->out.length) {
-        ssize_t wrote = write(s->fd, s->out.data + s->out_sent, s->out.length - s->out_sent);
-        if (wrote > 0) {
-            s->out_sent += (size_t)wrote;
-        } else if (wrote < 0 && errno == EINTR) {
-            continue;
-        } else {
-            s->lost = s->lost || (wrote < 0 && errno != EAGAIN);
-            return false;
-        }
-    }
-    s->out.length = s->out_sent = 0;
-    return true;
-}
 
 /* A slow terminal gets fewer pictures, never a queue of old ones. */
 static void term_show(stage *s, const stage_view *view)

@@ -124,6 +124,9 @@ void term_tty_close(void);
 void term_tty_use_kitty(void);
 /* True once after the process was stopped and continued: the screen must be written anew. */
 bool term_tty_resumed(void);
+/* True once after the terminal changed its size, also where it is the old one again: what it did to
+ * the screen meanwhile cannot be known. */
+bool term_tty_resized(void);
 /* The terminal hung up. */
 bool term_tty_gone(void);
 

@@ -41,7 +41,7 @@ static struct {
     int fd;
     pid_t owner; /* a forked child leaves the terminal alone */
     struct termios before, raw;
-    volatile sig_atomic_t active, kitty, resumed, gone;
+    volatile sig_atomic_t active, kitty, resumed, resized, gone;
     bool at_exit;
     bool handled[SIGNAL_LIMIT];
     struct sigaction old[SIGNAL_LIMIT];
@@ -153,6 +153,14 @@ static void on_continue(int number, siginfo_t *info, void *context)
     errno = kept;
 }
 
+static void on_resize(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)info;
+    (void)context;
+    tty.resized = 1;
+}
+
 static void handle(int number, void (*handler)(int, siginfo_t *, void *), bool whoever)
 {
     struct sigaction action = {.sa_sigaction = handler,
@@ -176,6 +184,7 @@ static void take_signals(void)
     }
     handle(SIGTSTP, on_stop, false);
     handle(SIGCONT, on_continue, false);
+    handle(SIGWINCH, on_resize, false);
 }
 
 static void give_signals_back(void)
@@ -228,7 +237,7 @@ rp_status term_tty_open(int *fd_out)
     cfmakeraw(&tty.raw);
     tty.raw.c_cc[VMIN] = 1; /* or no input would look like the end of the terminal */
     tty.raw.c_cc[VTIME] = 0;
-    tty.kitty = tty.resumed = tty.gone = 0;
+    tty.kitty = tty.resumed = tty.resized = tty.gone = 0;
     if (!tty.at_exit) {
         tty.at_exit = atexit(leave) == 0;
     }
@@ -262,6 +271,13 @@ bool term_tty_resumed(void)
     bool resumed = tty.resumed;
     tty.resumed = 0;
     return resumed;
+}
+
+bool term_tty_resized(void)
+{
+    bool resized = tty.resized;
+    tty.resized = 0;
+    return resized;
 }
 
 bool term_tty_gone(void)

@@ -202,6 +202,22 @@ TEST(a_new_size_is_an_event_and_is_drawn)
     finish(t);
 }
 
+/* Smaller and back between two looks: the terminal has cut the picture, and the size is as before.
+ */
+TEST(a_size_that_came_back_is_drawn_anew)
+{
+    session *t = start(false);
+    expect_shown(t, "build 1");
+    t->shown_length = 0;
+    memset(t->shown, 0, sizeof t->shown);
+    kill(t->child, SIGWINCH);
+    expect_told(t, "resize");
+    expect_shown(t, "\033[2J");
+    expect_shown(t, "build 1");
+    type(t, "\003");
+    ck_assert_int_eq(finish(t), 0);
+}
+
 TEST(the_kitty_protocol_is_used_where_it_is_and_put_back)
 {
     session *t = start(false);
