@@ -54,7 +54,10 @@ void runner_describe(rp_text_buffer *text, uint64_t address)
     uint64_t low = (uint64_t)(uintptr_t)the_runner.stack_low;
     rp_region_block block;
     if (address < RP_PAGE_BYTES) {
-        rp_text_add(text, "a null pointer, %llu bytes in", (unsigned long long)address);
+        rp_text_add(text, "a null pointer");
+        if (address) {
+            rp_text_add(text, ", %llu bytes in", (unsigned long long)address);
+        }
     } else if (address >= low - RP_PAGE_BYTES && address < low) {
         rp_text_add(text, "the guard below the step's stack");
     } else if (rp_region_contains((const void *)(uintptr_t)address) &&

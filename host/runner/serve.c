@@ -95,20 +95,10 @@ static rp_status begin(link_message *answer)
     return runner_commit(answer);
 }
 
-/* Memory that nobody used for long costs a fault and the clearing of it: while this runner waits to
- * be needed there is time for that, in a crash there is not. */
-static void populate(uint64_t world_bytes)
-{
-    rp_region_span spans[RP_REGION_SPANS];
-    rp_region_committed(RP_ZONE_WORLD, spans);
-    rp_region_commit_to(RP_ZONE_WORLD,
-                        spans[RP_REGION_SPANS - 1].start + RUNNER_STACK_BYTES + world_bytes);
-}
-
 static rp_status ranges(const link_message *request)
 {
     if (request->a && request->a <= RP_GIB(1)) {
-        populate(request->a);
+        (void)rp_world_prepare(the_runner.world, request->a); /* else a restore takes longer */
     }
     return runner_declare_libraries((const link_known *)the_runner.link->bulk, LINK_BULK_BYTES);
 }

@@ -241,6 +241,22 @@ static rp_status revert_pending(rp_world *world, reverting *r)
     return status;
 }
 
+rp_status world_settle(rp_world *world)
+{
+    rp_status status = world_gather(world);
+    const world_run *runs = (const world_run *)(const void *)world->runs.data;
+    for (size_t n = 0; n < world->run_count && status == RP_OK; n++) {
+        for (uint32_t page = runs[n].page; page < runs[n].page + runs[n].count; page++) {
+            bool guard = page < RP_PAGE_EXTRA && rp_region_is_guard(world_page_start(page));
+            if (!guard && !world_is_new(world, page) && world_page_is_clean(world, page)) {
+                world->pending.words[page] = 0;
+            }
+        }
+    }
+    compact_runs(world);
+    return status;
+}
+
 /* Whether the region's map changed, and with it perhaps what guards are wanted. */
 static bool map_changed(const rp_world *world)
 {

@@ -100,6 +100,28 @@ static rp_status open_parts(rp_world *world, rp_tracking tracking)
     return status;
 }
 
+/* Fresh memory is zero and nobody's: once touched it is huge, and armed it counts as unwritten. */
+rp_status rp_world_prepare(rp_world *world, size_t size_bytes)
+{
+    rp_region_span before[RP_REGION_SPANS], after[RP_REGION_SPANS];
+    const int units = RP_REGION_SPANS - 1;
+    rp_region_committed(RP_ZONE_WORLD, before);
+    uint8_t *end = before[units].start + before[units].size_bytes;
+    rp_status status = rp_region_commit_to(RP_ZONE_WORLD, end + size_bytes);
+    if (status != RP_OK) {
+        return status;
+    }
+    rp_region_committed(RP_ZONE_WORLD, after);
+    size_t fresh_bytes = after[units].size_bytes - before[units].size_bytes;
+    for (size_t at = 0; at < fresh_bytes; at += RP_MIB(2)) {
+        ((volatile uint8_t *)end)[at] = 0;
+    }
+    if (world_tracks(world) && fresh_bytes) {
+        status = rp_os_track_arm(&world->tracker, end, fresh_bytes);
+    }
+    return status == RP_OK ? world_settle(world) : status;
+}
+
 rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world)
 {
     *world = NULL;

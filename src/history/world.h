@@ -51,6 +51,11 @@ rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world);
 void rp_world_close(rp_world *world);
 rp_tracking rp_world_tracking(const rp_world *world);
 
+/* Commits and touches the world zone's units up to `size_bytes` beyond what is committed, as huge
+ * pages, ahead of a restore that will need them: in time that nobody waits for. Cost: clearing the
+ * memory. */
+rp_status rp_world_prepare(rp_world *world, size_t size_bytes);
+
 /* Adds a range. Whole pages inside it are tracked, the rest is compared, and all of it where the
  * system cannot track it. Its content counts as not yet collected; a revert or apply leaves it
  * alone but for pages whose image is known from before (rp_world_apply, rp_world_learn).

@@ -130,6 +130,9 @@ bool world_page_bytes(const rp_world *world, uint32_t page, world_bytes *bytes);
 
 /* gather.c */
 rp_status world_gather(rp_world *world);
+/* Gathers, and forgets what turned out to be as it was: so the next gather has little to look at.
+ */
+rp_status world_settle(rp_world *world);
 rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count);
 
 /* hot.c */
