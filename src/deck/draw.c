@@ -83,6 +83,16 @@ static double within(double value, double a, double b)
     return value < low ? low : value > high ? high : value;
 }
 
+/* Rounded to a millionth of a pixel: a line that passes exactly between two pixels must choose the
+ * same one however its other end is clipped or shifted, and the last bit of a product must not
+ * decide that. */
+static double settled(double at, int limit)
+{
+    const double grain = 1 << 20;
+    bool near = at > -1 && at < limit + 1.0;
+    return near ? (double)(int64_t)(at * grain + 0.5) / grain : at;
+}
+
 static void swap(double *a, double *b)
 {
     double kept = *a;
@@ -116,7 +126,8 @@ void rp_line(rp_canvas *canvas, float x0, float y0, float x1, float y1, uint32_t
     int last = pixel_of(c, major_limit);
     int first = pixel_of(a, major_limit);
     for (int i = first < 0 ? 0 : first; i <= last && i < major_limit; i++) {
-        int j = pixel_of(within(b + (i + 0.5 - a) * slope, b, d), minor_limit);
+        double at = within(b + (i + 0.5 - a) * slope, b, d);
+        int j = pixel_of(settled(at, minor_limit), minor_limit);
         if (j >= 0 && j < minor_limit) {
             row_of(canvas, steep ? i : j)[steep ? j : i] = colour;
         }
