@@ -65,7 +65,7 @@ int main(void)
     rp_deck *deck;
     check(rp_deck_open(&(rp_deck_desc){.budget_bytes = 64 << 20}, &deck));
     check(rp_range(deck, &bounces, sizeof bounces, RP_ZONE_WORLD, "bounces"));
-    ball *balls = rp_heap_alloc_zeroed(rp_deck_heap(deck), BALLS, sizeof *balls);
+    ball *balls = rp_alloc_zeroed(rp_deck_heap(deck), BALLS, sizeof *balls);
     for (int i = 0; i < BALLS; i++) {
         balls[i].speed = 1.5f * (float)(i + 1);
     }

@@ -39,8 +39,8 @@ static int zone_of(const void *caller)
 
 static char *copied(const void *caller, const char *text, size_t length)
 {
-    rp_heap *heap = runner_heap_for(caller);
-    char *copy = heap ? rp_heap_alloc(heap, length + 1) : NULL;
+    rp_allocator *heap = runner_heap_for(caller);
+    char *copy = heap ? rp_alloc(heap, length + 1) : NULL;
     if (!copy) {
         errno = ENOMEM;
         return NULL;
@@ -77,8 +77,8 @@ EXPORT char *__strndup(const char *text, size_t limit)
 EXPORT wchar_t *wcsdup(const wchar_t *text)
 {
     size_t bytes = (wcslen(text) + 1) * sizeof *text;
-    rp_heap *heap = runner_heap_for(CALLER);
-    wchar_t *copy = heap ? rp_heap_alloc(heap, bytes) : NULL;
+    rp_allocator *heap = runner_heap_for(CALLER);
+    wchar_t *copy = heap ? rp_alloc(heap, bytes) : NULL;
     return copy ? memcpy(copy, text, bytes) : NULL;
 }
 

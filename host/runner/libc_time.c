@@ -156,8 +156,8 @@ static hidden *hidden_of(const void *caller)
     }
     hidden *state = rp_region_root(RP_ZONE_WORLD, RP_ROOT_RUNNER);
     if (!state) {
-        rp_heap *world = rp_region_root(RP_ZONE_WORLD, RP_ROOT_WORLD_HEAP);
-        state = rp_heap_alloc_zeroed(world, 1, sizeof *state);
+        rp_allocator *world = rp_region_root(RP_ZONE_WORLD, RP_ROOT_GENERIC);
+        state = rp_alloc_zeroed(world, 1, sizeof *state);
         rp_region_root_set(RP_ZONE_WORLD, RP_ROOT_RUNNER, state);
     }
     return state;

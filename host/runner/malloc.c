@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static struct {
-    rp_heap *keep, *world;
+    rp_allocator *keep, *world;
     volatile rp_os_lock lock;
     rp_status status; /* of opening; after a failure nothing can be allocated */
     bool tried;
@@ -33,13 +33,12 @@ static void memory_open(void)
     if (memory.status) {
         return;
     }
-    memory.keep = rp_heap_create(&(rp_heap_desc){.name = "keep", .zone = RP_ZONE_KEEP});
-    memory.world = rp_heap_create(&(rp_heap_desc){.name = "program", .zone = RP_ZONE_WORLD});
+    memory.keep = rp_generic(RP_ZONE_KEEP);
+    memory.world = rp_generic(RP_ZONE_WORLD);
     if (!memory.keep || !memory.world) {
         memory.status = rp_error_last()->status;
         return;
     }
-    rp_region_root_set(RP_ZONE_WORLD, RP_ROOT_WORLD_HEAP, memory.world);
 }
 
 rp_status runner_memory_open(void)
@@ -53,7 +52,7 @@ rp_status runner_memory_open(void)
     return memory.status;
 }
 
-rp_heap *runner_heap_for(const void *caller)
+rp_allocator *runner_heap_for(const void *caller)
 {
     if (__builtin_expect(!memory.world, 0) && runner_memory_open()) {
         return NULL;
@@ -80,56 +79,56 @@ static void *checked(void *block)
 
 EXPORT void *malloc(size_t size_bytes)
 {
-    rp_heap *heap = runner_heap_for(CALLER);
-    return heap ? checked(rp_heap_alloc(heap, size_bytes)) : NULL;
+    rp_allocator *heap = runner_heap_for(CALLER);
+    return heap ? checked(rp_alloc(heap, size_bytes)) : NULL;
 }
 
 EXPORT void *calloc(size_t count, size_t size_bytes)
 {
-    rp_heap *heap = runner_heap_for(CALLER);
-    return heap ? checked(rp_heap_alloc_zeroed(heap, count, size_bytes)) : NULL;
+    rp_allocator *heap = runner_heap_for(CALLER);
+    return heap ? checked(rp_alloc_zeroed(heap, count, size_bytes)) : NULL;
 }
 
 EXPORT void *realloc(void *block, size_t size_bytes)
 {
-    rp_heap *heap = runner_heap_for(CALLER);
+    rp_allocator *heap = runner_heap_for(CALLER);
     if (!heap) {
         return NULL;
     }
     if (block && !size_bytes) { /* glibc's way: it frees */
-        rp_heap_free(block);
+        rp_free(block);
         return NULL;
     }
-    return checked(rp_heap_resize(heap, block, size_bytes));
+    return checked(rp_resize(heap, block, size_bytes));
 }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t size_bytes)
 {
     size_t bytes;
-    rp_heap *heap = runner_heap_for(CALLER);
+    rp_allocator *heap = runner_heap_for(CALLER);
     if (!heap || !rp_mul_size(count, size_bytes, &bytes)) {
         return checked(NULL);
     }
-    return checked(rp_heap_resize(heap, block, bytes));
+    return checked(rp_resize(heap, block, bytes));
 }
 
 EXPORT void free(void *block)
 {
     if (block) {
         int kept = errno; /* POSIX: free leaves errno alone */
-        rp_heap_free(block);
+        rp_free(block);
         errno = kept;
     }
 }
 
 static void *aligned(const void *caller, size_t align_bytes, size_t size_bytes)
 {
-    rp_heap *heap = runner_heap_for(caller);
+    rp_allocator *heap = runner_heap_for(caller);
     if (!heap || !rp_is_power_of_two(align_bytes)) {
         errno = heap ? EINVAL : ENOMEM;
         return NULL;
     }
-    return checked(rp_heap_alloc_aligned(heap, align_bytes, size_bytes));
+    return checked(rp_alloc_aligned(heap, align_bytes, size_bytes));
 }
 
 EXPORT int posix_memalign(void **block, size_t align_bytes, size_t size_bytes)
@@ -169,7 +168,7 @@ EXPORT void *pvalloc(size_t size_bytes)
 
 EXPORT size_t malloc_usable_size(void *block)
 {
-    return rp_heap_usable_bytes(block);
+    return rp_usable_bytes(block);
 }
 
 /* ---- C++: operator new and delete, by their mangled names, so that the class is that of the code
@@ -191,8 +190,8 @@ static void *made_or_thrown(void *block)
 
 static void *plain(const void *caller, size_t size_bytes)
 {
-    rp_heap *heap = runner_heap_for(caller);
-    return heap ? rp_heap_alloc(heap, size_bytes) : NULL;
+    rp_allocator *heap = runner_heap_for(caller);
+    return heap ? rp_alloc(heap, size_bytes) : NULL;
 }
 
 #define OPERATOR(name, parameters) \
@@ -202,7 +201,7 @@ static void *plain(const void *caller, size_t size_bytes)
     EXPORT void name parameters;          \
     EXPORT void name parameters           \
     {                                     \
-        rp_heap_free(block);              \
+        rp_free(block);                   \
     }
 
 OPERATOR(_Znwm, (size_t size_bytes))

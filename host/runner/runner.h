@@ -84,7 +84,7 @@ rp_status runner_carry(const rp_plan *plan, size_t bytes);
 
 /* malloc.c */
 rp_status runner_memory_open(void); /* region and heaps; also by the first malloc */
-rp_heap *runner_heap_for(const void *caller);
+rp_allocator *runner_heap_for(const void *caller);
 /* While set, allocations of the C library made by this thread belong to that zone: for functions
  * that allocate for their caller. Returns the former value. */
 int runner_heap_override(int zone_or_none);

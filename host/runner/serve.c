@@ -11,8 +11,8 @@
 
 static rp_status world_new(void)
 {
-    rp_heap *world = rp_region_root(RP_ZONE_WORLD, RP_ROOT_WORLD_HEAP);
-    rp_environment *environment = rp_heap_alloc_zeroed(world, 1, sizeof *environment);
+    rp_allocator *world = rp_region_root(RP_ZONE_WORLD, RP_ROOT_GENERIC);
+    rp_environment *environment = rp_alloc_zeroed(world, 1, sizeof *environment);
     if (!environment) {
         return rp_error_last()->status;
     }

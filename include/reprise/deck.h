@@ -2,7 +2,7 @@
  *
  *     rp_deck *deck;
  *     rp_deck_open(&(rp_deck_desc){ .budget_bytes = 256 << 20 }, &deck);
- *     Game *game = rp_heap_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *game);
+ *     Game *game = rp_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *game);
  *     for (;;) {
  *         rp_frame_begin(deck, &input, sizeof input);   // may replace input by the logged one
  *         game_step(game, &input);
@@ -72,7 +72,7 @@ rp_status rp_deck_open(const rp_deck_desc *desc, rp_deck **deck);
 void rp_deck_close(rp_deck *deck);
 
 /* The deck's world heap, for the program's state. */
-rp_heap *rp_deck_heap(rp_deck *deck);
+rp_allocator *rp_deck_heap(rp_deck *deck);
 
 /* Declares memory outside the region as part of the world: globals, a stack of coroutines, … Before
  * the first frame. Ranges must not overlap. `name` is copied. RP_E_ARGUMENT: too late, empty,

@@ -17,20 +17,13 @@
 #ifndef RP_ALLOC_HEAP_H
 #define RP_ALLOC_HEAP_H
 
+#include "alloc/allocator.h"
 #include "base/assert.h"
 #include "base/bits.h"
 #include "os/os.h"
 #include "region/region.h"
 
-#define HEAP_MAGIC UINT64_C(0x7061656865737072) /* "rpseheap" */
-
-enum {
-    CLASS_COUNT = 40,
-    CLASS_LARGEST_BYTES = 32768,
-    CLASS_NONE = CLASS_COUNT,
-    SPARE_SLABS = 4,
-    HEAP_NAME_BYTES = 64
-};
+enum { CLASS_COUNT = 40, CLASS_LARGEST_BYTES = 32768, CLASS_NONE = CLASS_COUNT, SPARE_SLABS = 4 };
 
 typedef struct size_class {
     uint32_t block_bytes, block_count;
@@ -77,18 +70,22 @@ typedef struct large_book {
 _Static_assert(sizeof(slab_book) == sizeof((rp_unit *)0)->words, "fits the words of a unit");
 _Static_assert(sizeof(large_book) == sizeof((rp_unit *)0)->words, "fits the words of a unit");
 
-struct rp_heap {
-    uint64_t magic;
-    uint32_t id; /* index in the zone's table of heaps */
-    rp_zone zone;
-    rp_os_lock lock;
+typedef struct rp_heap {
+    rp_allocator base;
     uint32_t spare_count;
     uint64_t cap_bytes; /* UINT64_MAX: none */
-    rp_heap_stats stats;
+    rp_alloc_stats stats;
     uint32_t spare, full, large;
     uint32_t partial[CLASS_COUNT];
-    char name[HEAP_NAME_BYTES];
-};
+} rp_heap;
+
+static inline rp_heap *heap_of(rp_allocator *allocator)
+{
+    return (rp_heap *)allocator;
+}
+
+int rp_heap_walk(const rp_allocator *allocator,
+                 int (*visit)(void *block, size_t size_bytes, void *context), void *context);
 
 static inline slab_book *slab_of(rp_unit *unit)
 {

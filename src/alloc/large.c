@@ -28,7 +28,7 @@ void *rp_heap_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
         rp_fail(RP_E_MEMORY,
                 "heap %s: no block of %zu bytes: the largest region is 256 GiB: ask for "
                 "less",
-                heap->name, size_bytes);
+                heap->base.name, size_bytes);
         return NULL;
     }
     size_t extra = align_bytes > RP_UNIT_BYTES ? align_bytes - RP_UNIT_BYTES : 0;
@@ -43,7 +43,7 @@ void *rp_heap_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
     if (offset < extra && rp_region_block_resize(start, offset + whole)) {
         heap->stats.taken_bytes -= extra - offset;
     }
-    rp_heap_list_push(heap->zone, &heap->large, head);
+    rp_heap_list_push(heap->base.zone, &heap->large, head);
     rp_heap_count_live(heap, rp_heap_large_bytes(head));
     return start + offset;
 }
@@ -51,7 +51,7 @@ void *rp_heap_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
 void rp_heap_large_free(rp_heap *heap, rp_unit *head)
 {
     rp_heap_count_dead(heap, rp_heap_large_bytes(head));
-    rp_heap_list_remove(heap->zone, &heap->large, head);
+    rp_heap_list_remove(heap->base.zone, &heap->large, head);
     rp_heap_give(heap, rp_region_unit_start(head), total_bytes(head));
 }
 

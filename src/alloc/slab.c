@@ -58,8 +58,8 @@ static rp_unit *slab_make(rp_heap *heap, uint32_t class_index)
 {
     rp_unit *unit;
     if (heap->spare) {
-        unit = rp_region_unit_at(heap->zone, heap->spare);
-        rp_heap_list_remove(heap->zone, &heap->spare, unit);
+        unit = rp_region_unit_at(heap->base.zone, heap->spare);
+        rp_heap_list_remove(heap->base.zone, &heap->spare, unit);
         heap->spare_count--;
     } else {
         void *start = rp_heap_take(heap, RP_UNIT_BYTES, RP_BLOCK_SLAB);
@@ -69,7 +69,7 @@ static rp_unit *slab_make(rp_heap *heap, uint32_t class_index)
         unit = rp_region_unit(start);
     }
     format(unit, class_index);
-    rp_heap_list_push(heap->zone, &heap->partial[class_index], unit);
+    rp_heap_list_push(heap->base.zone, &heap->partial[class_index], unit);
     return unit;
 }
 
@@ -96,14 +96,14 @@ void *rp_heap_small_alloc(rp_heap *heap, uint32_t class_index)
 {
     uint32_t *partial = &heap->partial[class_index];
     rp_unit *unit =
-        *partial ? rp_region_unit_at(heap->zone, *partial) : slab_make(heap, class_index);
+        *partial ? rp_region_unit_at(heap->base.zone, *partial) : slab_make(heap, class_index);
     if (!unit) {
         return NULL;
     }
     void *block = take_block(unit);
     if (slab_of(unit)->used == slab_class(unit)->block_count) {
-        rp_heap_list_remove(heap->zone, partial, unit);
-        rp_heap_list_push(heap->zone, &heap->full, unit);
+        rp_heap_list_remove(heap->base.zone, partial, unit);
+        rp_heap_list_push(heap->base.zone, &heap->full, unit);
     }
     rp_heap_count_live(heap, slab_class(unit)->block_bytes);
     return block;
@@ -114,7 +114,7 @@ void *rp_heap_small_alloc(rp_heap *heap, uint32_t class_index)
 static void slab_retire(rp_heap *heap, rp_unit *unit)
 {
     if (heap->spare_count < SPARE_SLABS) {
-        rp_heap_list_push(heap->zone, &heap->spare, unit);
+        rp_heap_list_push(heap->base.zone, &heap->spare, unit);
         heap->spare_count++;
     } else {
         rp_heap_give(heap, rp_region_unit_start(unit), RP_UNIT_BYTES);
@@ -129,12 +129,12 @@ void rp_heap_small_free(rp_heap *heap, rp_unit *unit, const void *block)
     live_words(unit)[index / 32] &= ~(UINT32_C(1) << (index % 32));
     book->hint = (uint16_t)(index / 32); /* what was used last is taken first */
     if (book->used == class->block_count) {
-        rp_heap_list_remove(heap->zone, &heap->full, unit);
-        rp_heap_list_push(heap->zone, partial, unit);
+        rp_heap_list_remove(heap->base.zone, &heap->full, unit);
+        rp_heap_list_push(heap->base.zone, partial, unit);
     }
     rp_heap_count_dead(heap, class->block_bytes);
     if (--book->used == 0) {
-        rp_heap_list_remove(heap->zone, partial, unit);
+        rp_heap_list_remove(heap->base.zone, partial, unit);
         slab_retire(heap, unit);
     }
 }
@@ -142,8 +142,8 @@ void rp_heap_small_free(rp_heap *heap, rp_unit *unit, const void *block)
 void rp_heap_spare_release(rp_heap *heap)
 {
     while (heap->spare) {
-        rp_unit *unit = rp_region_unit_at(heap->zone, heap->spare);
-        rp_heap_list_remove(heap->zone, &heap->spare, unit);
+        rp_unit *unit = rp_region_unit_at(heap->base.zone, heap->spare);
+        rp_heap_list_remove(heap->base.zone, &heap->spare, unit);
         rp_heap_give(heap, rp_region_unit_start(unit), RP_UNIT_BYTES);
     }
     heap->spare_count = 0;

@@ -25,7 +25,7 @@ static int list_walk(const rp_heap *heap, uint32_t list, const walk_visitor *vis
 {
     int result = 0;
     while (list && !result) {
-        rp_unit *unit = rp_region_unit_at(heap->zone, list);
+        rp_unit *unit = rp_region_unit_at(heap->base.zone, list);
         list = slab_of(unit)->link.next;
         result = unit->kind == RP_BLOCK_SLAB
                      ? slab_walk(unit, visitor)
@@ -35,12 +35,12 @@ static int list_walk(const rp_heap *heap, uint32_t list, const walk_visitor *vis
     return result;
 }
 
-int rp_heap_walk(const rp_heap *heap, int (*visit)(void *block, size_t size_bytes, void *context),
-                 void *context)
+int rp_heap_walk(const rp_allocator *allocator,
+                 int (*visit)(void *block, size_t size_bytes, void *context), void *context)
 {
-    RP_ASSERT(heap && heap->magic == HEAP_MAGIC);
+    rp_heap *heap = heap_of((rp_allocator *)allocator);
     const walk_visitor visitor = {visit, context};
-    rp_os_lock *lock = &((rp_heap *)heap)->lock;
+    rp_os_lock *lock = &heap->base.lock;
     rp_os_lock_take(lock);
     int result = list_walk(heap, heap->full, &visitor);
     for (uint32_t i = 0; i < CLASS_COUNT && !result; i++) {

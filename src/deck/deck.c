@@ -102,7 +102,7 @@ void rp_deck_close(rp_deck *deck)
     rp_region_destroy();
 }
 
-rp_heap *rp_deck_heap(rp_deck *deck)
+rp_allocator *rp_deck_heap(rp_deck *deck)
 {
     return deck->heap;
 }

@@ -30,7 +30,7 @@ enum {
 struct rp_deck {
     rp_log *log;
     rp_world *world;
-    rp_heap *heap;
+    rp_allocator *heap;
     rp_loop_store loop;
     uint64_t loop_pass;
     uint64_t frame; /* the state that the world holds, between frames */

@@ -50,6 +50,8 @@ typedef enum rp_block_kind {
     RP_BLOCK_PAGES,    /* handed out as it is */
     RP_BLOCK_SLAB,     /* a heap's pages of one size class */
     RP_BLOCK_LARGE,    /* one allocation of a heap */
+    RP_BLOCK_TRACKED,  /* of the debug side: blocks with records, or one between guards */
+    RP_BLOCK_POOL,     /* of an allocator that looks into it itself: slots, an arena, … */
 } rp_block_kind;
 
 /* The map's entry of a unit. The first unit of a block says all; the others point back to it. */
@@ -126,7 +128,7 @@ static inline int rp_region_contains(const void *address);
 /* A word in the zone's header for each user: the roots from which everything is found again. */
 enum {
     RP_ROOT_HEAPS,
-    RP_ROOT_WORLD_HEAP,
+    RP_ROOT_GENERIC,
     RP_ROOT_ENVIRONMENT,
     RP_ROOT_DECK,
     RP_ROOT_HISTORY,

@@ -18,24 +18,24 @@ static void open_region(uint64_t reserve_bytes)
     ck_ok(rp_region_create(&desc));
 }
 
-static rp_heap *make_heap(rp_zone zone, size_t cap_bytes)
+static rp_allocator *make_heap(rp_zone zone, size_t cap_bytes)
 {
-    rp_heap *heap =
+    rp_allocator *heap =
         rp_heap_create(&(rp_heap_desc){.name = "test", .zone = zone, .cap_bytes = cap_bytes});
     ck_assert_msg(heap, "%s", rp_error_last()->text);
     return heap;
 }
 
-static rp_heap *open_heap(void)
+static rp_allocator *open_heap(void)
 {
     open_region(RP_GIB(1));
     return make_heap(RP_ZONE_WORLD, 0);
 }
 
-static rp_heap_stats stats_of(const rp_heap *heap)
+static rp_alloc_stats stats_of(const rp_allocator *heap)
 {
-    rp_heap_stats stats;
-    rp_heap_stats_get(heap, &stats);
+    rp_alloc_stats stats;
+    rp_stats_get(heap, &stats);
     return stats;
 }
 
@@ -48,7 +48,7 @@ typedef struct model_block {
 } model_block;
 
 typedef struct heap_model {
-    rp_heap *heap;
+    rp_allocator *heap;
     uint64_t random;
     model_block blocks[MODEL_BLOCKS];
 } heap_model;
@@ -82,27 +82,27 @@ static void make_block(heap_model *model, model_block *block)
     block->size_bytes = random_size(&model->random);
     switch (test_random(&model->random) % 4) {
     case 0:
-        block->start = rp_heap_alloc_aligned(model->heap, align, block->size_bytes);
+        block->start = rp_alloc_aligned(model->heap, align, block->size_bytes);
         ck_assert_uint_eq((uintptr_t)block->start % align, 0);
         break;
     case 1:
-        block->start = rp_heap_alloc_zeroed(model->heap, 1, block->size_bytes);
+        block->start = rp_alloc_zeroed(model->heap, 1, block->size_bytes);
         block->fill = 0;
         check_fill(block, block->size_bytes);
         break;
     default:
-        block->start = rp_heap_alloc(model->heap, block->size_bytes);
+        block->start = rp_alloc(model->heap, block->size_bytes);
     }
     ck_assert_ptr_nonnull(block->start);
     ck_assert_uint_eq((uintptr_t)block->start % 16, 0);
-    ck_assert_uint_ge(rp_heap_usable_bytes(block->start), block->size_bytes);
+    ck_assert_uint_ge(rp_usable_bytes(block->start), block->size_bytes);
     fill(block, &model->random);
 }
 
 static void resize_block(heap_model *model, model_block *block)
 {
     size_t size_bytes = random_size(&model->random), before = block->size_bytes;
-    block->start = rp_heap_resize(model->heap, block->start, size_bytes);
+    block->start = rp_resize(model->heap, block->start, size_bytes);
     ck_assert_ptr_nonnull(block->start);
     block->size_bytes = size_bytes;
     check_fill(block, rp_min_size(before, size_bytes));
@@ -118,7 +118,7 @@ static void model_step(heap_model *model)
         resize_block(model, block);
     } else {
         check_fill(block, block->size_bytes);
-        rp_heap_free(block->start);
+        rp_free(block->start);
         block->start = NULL;
     }
 }
@@ -145,16 +145,16 @@ static int sum_block(void *block, size_t size_bytes, void *context)
 static void model_check(const heap_model *model)
 {
     walk_sum walked = {.model = model};
-    ck_assert_int_eq(rp_heap_walk(model->heap, sum_block, &walked), 0);
+    ck_assert_int_eq(rp_walk(model->heap, sum_block, &walked), 0);
     uint64_t count = 0, bytes = 0;
     for (int i = 0; i < MODEL_BLOCKS; i++) {
         if (model->blocks[i].start) {
             check_fill(&model->blocks[i], model->blocks[i].size_bytes);
             count++;
-            bytes += rp_heap_usable_bytes(model->blocks[i].start);
+            bytes += rp_usable_bytes(model->blocks[i].start);
         }
     }
-    rp_heap_stats stats = stats_of(model->heap);
+    rp_alloc_stats stats = stats_of(model->heap);
     ck_assert_uint_eq(walked.count, count);
     ck_assert_uint_eq(stats.live_count, count);
     ck_assert_uint_eq(walked.bytes, bytes);
@@ -171,7 +171,7 @@ static int count_owned(const rp_region_block *block, void *context)
     return 0;
 }
 
-static uint64_t owned_bytes(const rp_heap *heap)
+static uint64_t owned_bytes(const rp_allocator *heap)
 {
     uint64_t owned[2] = {0, heap->id};
     rp_region_walk(heap->zone, count_owned, owned);
@@ -190,7 +190,7 @@ static void run_model(rp_zone zone)
                               owned_bytes(model.heap));
         }
     }
-    rp_heap_destroy(model.heap);
+    rp_allocator_destroy(model.heap);
     rp_region_stats stats;
     rp_region_stats_get(zone, &stats);
     ck_assert_uint_eq(stats.used_bytes, RP_UNIT_BYTES); /* the table of heaps */
@@ -236,20 +236,20 @@ TEST(a_slab_holds_its_blocks_and_its_bitmap_without_overlap)
 
 TEST(blocks_of_every_size_are_apart_and_usable_to_the_end)
 {
-    rp_heap *heap = open_heap();
+    rp_allocator *heap = open_heap();
     static uint8_t *blocks[3][600];
     for (size_t round = 0; round < 3; round++) {
         for (size_t i = 0; i < 600; i++) {
             size_t size_bytes = i < 300 ? i : i * 120;
-            uint8_t *block = blocks[round][i] = rp_heap_alloc(heap, size_bytes);
+            uint8_t *block = blocks[round][i] = rp_alloc(heap, size_bytes);
             ck_assert_ptr_nonnull(block);
-            memset(block, (int)(i * 3 + round), rp_heap_usable_bytes(block));
+            memset(block, (int)(i * 3 + round), rp_usable_bytes(block));
         }
     }
     for (size_t round = 0; round < 3; round++) {
         for (size_t i = 0; i < 600; i++) {
             uint8_t *block = blocks[round][i];
-            size_t bytes = rp_heap_usable_bytes(block);
+            size_t bytes = rp_usable_bytes(block);
             ck_assert_uint_eq(block[0], (uint8_t)(i * 3 + round));
             ck_assert_int_eq(memcmp(block, block + 1, bytes - 1), 0);
         }
@@ -257,30 +257,30 @@ TEST(blocks_of_every_size_are_apart_and_usable_to_the_end)
     rp_region_destroy();
 }
 
-static void a_full_slab_takes_back_exactly_what_it_gave(rp_heap *heap, const size_class *class)
+static void a_full_slab_takes_back_exactly_what_it_gave(rp_allocator *heap, const size_class *class)
 {
     static uint8_t *blocks[RP_UNIT_BYTES / 16];
     uint32_t count = class->block_count;
     for (uint32_t i = 0; i < count; i++) {
-        blocks[i] = rp_heap_alloc(heap, class->block_bytes);
+        blocks[i] = rp_alloc(heap, class->block_bytes);
     }
     uint8_t *slab = rp_region_unit_start(rp_region_unit(blocks[0]));
     ck_assert_ptr_eq(rp_region_unit_start(rp_region_unit(blocks[count - 1])), slab);
     ck_assert_uint_eq(stats_of(heap).taken_bytes, RP_UNIT_BYTES);
-    rp_heap_free(blocks[0]);
-    rp_heap_free(blocks[count - 1]); /* so that its part of the bitmap is searched first */
-    uint8_t *a = rp_heap_alloc(heap, class->block_bytes);
-    uint8_t *b = rp_heap_alloc(heap, class->block_bytes);
+    rp_free(blocks[0]);
+    rp_free(blocks[count - 1]); /* so that its part of the bitmap is searched first */
+    uint8_t *a = rp_alloc(heap, class->block_bytes);
+    uint8_t *b = rp_alloc(heap, class->block_bytes);
     ck_assert((a == blocks[0] && b == blocks[count - 1]) ||
               (b == blocks[0] && a == blocks[count - 1]));
     for (uint32_t i = 0; i < count; i++) {
-        rp_heap_free(blocks[i]);
+        rp_free(blocks[i]);
     }
 }
 
 TEST(a_full_slab_of_each_class_takes_back_exactly_what_it_gave)
 {
-    rp_heap *heap = open_heap();
+    rp_allocator *heap = open_heap();
     for (uint32_t i = 0; i < CLASS_COUNT; i++) {
         a_full_slab_takes_back_exactly_what_it_gave(heap, &rp_heap_classes[i]);
     }
@@ -289,38 +289,38 @@ TEST(a_full_slab_of_each_class_takes_back_exactly_what_it_gave)
 
 TEST(sizes_that_overflow_are_refused)
 {
-    rp_heap *heap = open_heap();
-    void *block = rp_heap_alloc(heap, RP_KIB(100));
+    rp_allocator *heap = open_heap();
+    void *block = rp_alloc(heap, RP_KIB(100));
     const size_t sizes[] = {SIZE_MAX,     SIZE_MAX - 15, SIZE_MAX - RP_UNIT_BYTES,
                             SIZE_MAX / 2, RP_GIB(300),   RP_GIB(200)};
     for (size_t i = 0; i < RP_COUNT_OF(sizes); i++) {
-        ck_assert_ptr_null(rp_heap_alloc(heap, sizes[i]));
+        ck_assert_ptr_null(rp_alloc(heap, sizes[i]));
         ck_assert_int_eq(rp_error_last()->status, RP_E_MEMORY);
-        ck_assert_ptr_null(rp_heap_alloc_aligned(heap, RP_MIB(1), sizes[i]));
-        ck_assert_ptr_null(rp_heap_alloc_zeroed(heap, 1, sizes[i]));
-        ck_assert_ptr_null(rp_heap_resize(heap, block, sizes[i]));
+        ck_assert_ptr_null(rp_alloc_aligned(heap, RP_MIB(1), sizes[i]));
+        ck_assert_ptr_null(rp_alloc_zeroed(heap, 1, sizes[i]));
+        ck_assert_ptr_null(rp_resize(heap, block, sizes[i]));
     }
-    ck_assert_ptr_null(rp_heap_alloc_zeroed(heap, SIZE_MAX / 16 + 2, 16));
+    ck_assert_ptr_null(rp_alloc_zeroed(heap, SIZE_MAX / 16 + 2, 16));
     ck_assert_uint_eq(stats_of(heap).live_count, 1);
     rp_region_destroy();
 }
 
 TEST(every_alignment_up_to_a_mebibyte_is_kept_and_can_be_freed)
 {
-    rp_heap *heap = open_heap();
+    rp_allocator *heap = open_heap();
     for (size_t align = 1; align <= RP_MIB(1); align *= 2) {
         uint8_t *blocks[20];
         for (size_t i = 0; i < 20; i++) {
             size_t size_bytes = i * i * 300;
-            blocks[i] = rp_heap_alloc_aligned(heap, align, size_bytes);
+            blocks[i] = rp_alloc_aligned(heap, align, size_bytes);
             ck_assert_ptr_nonnull(blocks[i]);
             ck_assert_uint_eq((uintptr_t)blocks[i] % align, 0);
-            ck_assert_uint_ge(rp_heap_usable_bytes(blocks[i]), size_bytes);
+            ck_assert_uint_ge(rp_usable_bytes(blocks[i]), size_bytes);
             memset(blocks[i], (int)i, size_bytes);
         }
         for (size_t i = 0; i < 20; i++) {
             ck_assert(i == 0 || blocks[i][i * i * 300 - 1] == i);
-            rp_heap_free(blocks[i]);
+            rp_free(blocks[i]);
         }
     }
     ck_assert_uint_eq(stats_of(heap).live_bytes, 0);
@@ -330,34 +330,34 @@ TEST(every_alignment_up_to_a_mebibyte_is_kept_and_can_be_freed)
 
 TEST(zeroed_blocks_are_zero_in_recycled_memory_too)
 {
-    rp_heap *heap = open_heap();
+    rp_allocator *heap = open_heap();
     const size_t sizes[] = {1, 100, 5000, RP_KIB(50), RP_MIB(3)};
     for (size_t i = 0; i < RP_COUNT_OF(sizes); i++) {
-        uint8_t *dirty = rp_heap_alloc(heap, sizes[i]);
+        uint8_t *dirty = rp_alloc(heap, sizes[i]);
         memset(dirty, 0xff, sizes[i]);
-        rp_heap_free(dirty);
-        uint8_t *block = rp_heap_alloc_zeroed(heap, sizes[i], 1);
+        rp_free(dirty);
+        uint8_t *block = rp_alloc_zeroed(heap, sizes[i], 1);
         ck_assert_ptr_eq(block, dirty);
         ck_assert(block[0] == 0 && memcmp(block, block + 1, sizes[i] - 1) == 0);
-        rp_heap_free(block);
+        rp_free(block);
     }
     rp_region_destroy();
 }
 
 TEST(a_large_block_grows_in_place_into_what_is_free_behind_it)
 {
-    rp_heap *heap = open_heap();
-    uint8_t *block = rp_heap_alloc(heap, RP_KIB(100));
+    rp_allocator *heap = open_heap();
+    uint8_t *block = rp_alloc(heap, RP_KIB(100));
     memset(block, 7, RP_KIB(100));
-    ck_assert_ptr_eq(rp_heap_resize(heap, block, RP_MIB(10)), block);
-    ck_assert_ptr_eq(rp_heap_resize(heap, block, RP_KIB(40)), block);
-    ck_assert_uint_eq(rp_heap_usable_bytes(block), RP_KIB(64));
-    void *behind = rp_heap_alloc(heap, RP_KIB(100));
+    ck_assert_ptr_eq(rp_resize(heap, block, RP_MIB(10)), block);
+    ck_assert_ptr_eq(rp_resize(heap, block, RP_KIB(40)), block);
+    ck_assert_uint_eq(rp_usable_bytes(block), RP_KIB(64));
+    void *behind = rp_alloc(heap, RP_KIB(100));
     ck_assert_ptr_eq(behind, block + RP_KIB(64));
-    uint8_t *moved = rp_heap_resize(heap, block, RP_KIB(200));
+    uint8_t *moved = rp_resize(heap, block, RP_KIB(200));
     ck_assert(moved != block && moved[0] == 7 && moved[RP_KIB(40) - 1] == 7);
-    ck_assert_uint_eq(rp_heap_usable_bytes(block), 0);
-    uint8_t *small = rp_heap_resize(heap, moved, 10);
+    ck_assert_uint_eq(rp_usable_bytes(block), 0);
+    uint8_t *small = rp_resize(heap, moved, 10);
     ck_assert(small != moved && small[9] == 7);
     ck_assert_uint_eq(stats_of(heap).live_count, 2);
     rp_region_destroy();
@@ -365,13 +365,13 @@ TEST(a_large_block_grows_in_place_into_what_is_free_behind_it)
 
 TEST(a_block_stays_in_its_heap_when_it_is_resized_through_another)
 {
-    rp_heap *a = open_heap(), *b = make_heap(RP_ZONE_KEEP, 0);
-    void *block = rp_heap_alloc(a, 10);
-    block = rp_heap_resize(b, block, RP_MIB(1));
+    rp_allocator *a = open_heap(), *b = make_heap(RP_ZONE_KEEP, 0);
+    void *block = rp_alloc(a, 10);
+    block = rp_resize(b, block, RP_MIB(1));
     ck_assert_uint_eq(stats_of(a).live_count, 1);
     ck_assert_uint_eq(stats_of(b).live_count, 0);
     ck_assert_int_eq(rp_region_contains(block), 1);
-    ck_assert_ptr_nonnull(rp_heap_resize(b, NULL, 5));
+    ck_assert_ptr_nonnull(rp_resize(b, NULL, 5));
     ck_assert_uint_eq(stats_of(b).live_count, 1);
     rp_region_destroy();
 }
@@ -381,24 +381,24 @@ TEST(a_block_stays_in_its_heap_when_it_is_resized_through_another)
 TEST(a_cap_holds_exactly_and_spare_slabs_do_not_count_against_it)
 {
     open_region(RP_GIB(1));
-    rp_heap *heap = make_heap(RP_ZONE_WORLD, 4 * RP_UNIT_BYTES);
-    void *large = rp_heap_alloc(heap, 4 * RP_UNIT_BYTES);
+    rp_allocator *heap = make_heap(RP_ZONE_WORLD, 4 * RP_UNIT_BYTES);
+    void *large = rp_alloc(heap, 4 * RP_UNIT_BYTES);
     ck_assert_ptr_nonnull(large);
-    ck_assert_ptr_null(rp_heap_alloc(heap, 1));
+    ck_assert_ptr_null(rp_alloc(heap, 1));
     ck_assert_int_eq(rp_error_last()->status, RP_E_MEMORY);
     ck_assert_ptr_nonnull(strstr(rp_error_last()->text, "heap test: full"));
-    ck_assert_ptr_null(rp_heap_resize(heap, large, 4 * RP_UNIT_BYTES + 1));
-    rp_heap_free(large);
+    ck_assert_ptr_null(rp_resize(heap, large, 4 * RP_UNIT_BYTES + 1));
+    rp_free(large);
     void *blocks[4];
     for (int i = 0; i < 4; i++) {
-        blocks[i] = rp_heap_alloc(heap, (size_t)16 << i);
+        blocks[i] = rp_alloc(heap, (size_t)16 << i);
     }
-    ck_assert_ptr_null(rp_heap_alloc(heap, 1000));
+    ck_assert_ptr_null(rp_alloc(heap, 1000));
     for (int i = 0; i < 4; i++) {
-        rp_heap_free(blocks[i]);
+        rp_free(blocks[i]);
     }
     ck_assert_uint_eq(stats_of(heap).taken_bytes, 4 * RP_UNIT_BYTES);
-    ck_assert_ptr_nonnull(rp_heap_alloc(heap, 4 * RP_UNIT_BYTES));
+    ck_assert_ptr_nonnull(rp_alloc(heap, 4 * RP_UNIT_BYTES));
     ck_assert_uint_eq(stats_of(heap).taken_bytes, 4 * RP_UNIT_BYTES);
     rp_region_destroy();
 }
@@ -406,10 +406,10 @@ TEST(a_cap_holds_exactly_and_spare_slabs_do_not_count_against_it)
 TEST(a_block_that_shrinks_needs_no_room)
 {
     open_region(RP_GIB(1));
-    rp_heap *heap = make_heap(RP_ZONE_WORLD, 2 * RP_UNIT_BYTES);
-    uint8_t *large = rp_heap_alloc(heap, 2 * RP_UNIT_BYTES);
+    rp_allocator *heap = make_heap(RP_ZONE_WORLD, 2 * RP_UNIT_BYTES);
+    uint8_t *large = rp_alloc(heap, 2 * RP_UNIT_BYTES);
     large[9] = 9;
-    uint8_t *small = rp_heap_resize(heap, large, 10);
+    uint8_t *small = rp_resize(heap, large, 10);
     ck_assert(small && small[9] == 9);
     rp_region_destroy();
 }
@@ -417,25 +417,25 @@ TEST(a_block_that_shrinks_needs_no_room)
 TEST(an_exhausted_region_refuses_and_serves_again)
 {
     open_region(RP_REGION_LEAST_BYTES);
-    rp_heap *heap = make_heap(RP_ZONE_WORLD, 0);
+    rp_allocator *heap = make_heap(RP_ZONE_WORLD, 0);
     void **chain = NULL;
     size_t count = 0;
-    for (void **block; (block = rp_heap_alloc(heap, 3000)) != NULL; count++) {
+    for (void **block; (block = rp_alloc(heap, 3000)) != NULL; count++) {
         *block = chain;
         chain = block;
     }
     ck_assert_int_eq(rp_error_last()->status, RP_E_MEMORY);
     ck_assert_uint_gt(count * 3000, RP_MIB(80));
     ck_assert_ptr_null(rp_heap_create(&(rp_heap_desc){.name = "late"}));
-    ck_assert_ptr_null(rp_heap_alloc(heap, RP_MIB(1)));
+    ck_assert_ptr_null(rp_alloc(heap, RP_MIB(1)));
     while (chain) {
         void **next = *chain;
-        rp_heap_free(chain);
+        rp_free(chain);
         chain = next;
         count--;
     }
     ck_assert_uint_eq(count, 0);
-    ck_assert_ptr_nonnull(rp_heap_alloc(heap, RP_MIB(80)));
+    ck_assert_ptr_nonnull(rp_alloc(heap, RP_MIB(80)));
     ck_assert_msg(rp_region_check(RP_ZONE_WORLD), "%s", rp_error_last()->text);
     rp_region_destroy();
 }
@@ -443,17 +443,17 @@ TEST(an_exhausted_region_refuses_and_serves_again)
 TEST(heaps_come_and_go_and_their_number_is_limited_with_a_reason)
 {
     open_region(RP_GIB(4));
-    static rp_heap *heaps[9000];
+    static rp_allocator *heaps[9000];
     size_t count = 0;
     while (count < 9000 && (heaps[count] = rp_heap_create(&(rp_heap_desc){0})) != NULL) {
         count++;
     }
     ck_assert_uint_gt(count, 8000);
     ck_assert_ptr_nonnull(strstr(rp_error_last()->text, "heaps, no more are possible"));
-    rp_heap_destroy(heaps[5]);
+    rp_allocator_destroy(heaps[5]);
     ck_assert_ptr_eq(rp_heap_create(&(rp_heap_desc){0}), heaps[5]);
     ck_assert_uint_eq(heaps[5]->id, 6);
-    rp_heap_destroy(NULL);
+    rp_allocator_destroy(NULL);
     rp_region_destroy();
     ck_assert_ptr_null(rp_heap_create(&(rp_heap_desc){0}));
     ck_assert_int_eq(rp_error_last()->status, RP_E_ARGUMENT);
@@ -467,13 +467,13 @@ static int stop_at_third(void *block, size_t size_bytes, void *context)
 
 TEST(a_walk_stops_where_the_visitor_says_so)
 {
-    rp_heap *heap = open_heap();
+    rp_allocator *heap = open_heap();
     int visited = 0;
     for (int i = 0; i < 4; i++) {
-        rp_heap_alloc(heap, RP_KIB(100));
-        rp_heap_alloc(heap, (size_t)100 << i);
+        rp_alloc(heap, RP_KIB(100));
+        rp_alloc(heap, (size_t)100 << i);
     }
-    ck_assert_int_eq(rp_heap_walk(heap, stop_at_third, &visited), 42);
+    ck_assert_int_eq(rp_walk(heap, stop_at_third, &visited), 42);
     ck_assert_int_eq(visited, 3);
     rp_region_destroy();
 }
@@ -517,9 +517,9 @@ TEST(a_heap_restored_by_its_bytes_goes_on_with_the_same_addresses)
 
 TEST(all_locks_read_zero_at_rest)
 {
-    rp_heap *heap = open_heap();
-    rp_heap_free(rp_heap_alloc(heap, 10));
-    ck_assert_ptr_null(rp_heap_alloc(heap, SIZE_MAX));
+    rp_allocator *heap = open_heap();
+    rp_free(rp_alloc(heap, 10));
+    ck_assert_ptr_null(rp_alloc(heap, SIZE_MAX));
     ck_assert_uint_eq(heap->lock, 0);
     ck_assert_uint_eq(*(rp_os_lock *)rp_region_root(RP_ZONE_WORLD, RP_ROOT_HEAPS), 0);
     rp_region_destroy();
@@ -527,14 +527,14 @@ TEST(all_locks_read_zero_at_rest)
 
 TEST(freeing_writes_no_page_of_the_block)
 {
-    rp_heap *heap = open_heap();
+    rp_allocator *heap = open_heap();
     uint8_t *blocks[8];
     for (int i = 0; i < 8; i++) {
-        blocks[i] = rp_heap_alloc(heap, RP_KIB(8));
+        blocks[i] = rp_alloc(heap, RP_KIB(8));
         memset(blocks[i], 0x5a, RP_KIB(8));
     }
     for (int i = 0; i < 8; i++) {
-        rp_heap_free(blocks[i]);
+        rp_free(blocks[i]);
         ck_assert(blocks[i][0] == 0x5a && memcmp(blocks[i], blocks[i] + 1, RP_KIB(8) - 1) == 0);
     }
     rp_region_destroy();
@@ -544,16 +544,16 @@ TEST(freeing_writes_no_page_of_the_block)
 
 static rp_status use_a_heap(void)
 {
-    rp_heap *heap = rp_heap_create(&(rp_heap_desc){.name = "fault"});
+    rp_allocator *heap = rp_heap_create(&(rp_heap_desc){.name = "fault"});
     if (!heap) {
         return rp_error_last()->status;
     }
-    void *small = rp_heap_alloc(heap, 100);
-    void *large = small ? rp_heap_alloc(heap, RP_MIB(5)) : NULL;
-    void *larger = large ? rp_heap_resize(heap, large, RP_MIB(50)) : NULL;
+    void *small = rp_alloc(heap, 100);
+    void *large = small ? rp_alloc(heap, RP_MIB(5)) : NULL;
+    void *larger = large ? rp_resize(heap, large, RP_MIB(50)) : NULL;
     rp_status status = larger ? RP_OK : rp_error_last()->status;
     ck_assert_uint_eq(stats_of(heap).live_count, (small != NULL) + (large != NULL));
-    rp_heap_destroy(heap);
+    rp_allocator_destroy(heap);
     ck_assert_msg(rp_region_check(RP_ZONE_WORLD), "%s", rp_error_last()->text);
     return status;
 }

@@ -10,7 +10,7 @@
 enum { THREADS = 4, SLOTS = 256, STEPS = 20000 };
 
 typedef struct shared_state {
-    rp_heap *heaps[2];
+    rp_allocator *heaps[2];
     uint8_t *slots[SLOTS]; /* a block's first byte counts its filled bytes */
 } shared_state;
 
@@ -26,8 +26,8 @@ static uint8_t *make_block(worker_state *worker)
     if (test_random(&worker->random) % 100 == 0) {
         size_bytes = RP_KIB(50);
     }
-    rp_heap *heap = worker->shared->heaps[test_random(&worker->random) % 2];
-    uint8_t *block = rp_heap_alloc(heap, size_bytes);
+    rp_allocator *heap = worker->shared->heaps[test_random(&worker->random) % 2];
+    uint8_t *block = rp_alloc(heap, size_bytes);
     if (block) {
         memset(block, (int)(size_bytes & 0xff), rp_min_size(size_bytes, 255));
     }
@@ -46,9 +46,9 @@ static int intact(const uint8_t *block)
 
 static void private_heap(worker_state *worker)
 {
-    rp_heap *heap = rp_heap_create(&(rp_heap_desc){.name = "private"});
-    worker->failures += !heap || !rp_heap_alloc(heap, 100) || !rp_heap_alloc(heap, RP_KIB(100));
-    rp_heap_destroy(heap);
+    rp_allocator *heap = rp_heap_create(&(rp_heap_desc){.name = "private"});
+    worker->failures += !heap || !rp_alloc(heap, 100) || !rp_alloc(heap, RP_KIB(100));
+    rp_allocator_destroy(heap);
 }
 
 static void *work(void *context)
@@ -61,7 +61,7 @@ static void *work(void *context)
         uint8_t *old = __atomic_exchange_n(slot, fresh, __ATOMIC_ACQ_REL);
         if (old) {
             worker->failures += !intact(old);
-            rp_heap_free(old);
+            rp_free(old);
         }
         if (step % 1000 == 0) {
             private_heap(worker);
@@ -88,14 +88,14 @@ TEST(threads_make_and_free_each_others_blocks)
         ck_assert_int_eq(workers[i].failures, 0);
     }
     for (int i = 0; i < SLOTS; i++) {
-        rp_heap_free(shared.slots[i]);
+        rp_free(shared.slots[i]);
     }
     for (int i = 0; i < 2; i++) {
-        rp_heap_stats stats;
-        rp_heap_stats_get(shared.heaps[i], &stats);
+        rp_alloc_stats stats;
+        rp_stats_get(shared.heaps[i], &stats);
         ck_assert_uint_eq(stats.live_count, 0);
         ck_assert_uint_eq(stats.live_bytes, 0);
-        rp_heap_destroy(shared.heaps[i]);
+        rp_allocator_destroy(shared.heaps[i]);
     }
     ck_assert_msg(rp_region_check(RP_ZONE_WORLD), "%s", rp_error_last()->text);
     rp_region_destroy();

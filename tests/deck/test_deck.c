@@ -35,7 +35,7 @@ static uint32_t table[5000];
 
 static simulation *make_simulation(rp_deck *deck, uint64_t seed)
 {
-    simulation *sim = rp_heap_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *sim);
+    simulation *sim = rp_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *sim);
     sim->random = seed;
     return sim;
 }
@@ -43,7 +43,7 @@ static simulation *make_simulation(rp_deck *deck, uint64_t seed)
 static void spawn(rp_deck *deck, simulation *sim)
 {
     body *b =
-        rp_heap_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *b + test_random(&sim->random) % 600);
+        rp_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *b + test_random(&sim->random) % 600);
     b->id = ++sim->made;
     b->speed = (double)(test_random(&sim->random) % 100) / 10;
     b->next = sim->bodies;
@@ -57,7 +57,7 @@ static void kill_first(simulation *sim)
     if (b) {
         sim->bodies = b->next;
         sim->body_count--;
-        rp_heap_free(b);
+        rp_free(b);
     }
 }
 
@@ -74,7 +74,7 @@ static void step(rp_deck *deck, simulation *sim, const input *in)
         kill_first(sim);
     } else {
         sim->large_bytes = 1000 + test_random(&sim->random) % 400000;
-        sim->large = rp_heap_resize(rp_deck_heap(deck), sim->large, sim->large_bytes);
+        sim->large = rp_resize(rp_deck_heap(deck), sim->large, sim->large_bytes);
         memset(sim->large, (int)dice + in->push, sim->large_bytes);
     }
     score += in->keys;
@@ -475,7 +475,7 @@ TEST(a_loop_whose_start_is_evicted_ends_and_says_so)
     rp_deck_status status;
     desc.budget_bytes = RP_MIB(2);
     player p = open_player(desc);
-    uint8_t *block = rp_heap_alloc(rp_deck_heap(p.deck), RP_MIB(4));
+    uint8_t *block = rp_alloc(rp_deck_heap(p.deck), RP_MIB(4));
     memset(block, 1, RP_MIB(4));
     record(&p, 8);
     ck_ok(rp_loop(p.deck, 5, 8));
@@ -575,7 +575,7 @@ TEST(the_report_of_a_frame_counts_what_it_wrote)
 {
     player p = open_player(desc_of(RP_TRACKING_AUTO));
     rp_frame_info info;
-    uint8_t *block = rp_heap_alloc_aligned(rp_deck_heap(p.deck), 4096, 64 * RP_PAGE_BYTES);
+    uint8_t *block = rp_alloc_aligned(rp_deck_heap(p.deck), 4096, 64 * RP_PAGE_BYTES);
     memset(block, 1, 64 * RP_PAGE_BYTES);
     frame_with(&p, (input){0}, NULL);
     rp_frame_begin(p.deck, NULL, 0);

@@ -27,7 +27,7 @@ static rp_status open_fixture(fixture *f, rp_tracking tracking)
         return status;
     }
     status = rp_range(f->deck, &counter, sizeof counter, RP_ZONE_WORLD, "counter");
-    f->block = rp_heap_alloc_zeroed(rp_deck_heap(f->deck), 1, BLOCK_BYTES);
+    f->block = rp_alloc_zeroed(rp_deck_heap(f->deck), 1, BLOCK_BYTES);
     return status != RP_OK || f->block ? status : rp_error_last()->status;
 }
 

@@ -15,7 +15,7 @@ typedef struct program {
     size_t block_bytes[BLOCKS];
     void *big[BIG_BLOCKS];
     void *pointers[POINTERS];
-    rp_heap *heap;
+    rp_allocator *heap;
     uint8_t *habit_block; /* written over and over, so that its pages become hot */
     uint32_t habit_page[HABITS], habit_count[HABITS];
 } program;
@@ -95,12 +95,12 @@ static void act_on_heap(fuzz *f)
     program *g = f->program;
     size_t i = below(f, POINTERS);
     if (g->pointers[i]) {
-        rp_heap_free(g->pointers[i]);
+        rp_free(g->pointers[i]);
         g->pointers[i] = NULL;
         return;
     }
     size_t size_bytes = 1 + below(f, below(f, 8) ? 300 : 40000);
-    g->pointers[i] = rp_heap_alloc(g->heap, size_bytes);
+    g->pointers[i] = rp_alloc(g->heap, size_bytes);
     ck_assert_ptr_nonnull(g->pointers[i]);
     memset(g->pointers[i], (int)below(f, 256), size_bytes);
 }

@@ -1,0 +1,82 @@
+/* The debug side of allocation: who owns memory, and who broke it.
+ *
+ *   rp_alloc_at ── debug modes, or a traced scope ──► tracked store (tracked*.c)
+ *                                                       │ one record a block: scope, site, stacks
+ *            sites.c, stacks.c, scopes.c: interned ids ─┘
+ *            report*.c: tree, leaks, fragmentation, ledger, growth
+ *
+ * All of its state lies in the region, in the zone of the allocators that it describes, and holds
+ * no pointer into a module but code addresses, which are numbers to it. What was *chosen* (debug
+ * modes by name) lies in the keep zone, so that a seek does not undo it.
+ *
+ * Layer: trace.  Threads: each call takes the locks it needs.  Design: docs/internals/trace.md
+ * Tests: tests/trace/
+ */
+#ifndef RP_TRACE_TRACE_H
+#define RP_TRACE_TRACE_H
+
+#include "alloc/allocator.h"
+
+/* Hands rp_debug_ops to the layer below and reads REPRISE_DEBUG's text, if any (`settings` may be
+ * null). Once in a process, after the region is open. RP_E_ARGUMENT: the text has an error; what
+ * could be read of it holds. */
+rp_status rp_trace_open(const char *settings);
+/* After a restore: what was chosen by name holds for the allocators and scopes that are there now.
+ */
+void rp_trace_reconcile(void);
+/* The number that records carry as the moment of an allocation; set by the deck at each frame. */
+void rp_trace_frame_set(uint64_t frame);
+
+/* ---- sites.c: texts "file.c:12 Type", interned ---- */
+
+/* The id of a text; 0: null, or no room. The text is copied; calls with the same pointer are found
+ * by its address and then compared. Some 15 ns. */
+uint32_t rp_trace_site(rp_zone zone, const char *text);
+const char *rp_trace_site_text(rp_zone zone, uint32_t id); /* "" for 0 */
+
+/* ---- stacks.c: return addresses by frame pointers, interned ---- */
+
+enum { RP_TRACE_STACK_MOST = 32 };
+
+/* The id of the stack above the call that `caller` is the return address of; 0: none. Never reads
+ * outside the stack of the thread. Some 30 ns at depth 12. */
+uint32_t rp_trace_stack(rp_zone zone, const void *caller);
+/* Copies at most `capacity` addresses, the innermost first; returns how many there are. */
+size_t rp_trace_stack_get(rp_zone zone, uint32_t id, const void **addresses, size_t capacity);
+
+/* ---- scopes.c: the tree ---- */
+
+/* Counts one block in the scope and at the site, and in all scopes above when they are asked. */
+void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes);
+void rp_trace_count_free(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes);
+/* "/level/physics" into `text`. */
+void rp_trace_scope_path(rp_zone zone, uint32_t scope, char *text, size_t capacity);
+
+/* ---- tracked.c: blocks with records ---- */
+
+typedef struct rp_trace_record {
+    uint64_t size_bytes;  /* asked for */
+    uint64_t serial;      /* rises with each block of the zone */
+    uint32_t scope, site; /* ids */
+    uint32_t made_stack, freed_stack;
+    uint32_t frame;       /* when it was made */
+    uint32_t freed_frame; /* when it was freed; 0 while it lives */
+    uint32_t modes;       /* rp_debug_mode bits that it was made with */
+    uint32_t align_bytes;
+} rp_trace_record;
+
+typedef struct rp_trace_block {
+    void *start;
+    const rp_trace_record *record;
+    rp_allocator *allocator;
+    bool live; /* false: in quarantine */
+} rp_trace_block;
+
+/* Visits every tracked block of a zone, of one allocator, or of all (null). While nobody allocates.
+ */
+int rp_trace_walk(rp_zone zone, const rp_allocator *allocator,
+                  int (*visit)(const rp_trace_block *block, void *context), void *context);
+/* The tracked block that `address` lies in, or nearest before or after it within its unit. */
+bool rp_trace_find(const void *address, rp_trace_block *block);
+
+#endif
