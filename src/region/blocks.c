@@ -177,7 +177,7 @@ void *rp_region_block_alloc(rp_zone zone, size_t size_bytes, rp_block_kind kind,
                             uint32_t flags)
 {
     block_shape shape;
-    RP_ASSERT(kind != RP_BLOCK_FREE);
+    RP_ASSERT(kind != RP_BLOCK_FREE && owner <= UINT16_MAX);
     if (!rp_region_is_open()) {
         rp_fail(RP_E_ARGUMENT, "region: no block: the region is not open: open a deck first");
         return NULL;
@@ -193,7 +193,7 @@ void *rp_region_block_alloc(rp_zone zone, size_t size_bytes, rp_block_kind kind,
         .kind = (uint8_t)kind,
         .flags = (uint8_t)(flags & ~(uint32_t)RP_BLOCK_ZEROED),
         .slack_pages = (uint8_t)shape.slack_pages,
-        .owner = owner,
+        .owner = (uint16_t)owner,
         .unit_count = shape.unit_count,
     };
     rp_os_lock_take(&header->lock);

@@ -189,6 +189,9 @@ rp_status rp_region_reconcile(void)
         status = rp_region_commit_units(header, header->frontier);
     }
     if (status == RP_OK) {
+        zone_frontier_publish(header);
+    }
+    if (status == RP_OK) {
         status = guards_clear(false);
     }
     return status == RP_OK ? guards_set() : status;

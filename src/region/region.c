@@ -185,6 +185,7 @@ static rp_status zones_init(void)
     }
     header_init(&keep->zone, KEEP_TABLES_BYTES);
     header_init(zone_header_of(RP_ZONE_WORLD), WORLD_TABLES_BYTES);
+    zone_frontier_publish(zone_header_of(RP_ZONE_WORLD));
     keep->actual[RP_ZONE_KEEP] = (zone_actual){.tables_end = (uintptr_t)keep + ZONE_CHUNK_BYTES,
                                                .units_end = (uintptr_t)keep + KEEP_TABLES_BYTES};
     keep->actual[RP_ZONE_WORLD] = (zone_actual){.tables_end = (uintptr_t)world + ZONE_CHUNK_BYTES,

@@ -60,7 +60,8 @@ typedef struct rp_unit {
     uint8_t flags;       /* rp_block_flags */
     uint8_t size_class;  /* of a slab */
     uint8_t slack_pages; /* unused pages behind the guard after the payload */
-    uint32_t owner;      /* heap or scope id; 0: none */
+    uint16_t owner;      /* an allocator's id; 0: none */
+    uint16_t extra;      /* the owner's, as the words are */
     uint32_t head;       /* index of the block's first unit */
     uint32_t unit_count; /* in the first unit: of the block */
     uint64_t words[2];   /* the owner's while the block lives: slab bookkeeping, … */
@@ -184,7 +185,22 @@ __attribute__((format(printf, 1, 2))) _Noreturn void rp_region_die(const char *f
  * reserve. One a process, as the addresses are. */
 extern struct rp_region_extent {
     uint64_t world_start, keep_start, end;
-} rp_region_extent;
+    uint64_t
+        world_frontier; /* units of the world zone before it have a map entry; 0 while closed */
+} rp_region_extent __attribute__((visibility("hidden")));
+
+/* Where a zone's map stands, from the zone's start. */
+#define RP_REGION_MAP_OFFSET 4096u
+
+/* rp_region_unit for the world zone alone; null for every other address. For free's fast path. */
+static inline rp_unit *rp_region_world_unit(const void *address)
+{
+    uint64_t index = ((uint64_t)(uintptr_t)address - RP_REGION_BASE) >> RP_UNIT_SHIFT;
+    if (index >= __atomic_load_n(&rp_region_extent.world_frontier, __ATOMIC_RELAXED)) {
+        return 0;
+    }
+    return (rp_unit *)(uintptr_t)(RP_REGION_BASE + RP_REGION_MAP_OFFSET) + index;
+}
 
 static inline int rp_region_contains(const void *address)
 {

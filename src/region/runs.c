@@ -112,6 +112,7 @@ static rp_status frontier_advance(zone_header *header, uint32_t count)
     rp_status status = rp_region_commit_units(header, frontier + count);
     if (status == RP_OK) {
         __atomic_store_n(&header->frontier, frontier + count, __ATOMIC_RELEASE);
+        zone_frontier_publish(header);
     }
     return status;
 }

@@ -90,7 +90,7 @@ static inline zone_actual *zone_actual_of(rp_zone zone)
 
 static inline rp_unit *zone_map(const zone_header *header)
 {
-    return (rp_unit *)((uintptr_t)header + RP_PAGE_BYTES);
+    return (rp_unit *)((uintptr_t)header + RP_REGION_MAP_OFFSET);
 }
 
 static inline uint64_t zone_end(const zone_header *header)
@@ -140,6 +140,14 @@ static inline uint32_t unit_guarded(const rp_unit *head)
 static inline uint32_t zone_frontier(const zone_header *header)
 {
     return __atomic_load_n(&header->frontier, __ATOMIC_ACQUIRE);
+}
+
+/* What the world zone's header says of its frontier becomes what the process knows. */
+static inline void zone_frontier_publish(const zone_header *header)
+{
+    if (zone_id(header) == RP_ZONE_WORLD) {
+        __atomic_store_n(&rp_region_extent.world_frontier, header->frontier, __ATOMIC_RELEASE);
+    }
 }
 
 /* ---- region.c: all of these with the zone's lock held, or by the owning thread alone ---- */
