@@ -232,6 +232,12 @@ bool rp_region_is_open(void)
 
 /* ---- roots and figures ---- */
 
+rp_region_span rp_region_header_rest(rp_zone zone)
+{
+    return (rp_region_span){(uint8_t *)zone_header_of(zone) + RP_PAGE_BYTES,
+                            RP_REGION_MAP_OFFSET - RP_PAGE_BYTES};
+}
+
 void *rp_region_root(rp_zone zone, int root)
 {
     RP_ASSERT(root >= 0 && root < RP_ROOT_COUNT);

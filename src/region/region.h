@@ -82,6 +82,11 @@ typedef struct rp_region_block {
     uint32_t flags;
 } rp_region_block;
 
+typedef struct rp_region_span {
+    uint8_t *start;
+    size_t size_bytes;
+} rp_region_span;
+
 typedef struct rp_region_stats {
     uint64_t reserve_bytes, committed_bytes, used_bytes, free_bytes, guard_count;
 } rp_region_stats;
@@ -126,6 +131,10 @@ rp_unit *rp_region_unit_at(rp_zone zone, uint32_t index);
 /* 1: world zone, 2: keep zone, 0: elsewhere. */
 static inline int rp_region_contains(const void *address);
 
+/* The rest of the header's unit behind the header page: committed, zero in a new zone, state as the
+ * header is. It belongs to the static heap. */
+rp_region_span rp_region_header_rest(rp_zone zone);
+
 /* A word in the zone's header for each user: the roots from which everything is found again. */
 enum {
     RP_ROOT_HEAPS,
@@ -142,10 +151,6 @@ void rp_region_root_set(rp_zone zone, int root, void *value);
 /* Sets the root where it is null, in one step; returns what stands there then. */
 void *rp_region_root_claim(rp_zone zone, int root, void *value);
 
-typedef struct rp_region_span {
-    uint8_t *start;
-    size_t size_bytes;
-} rp_region_span;
 enum { RP_REGION_SPANS = 2 };
 
 /* What of the zone is committed now (actual state): the tables' extent, then that of the units.
@@ -189,8 +194,8 @@ extern struct rp_region_extent {
         world_frontier; /* units of the world zone before it have a map entry; 0 while closed */
 } rp_region_extent __attribute__((visibility("hidden")));
 
-/* Where a zone's map stands, from the zone's start. */
-#define RP_REGION_MAP_OFFSET 4096u
+/* Where a zone's map stands, from the zone's start: behind the header's unit. */
+#define RP_REGION_MAP_OFFSET 65536u
 
 /* rp_region_unit for the world zone alone; null for every other address. For free's fast path. */
 static inline rp_unit *rp_region_world_unit(const void *address)

@@ -1,8 +1,8 @@
 /* What a zone looks like in memory, and the calls between the files of this layer.
  *
  *   zone start                                     tables end (constant)            zone end
- *   | zone_header | rp_unit [0] [1] ... | (guards) | unit first_unit | ...  frontier | ...   |
- *     one page      sparse                keep only                              never used yet
+ *   | zone_header | static heap | rp_unit [0] [1] ... | (guards) | unit first_unit ... frontier ...
+ * | one page      60 KiB        sparse                keep only             never used yet
  *
  * The map counts units from the zone's start, so the address of a unit is a shift and an addition.
  * The entries of the tables' own units stay zero and are never looked at. Between first_unit and
@@ -20,11 +20,11 @@
 #include "region/region.h"
 
 #define ZONE_MAGIC UINT64_C(0x656e6f7a65727072) /* "rprezone" */
-#define ZONE_VERSION 1u
+#define ZONE_VERSION 2u
 #define ZONE_CHUNK_BYTES RP_MIB(2) /* a huge page, the step in which memory is committed */
 
-/* Address space for the tables of the largest reserve: 32 bytes for each unit of 192 GiB and of 64
- * GiB, a bit for each page of 256 GiB. */
+/* Address space for the tables of the largest reserve: the header's unit, 32 bytes for each unit of
+ * 192 GiB and of 64 GiB, a bit for each page of 256 GiB. */
 #define WORLD_TABLES_BYTES RP_MIB(98)
 #define KEEP_MAP_END_BYTES RP_MIB(34)
 #define GUARD_BITS_BYTES RP_MIB(8)
@@ -66,6 +66,13 @@ typedef struct keep_header {
 
 _Static_assert(sizeof(keep_header) <= RP_PAGE_BYTES, "the header is one page");
 _Static_assert(sizeof(rp_unit) == 32, "the tables' sizes count on it");
+_Static_assert(RP_REGION_MAP_OFFSET == RP_UNIT_BYTES, "the header is one unit");
+_Static_assert(RP_REGION_MAP_OFFSET + RP_REGION_RESERVE_BYTES / 4 * 3 / RP_UNIT_BYTES * 32 <=
+                   WORLD_TABLES_BYTES,
+               "the world's map fits into its tables");
+_Static_assert(RP_REGION_MAP_OFFSET + RP_REGION_RESERVE_BYTES / 4 / RP_UNIT_BYTES * 32 <=
+                   KEEP_MAP_END_BYTES,
+               "the keep zone's map fits before the guards' bits");
 
 static inline zone_header *zone_header_of(rp_zone zone)
 {
