@@ -1,0 +1,124 @@
+/* The malloc family over an allocator: what the C standard, POSIX and glibc's manual say of errno,
+ * zero sizes, products that do not fit and alignments. Used by the preload library (preload/) and
+ * by the runner (host/runner/malloc.c), which differ in how they choose the allocator.
+ *
+ * `allocator` may be null: there is no memory at all, and each call fails with ENOMEM. `caller`:
+ * the code address that reports name.
+ *
+ * Threads: any.  Docs: docs/memory/malloc.md  Tests: tests/preload/
+ */
+#ifndef PRELOAD_FAMILY_H
+#define PRELOAD_FAMILY_H
+
+#include <base/bits.h>
+#include <errno.h>
+#include <reprise/memory.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Who called the function that says it. */
+#define FAMILY_CALLER __builtin_return_address(0)
+#define FAMILY_LIKELY(condition) __builtin_expect(!!(condition), 1)
+
+/* The largest alignment of rp_alloc_aligned. */
+enum { FAMILY_ALIGN_MOST = 1 << 20 };
+
+static inline void *family_made(void *block)
+{
+    if (!FAMILY_LIKELY(block)) {
+        errno = ENOMEM;
+    }
+    return block;
+}
+
+static inline void *family_malloc(rp_allocator *allocator, size_t size_bytes)
+{
+    return family_made(allocator ? rp_alloc_at(allocator, size_bytes, NULL) : NULL);
+}
+
+static inline void *family_calloc(rp_allocator *allocator, size_t count, size_t size_bytes)
+{
+    return family_made(allocator ? rp_alloc_zeroed_at(allocator, count, size_bytes, NULL) : NULL);
+}
+
+/* POSIX: errno stays as it was. */
+static inline void family_free(void *block)
+{
+    int kept = errno;
+    rp_free(block);
+    errno = kept;
+}
+
+static inline void family_free_sized(void *block, size_t size_bytes)
+{
+    int kept = errno;
+    rp_free_sized(block, size_bytes);
+    errno = kept;
+}
+
+/* With size 0 it frees, as glibc's does; C23 leaves it open. */
+static inline void *family_realloc(rp_allocator *allocator, void *block, size_t size_bytes)
+{
+    if (block && size_bytes == 0) {
+        family_free(block);
+        return NULL;
+    }
+    return family_made(allocator ? rp_resize_at(allocator, block, size_bytes, NULL) : NULL);
+}
+
+static inline void *family_reallocarray(rp_allocator *allocator, void *block, size_t count,
+                                        size_t size_bytes)
+{
+    size_t total;
+    if (!rp_mul_size(count, size_bytes, &total)) {
+        return family_made(NULL);
+    }
+    return family_realloc(allocator, block, total);
+}
+
+/* EINVAL for an alignment that is no power of two. */
+static inline void *family_memalign(rp_allocator *allocator, size_t align_bytes, size_t size_bytes)
+{
+    if (!rp_is_power_of_two(align_bytes)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return family_made(allocator ? rp_alloc_aligned_at(allocator, align_bytes, size_bytes, NULL)
+                                 : NULL);
+}
+
+static inline bool family_posix_align_ok(size_t align_bytes)
+{
+    return align_bytes >= sizeof(void *) && rp_is_power_of_two(align_bytes);
+}
+
+/* Stores what `made` is, as posix_memalign does: the error is returned, and errno stays `kept`. */
+static inline int family_posix_result(void **block, void *made, int kept)
+{
+    errno = kept;
+    if (!made) {
+        return ENOMEM;
+    }
+    *block = made;
+    return 0;
+}
+
+static inline int family_posix_memalign(rp_allocator *allocator, void **block, size_t align_bytes,
+                                        size_t size_bytes)
+{
+    int kept = errno;
+    if (!family_posix_align_ok(align_bytes)) {
+        return EINVAL;
+    }
+    return family_posix_result(block, family_memalign(allocator, align_bytes, size_bytes), kept);
+}
+
+/* The size of pvalloc: whole pages; false where that does not fit. */
+static inline bool family_whole_pages(size_t size_bytes, size_t *rounded)
+{
+    *rounded = rp_align_up(size_bytes, RP_PAGE_BYTES);
+    return *rounded >= size_bytes;
+}
+
+#endif
