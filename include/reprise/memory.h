@@ -20,6 +20,7 @@
 #ifndef REPRISE_MEMORY_H
 #define REPRISE_MEMORY_H
 
+#include <reprise/status.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -110,6 +111,21 @@ int rp_allocator_walk(rp_zone zone, int (*visit)(rp_allocator *allocator, void *
                       void *context);
 /* Gives back every block of the allocator and the allocator itself. Null is ignored. */
 void rp_allocator_destroy(rp_allocator *allocator);
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+typedef struct rp_memory_desc {
+    size_t reserve_bytes; /* of the region; 0: 256 GiB, or what the limits allow */
+    const char *debug;    /* debug modes by name as of debug.h: getenv("REPRISE_DEBUG"); or null */
+} rp_memory_desc;
+
+/* Opens the region for a program that wants the allocators alone: a deck opens it itself, and so do
+ * `reprise run` and the preload library. Once in a process, before it has other threads. `desc` may
+ * be null: all defaults. RP_E_TAKEN: the address range is used; RP_E_LIMIT; RP_E_BUSY: it is open;
+ * RP_E_ARGUMENT: `debug` has an error; the region stays closed. */
+rp_status rp_memory_open(const rp_memory_desc *desc);
+/* Gives everything back; no pointer into the region holds afterwards. */
+void rp_memory_close(void);
 
 /* ---- heaps: any size, scalable over threads ---------------------------------------------------
  */
