@@ -47,10 +47,14 @@ table() {
             sub(/[,}].*/, "", rest)
             return rest
         }
+        # A wide spread is said; a target of 0 is none.
         BEGIN { printf "%-5s %-28s %10s %10s  %-6s %s\n", "id", "case", "value", "target", "unit", "ok" }
         /^\{/ { good = field("ok") == "true"
-                printf "%-5s %-28s %10s %10s  %-6s %s\n", field("id"), field("case"), field("value"),
-                       field("target"), field("unit"), good ? "yes" : "MISSED"
+                target = field("target") + 0; spread = field("spread") + 0
+                printf "%-5s %-28s %10s %10s  %-6s %s", field("id"), field("case"), field("value"),
+                       target == 0 ? "-" : target, field("unit"), target == 0 ? "-" : good ? "yes" : "MISSED"
+                if (spread > 0.10) printf "  spread %.0f %%", spread * 100
+                printf "\n"
                 fflush(); count++; missed += !good; next }
         { print > "/dev/stderr" }
         END { printf "%d results, %d missed\n", count, missed }'

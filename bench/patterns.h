@@ -1,0 +1,72 @@
+/* What the allocation patterns of malloc_patterns share: random numbers, marked blocks, queues.
+ *
+ * A pattern is a function that allocates by plain malloc and returns a checksum, which depends on
+ * what it did and never on addresses or on the order of threads: it is equal under every allocator.
+ * Each block is marked at both ends when it is made, and looked at when it is freed, so that two
+ * blocks that overlap end the program.
+ */
+#ifndef BENCH_PATTERNS_H
+#define BENCH_PATTERNS_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pattern {
+    const char *name;
+    uint64_t (*run)(void);
+} pattern;
+
+extern const pattern patterns_single[], patterns_threads[]; /* the last one has no name */
+
+typedef struct block {
+    unsigned char *start;
+    size_t size_bytes;
+} block;
+
+/* Ends the program with a message and a failure. */
+_Noreturn void pattern_fail(const char *what);
+
+uint64_t pattern_random(uint64_t *seed);
+size_t pattern_between(uint64_t *seed, size_t least, size_t most);
+/* Between `least` and `most` (powers of two), each doubling as likely as any other. */
+size_t pattern_log_size(uint64_t *seed, size_t least, size_t most);
+
+void *pattern_malloc(size_t size_bytes);
+block pattern_block(size_t size_bytes);
+/* Checks the marks. */
+void pattern_check(block b);
+/* Checks, frees, returns the size. */
+uint64_t pattern_free(block b);
+
+void pattern_start(pthread_t *thread, void *(*run)(void *), void *argument);
+void pattern_join(pthread_t thread);
+/* Keeps the calling thread on one of the processors, by number. Without it the same run costs twice
+ * as much or half, after who happens to share a cache with whom. */
+void pattern_pin(size_t number);
+
+/* ---- queue: batches of blocks from some threads to others ---- */
+
+typedef struct batch {
+    struct batch *next;
+    size_t count;
+    block blocks[];
+} batch;
+
+typedef struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t filled, emptied;
+    batch *first, *last;
+    int length, most, open; /* `open`: threads that still put */
+} queue;
+
+void queue_open(queue *q, int most, int producers);
+void queue_close(queue *q);
+void queue_put(queue *q, batch *b);
+void queue_end(queue *q);    /* a producer's last call */
+batch *queue_take(queue *q); /* null: all producers have ended, and it is empty */
+
+batch *batch_make(uint64_t *seed, size_t count, size_t least, size_t most);
+uint64_t batch_free(batch *b);
+
+#endif
