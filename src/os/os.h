@@ -143,7 +143,7 @@ void rp_os_lock_take(volatile rp_os_lock *lock); /* blocks on contention (futex)
 void rp_os_lock_drop(volatile rp_os_lock *lock);
 bool rp_os_lock_try(volatile rp_os_lock *lock);
 
-/* ---- the process (process.c, stack.c) -------------------------------------------------------- */
+/* ---- the process (process.c, stack_x86_64.S, stack_limits.c) --------------------------------- */
 
 /* Whether address randomisation is off in this process. */
 bool rp_os_randomisation_off(void);
@@ -170,6 +170,16 @@ void rp_os_secrets_set(rp_os_secrets secrets);
  * process or moment enters its state; the top 32 bytes of the new stack lead back to the old one.
  */
 void rp_os_call_on_stack(void *stack_top, void (*function)(void *), void *argument);
+
+/* Memory that this thread may read as its stack: the process's first stack, and the thread's own
+ * (empty where it cannot be known). The stack that it runs on now may be another: a coroutine's, a
+ * signal handler's. Reads /proc/self/maps: some 20 us and more, so once a thread. Keeps errno;
+ * allocates nothing. */
+void rp_os_stacks_of_thread(rp_os_extent stacks[2]);
+
+/* Writes all of it to standard error, or what can be written; keeps errno. Safe in a signal
+ * handler. */
+void rp_os_error_write(const char *text, size_t length);
 
 /* ---- files (file.c) -------------------------------------------------------------------------- */
 

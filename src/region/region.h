@@ -144,6 +144,10 @@ enum {
     RP_ROOT_HISTORY,
     RP_ROOT_MODULE,
     RP_ROOT_RUNNER,
+    RP_ROOT_META,
+    RP_ROOT_OUTBOXES,
+    RP_ROOT_TRACE,
+    RP_ROOT_DEBUG,
     RP_ROOT_COUNT = 16
 };
 void *rp_region_root(rp_zone zone, int root);

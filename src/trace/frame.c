@@ -7,3 +7,8 @@ void rp_trace_frame_set(uint64_t frame)
 {
     __atomic_store_n(&now, frame, __ATOMIC_RELAXED);
 }
+
+uint64_t rp_trace_frame(void)
+{
+    return __atomic_load_n(&now, __ATOMIC_RELAXED);
+}

@@ -26,6 +26,7 @@ rp_status rp_trace_open(const char *settings);
 void rp_trace_reconcile(void);
 /* The number that records carry as the moment of an allocation; set by the deck at each frame. */
 void rp_trace_frame_set(uint64_t frame);
+uint64_t rp_trace_frame(void);
 
 /* ---- sites.c: texts "file.c:12 Type", interned ---- */
 
@@ -38,9 +39,11 @@ const char *rp_trace_site_text(rp_zone zone, uint32_t id); /* "" for 0 */
 
 enum { RP_TRACE_STACK_MOST = 32 };
 
-/* The id of the stack above the call that `caller` is the return address of; 0: none. Never reads
- * outside the stack of the thread. Some 30 ns at depth 12. */
+/* The id of the stack above the call that `caller` is the return address of, which is its first
+ * address; 0: none. Never reads outside the stack of the thread. Some 30 ns at depth 12. */
 uint32_t rp_trace_stack(rp_zone zone, const void *caller);
+/* The same without keeping it: at most `capacity` addresses; returns how many. */
+size_t rp_trace_stack_walk(const void *caller, uintptr_t *addresses, size_t capacity);
 /* Copies at most `capacity` addresses, the innermost first; returns how many there are. */
 size_t rp_trace_stack_get(rp_zone zone, uint32_t id, const void **addresses, size_t capacity);
 
@@ -49,10 +52,26 @@ size_t rp_trace_stack_get(rp_zone zone, uint32_t id, const void **addresses, siz
 /* Counts one block in the scope and at the site, and in all scopes above when they are asked. */
 void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes);
 void rp_trace_count_free(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes);
-/* "/level/physics" into `text`. */
+/* "/level/physics" into `text`; "/" for the root and for what is no scope. */
 void rp_trace_scope_path(rp_zone zone, uint32_t scope, char *text, size_t capacity);
+/* The calling thread's innermost scope as an id of that zone, for records and new allocators.
+ * rp_alloc_thread.scope is the world zone's id of it. Free for the world, some 20 ns a level for
+ * the keep zone. */
+uint32_t rp_trace_scope_here(rp_zone zone);
+/* The debug modes chosen by name for the scope and those around it (rp_trace_modes_for). */
+uint32_t rp_trace_scope_modes(rp_zone zone, uint32_t scope);
+/* Asks rp_trace_modes_for again for every scope: after a choice, and after a restore. */
+void rp_trace_scopes_reconcile(void);
+/* No scope is open in this thread from here on: at each frame's start, and after a longjmp or a
+ * crash. Returns the scope that had been left open, which is counted as such; 0: none. */
+uint32_t rp_trace_scope_reset(void);
 
 /* ---- tracked.c: blocks with records ---- */
+
+/* The modes that were chosen for scopes with this path. */
+uint32_t rp_trace_modes_for(const char *scope_path);
+/* The serial of the youngest block of the zone; 0: there was none. */
+uint64_t rp_trace_serial(rp_zone zone);
 
 typedef struct rp_trace_record {
     uint64_t size_bytes;  /* asked for */

@@ -1,4 +1,5 @@
 /* Who uses a range of addresses: /proc/self/maps, read without a heap. */
+#include "os/linux/maps.h"
 #include "base/bits.h"
 #include "base/text.h"
 #include "os/os.h"
@@ -119,4 +120,23 @@ size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, siz
     }
     close(reader.fd);
     return overlapping;
+}
+
+bool rp_os_maps_find(const void *address, rp_os_extent *mapping)
+{
+    line_reader reader = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
+    if (reader.fd < 0) {
+        return false;
+    }
+    bool found = false;
+    for (char *line; !found && (line = next_line(&reader));) {
+        unsigned long long start, end;
+        found = sscanf(line, "%llx-%llx", &start, &end) == 2 && (uintptr_t)address >= start &&
+                (uintptr_t)address < end;
+        if (found) {
+            *mapping = (rp_os_extent){(uint8_t *)(uintptr_t)start, (size_t)(end - start)};
+        }
+    }
+    close(reader.fd);
+    return found;
 }
