@@ -6,6 +6,9 @@
 #include "region/region.h"
 
 #include <string.h>
+
+/* The library's object would be a dependency of every program that we are preloaded into. */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 enum {
