@@ -34,6 +34,7 @@
 #include <new>
 #include <reprise/memory.h>
 #include <reprise/status.h>
+#include <reprise/trace.h>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -429,6 +430,36 @@ class resource final : public std::pmr::memory_resource
 
     rp_allocator *from_;
     const char *site_;
+};
+
+/* ---- scopes ---------------------------------------------------------------------------------- */
+
+/* What is allocated while it stands belongs to the scope `name`; see trace.h. Scopes end in the
+ * reverse order of their beginning, on the thread that began them. */
+class scope
+{
+  public:
+    explicit scope(const char *name) noexcept : open_(rp_scope_begin(name))
+    {
+    }
+    scope(const scope &) = delete;
+    scope &operator=(const scope &) = delete;
+    ~scope()
+    {
+        if (stands_) {
+            rp_scope_end(open_);
+        }
+    }
+    /* Ends it now; returns how many of its blocks live still, and reports them. 0 where it has
+     * ended already. */
+    std::size_t end_released() noexcept
+    {
+        return std::exchange(stands_, false) ? rp_scope_end_released(open_) : 0;
+    }
+
+  private:
+    rp_scope open_;
+    bool stands_ = true;
 };
 
 } // namespace rp
