@@ -1,5 +1,6 @@
 /* The public calls: from an allocator to its functions, from a block to its allocator. */
 #include "alloc/allocator.h"
+#include "alloc/simple.h"
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/error.h"
@@ -23,7 +24,10 @@ const rp_debug_ops *rp_debug_ops_get(void)
 const rp_allocator_ops *rp_allocator_ops_of(const rp_allocator *allocator)
 {
     static const rp_allocator_ops *const kinds[KIND_COUNT] = {
+        [KIND_STATIC] = &rp_static_ops,
         [KIND_GENERIC] = &rp_generic_ops,
+        [KIND_HEAP] = &rp_backed_ops,
+        [KIND_PAGE] = &rp_page_ops,
     };
     rp_allocator_check(allocator);
     return kinds[allocator->kind];
@@ -95,21 +99,30 @@ void *rp_alloc_aligned_at(rp_allocator *allocator, size_t align_bytes, size_t si
 
 typedef struct block_place {
     rp_allocator *allocator;
-    rp_unit *head;
+    rp_unit *head; /* null: in memory that no unit describes alone */
 } block_place;
 
 /* False where no allocator has the memory that `address` lies in. Without a lock: the entries of a
  * live block do not change. */
 static bool place_of(const void *address, block_place *place)
 {
+    *place = (block_place){0};
     rp_unit *head = rp_region_unit_head(address);
-    if (!head || head->kind == RP_BLOCK_RESERVED) {
-        return false;
+    if (!head || (head->flags & RP_BLOCK_NESTED)) {
+        *place = (block_place){rp_backed_find(address), NULL};
+    }
+    if (!head || place->allocator || head->kind == RP_BLOCK_RESERVED) {
+        return place->allocator != NULL;
     }
     rp_zone zone = rp_region_contains(address) == 1 ? RP_ZONE_WORLD : RP_ZONE_KEEP;
     place->head = head;
     place->allocator = rp_allocator_by_id(zone, head->owner);
     return place->allocator != NULL;
+}
+
+static bool is_tracked(const block_place *place)
+{
+    return place->head && place->head->kind == RP_BLOCK_TRACKED;
 }
 
 static _Noreturn void die_homeless(const void *block, const char *what, const void *caller)
@@ -132,7 +145,7 @@ static block_place place_or_die(const void *block, const char *what, const void 
 static void block_free(void *block, size_t size_bytes, const void *caller)
 {
     block_place place = place_or_die(block, "free", caller);
-    if (place.head->kind == RP_BLOCK_TRACKED) {
+    if (is_tracked(&place)) {
         debug_side->free(place.allocator, place.head, block, size_bytes, caller);
     } else {
         rp_allocator_ops_of(place.allocator)->free(place.allocator, block);
@@ -155,7 +168,7 @@ void rp_free_sized(void *block, size_t size_bytes)
 
 static size_t usable(const block_place *place, const void *block)
 {
-    return place->head->kind == RP_BLOCK_TRACKED
+    return is_tracked(place)
                ? debug_side->usable(place->head, block)
                : rp_allocator_ops_of(place->allocator)->usable(place->allocator, block);
 }
@@ -176,7 +189,7 @@ rp_allocator *rp_allocator_of(const void *block)
 
 static bool resize_in_place(const block_place *place, void *block, size_t size_bytes)
 {
-    if (place->head->kind == RP_BLOCK_TRACKED) {
+    if (is_tracked(place)) {
         return debug_side->resize(place->allocator, place->head, block, size_bytes);
     }
     const rp_allocator_ops *ops = rp_allocator_ops_of(place->allocator);

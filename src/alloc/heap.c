@@ -1,5 +1,6 @@
 /* The heaps' public calls: finding the owner of a block, caps, lists, figures. */
 #include "alloc/heap.h"
+#include "alloc/simple.h"
 #include "base/error.h"
 
 #include <string.h>
@@ -11,6 +12,9 @@ static void check(const rp_heap *heap)
 
 rp_allocator *rp_heap_create(const rp_heap_desc *desc)
 {
+    if (desc->memory) {
+        return rp_backed_create(desc);
+    }
     if (!rp_region_is_open()) {
         rp_fail(RP_E_ARGUMENT, "heap: cannot be made: the region is not open: open a deck first");
         return NULL;

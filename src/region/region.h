@@ -42,6 +42,7 @@ typedef enum rp_block_flags {
     RP_BLOCK_GUARD_AFTER = 1 << 1,
     RP_BLOCK_SCRATCH = 1 << 2, /* not state: neither logged nor hashed, wiped at a frame's end */
     RP_BLOCK_ZEROED = 1 << 3, /* set by the region: the whole block read as zero when it was made */
+    RP_BLOCK_NESTED = 1 << 4, /* an allocator made in this memory may own an address of it */
 } rp_block_flags;
 
 typedef enum rp_block_kind {
