@@ -84,6 +84,7 @@ for file in "$work"/*.c "$work"/*.cpp; do
     number=$(basename "${file%.*}")
     examples=$((examples + 1))
     add_main "$file"
+    # shellcheck disable=SC2086 # several words
     if "$@" "$work/$number.exe" "$file" ${RP_DOCS_LINK:-}; then
         run "$number"
     else
