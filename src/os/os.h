@@ -46,6 +46,9 @@ rp_status rp_os_vm_guard(void *address, size_t size_bytes);
 /* The pages are readable and writable again and read as zero. */
 rp_status rp_os_vm_unguard(void *address, size_t size_bytes);
 bool rp_os_vm_has_light_guards(void);
+/* How many mappings a process may have (vm.max_map_count); the kernel's default where it cannot be
+ * read. */
+uint64_t rp_os_vm_mapping_limit(void);
 
 /* A memory file: anonymous, shared by whoever holds the descriptor; grows on demand. The descriptor
  * closes on exec and can never be executed; *fd is -1 when it fails. */

@@ -106,6 +106,8 @@ static rp_unit *head_or_die(const void *start, const char *what)
 
 /* ---- guards of one block ---- */
 
+enum { GUARDS = RP_BLOCK_GUARD_BEFORE | RP_BLOCK_GUARD_AFTER | RP_BLOCK_GUARD_ALL };
+
 static rp_status guards_put_up(const zone_header *header, const rp_unit *head)
 {
     uint8_t *pages[2];
@@ -123,6 +125,11 @@ static rp_status guards_put_up(const zone_header *header, const rp_unit *head)
 static void guards_take_down(const zone_header *header, rp_unit *head)
 {
     static const uint8_t each[] = {RP_BLOCK_GUARD_BEFORE, RP_BLOCK_GUARD_AFTER};
+    if (head->flags & RP_BLOCK_GUARD_ALL) {
+        bool down = rp_region_guard_clear_all(header, head) == RP_OK;
+        head->flags &= down ? (uint8_t)~GUARDS : UINT8_MAX;
+        return;
+    }
     for (size_t i = 0; i < RP_COUNT_OF(each); i++) {
         uint8_t *page = unit_guard_page(header, head, each[i]);
         if ((head->flags & each[i]) &&
@@ -211,6 +218,20 @@ void rp_region_block_free(void *start)
     rp_os_lock_drop(&header->lock);
 }
 
+rp_status rp_region_block_seal(void *start)
+{
+    rp_unit *head = head_or_die(start, "seal");
+    zone_header *header = zone_of_unit(head);
+    rp_os_lock_take(&header->lock);
+    rp_status status = rp_region_guard_set_all(header, head);
+    if (status == RP_OK) {
+        header->guarded_block_count += unit_guarded(head) ? 0 : 1;
+        head->flags |= RP_BLOCK_GUARD_ALL;
+    }
+    rp_os_lock_drop(&header->lock);
+    return status;
+}
+
 /* ---- in place ---- */
 
 static bool guard_move(uint8_t *from, uint8_t *to)
@@ -260,7 +281,7 @@ bool rp_region_block_resize(void *start, size_t size_bytes)
     rp_unit *head = head_or_die(start, "resize");
     zone_header *header = zone_of_unit(head);
     block_shape shape;
-    if (!shape_of(size_bytes, head->flags, &shape)) {
+    if (head->flags & RP_BLOCK_GUARD_ALL || !shape_of(size_bytes, head->flags, &shape)) {
         return false;
     }
     rp_os_lock_take(&header->lock);

@@ -68,6 +68,19 @@ static bool run_check(const zone_header *header, uint32_t first, zone_tally *tal
     return true;
 }
 
+/* How many guards the block wants; false where one of them does not stand. */
+static bool guards_check(const zone_header *header, const rp_unit *head, size_t *count)
+{
+    uint8_t *pages[2], *start = unit_address(header, unit_index(header, head));
+    bool all = head->flags & RP_BLOCK_GUARD_ALL, stand = true;
+    *count =
+        all ? (size_t)head->unit_count * UNIT_PAGES : rp_region_guards_wanted(header, head, pages);
+    for (size_t i = 0; i < *count; i++) {
+        stand = stand && rp_region_is_guard(all ? start + i * RP_PAGE_BYTES : pages[i]);
+    }
+    return stand;
+}
+
 static bool block_check(const zone_header *header, uint32_t first, zone_tally *tally)
 {
     const rp_unit *map = zone_map(header);
@@ -76,12 +89,9 @@ static bool block_check(const zone_header *header, uint32_t first, zone_tally *t
             return fail_at(header, i, "does not belong to the block around it");
         }
     }
-    uint8_t *pages[2];
-    size_t guards = rp_region_guards_wanted(header, &map[first], pages);
-    for (size_t i = 0; i < guards; i++) {
-        if (!rp_region_is_guard(pages[i])) {
-            return fail_at(header, first, "a guard that the block wants does not stand");
-        }
+    size_t guards;
+    if (!guards_check(header, &map[first], &guards)) {
+        return fail_at(header, first, "a guard that the block wants does not stand");
     }
     tally->used_units += map[first].unit_count;
     tally->guarded_count += guards != 0;

@@ -94,12 +94,59 @@ size_t rp_region_guards_wanted(const zone_header *header, const rp_unit *head, u
     return count;
 }
 
+/* ---- all pages of a block ---- */
+
+typedef struct page_run {
+    uint8_t *start;
+    size_t page_count;
+} page_run;
+
+static page_run pages_of(const zone_header *header, const rp_unit *head)
+{
+    return (page_run){unit_address(header, unit_index(header, head)),
+                      (size_t)head->unit_count * UNIT_PAGES};
+}
+
+rp_status rp_region_guard_set_all(const zone_header *header, const rp_unit *head)
+{
+    page_run run = pages_of(header, head);
+    rp_status status = rp_os_vm_guard(run.start, run.page_count * RP_PAGE_BYTES);
+    for (size_t i = 0; i < run.page_count; i++) {
+        uint8_t *page = run.start + i * RP_PAGE_BYTES;
+        if (rp_region_is_guard(page)) {
+            continue;
+        }
+        if (status == RP_OK) {
+            bit_write(page, true);
+        } else {
+            rp_os_vm_unguard(page, RP_PAGE_BYTES); /* it may have been done in part */
+        }
+    }
+    return status;
+}
+
+rp_status rp_region_guard_clear_all(const zone_header *header, const rp_unit *head)
+{
+    page_run run = pages_of(header, head);
+    rp_status status = rp_os_vm_unguard(run.start, run.page_count * RP_PAGE_BYTES);
+    for (size_t i = 0; status == RP_OK && i < run.page_count; i++) {
+        uint8_t *page = run.start + i * RP_PAGE_BYTES;
+        if (rp_region_is_guard(page)) {
+            bit_write(page, false);
+        }
+    }
+    return status;
+}
+
 /* ---- around a restore ---- */
 
 static bool is_wanted(const zone_header *header, const uint8_t *page)
 {
     const rp_unit *head = rp_region_unit_head(page);
     uint8_t *pages[2];
+    if (head && head->flags & RP_BLOCK_GUARD_ALL) {
+        return true;
+    }
     size_t count = head ? rp_region_guards_wanted(header, head, pages) : 0;
     for (size_t i = 0; i < count; i++) {
         if (pages[i] == page) {
@@ -130,6 +177,9 @@ static rp_status guards_clear(bool all)
 
 static rp_status block_guards_set(const zone_header *header, const rp_unit *head)
 {
+    if (head->flags & RP_BLOCK_GUARD_ALL) {
+        return rp_region_guard_set_all(header, head);
+    }
     uint8_t *pages[2];
     size_t count = rp_region_guards_wanted(header, head, pages);
     for (size_t i = 0; i < count; i++) {

@@ -42,6 +42,7 @@ typedef enum rp_block_flags {
     RP_BLOCK_GUARD_AFTER = 1 << 1,
     RP_BLOCK_SCRATCH = 1 << 2, /* not state: neither logged nor hashed, wiped at a frame's end */
     RP_BLOCK_ZEROED = 1 << 3, /* set by the region: the whole block read as zero when it was made */
+    RP_BLOCK_GUARD_ALL = 1 << 5, /* by rp_region_block_seal: all of its pages are guards */
     RP_BLOCK_NESTED = 1 << 4, /* an allocator made in this memory may own an address of it */
 } rp_block_flags;
 
@@ -112,6 +113,10 @@ void *rp_region_block_alloc(rp_zone zone, size_t size_bytes, rp_block_kind kind,
 void rp_region_block_free(void *start);
 /* Grows or shrinks in place; false when the next units are not free. */
 bool rp_region_block_resize(void *start, size_t size_bytes);
+/* Makes all pages of a block inaccessible, so that its content is lost; the block stays, and is
+ * freed as others are. It cannot be resized any more. RP_E_SYSTEM, RP_E_MEMORY (too many mappings,
+ * where the kernel has no light guards): it is as it was, but its content may be lost. */
+rp_status rp_region_block_seal(void *start);
 /* The block that `address` lies in, guards included; false where there is none. Safe in a signal
  * handler while nobody allocates. */
 bool rp_region_block_find(const void *address, rp_region_block *block);

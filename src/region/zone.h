@@ -140,7 +140,8 @@ static inline uint8_t *unit_guard_page(const zone_header *header, const rp_unit 
 /* 1 for the head of a block that wants a guard, else 0. */
 static inline uint32_t unit_guarded(const rp_unit *head)
 {
-    return (head->flags & (RP_BLOCK_GUARD_BEFORE | RP_BLOCK_GUARD_AFTER)) ? 1 : 0;
+    return (head->flags & (RP_BLOCK_GUARD_BEFORE | RP_BLOCK_GUARD_AFTER | RP_BLOCK_GUARD_ALL)) ? 1
+                                                                                               : 0;
 }
 
 /* Read by threads that do not hold the lock. */
@@ -177,10 +178,14 @@ uint32_t rp_region_run_bin(uint32_t count);
 
 /* ---- guards.c ---- */
 
-/* The pages that should carry the guards of a block: 0 … 2 of them. */
+/* The pages that should carry the guards of a block that is not sealed: 0 … 2 of them. */
 size_t rp_region_guards_wanted(const zone_header *header, const rp_unit *head, uint8_t *pages[2]);
 rp_status rp_region_guard_set(uint8_t *page);
 rp_status rp_region_guard_clear(uint8_t *page);
+/* All pages of the block's units. When the first fails, only those that were guards before still
+ * are; when the second fails, all are. */
+rp_status rp_region_guard_set_all(const zone_header *header, const rp_unit *head);
+rp_status rp_region_guard_clear_all(const zone_header *header, const rp_unit *head);
 
 /* ---- diagnose.c ---- */
 

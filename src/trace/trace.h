@@ -98,4 +98,10 @@ int rp_trace_walk(rp_zone zone, const rp_allocator *allocator,
 /* The tracked block that `address` lies in, or nearest before or after it within its unit. */
 bool rp_trace_find(const void *address, rp_trace_block *block);
 
+/* ---- symbol.c: code addresses as text ---- */
+
+/* Writes "function+0x12 (object)" as the loader's tables have it, else "object+0x1234", else the
+ * number. `in_signal`: from the map of objects alone, which takes no lock. */
+void rp_trace_symbolise(const void *address, bool in_signal, char *text, size_t capacity);
+
 #endif

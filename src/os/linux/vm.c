@@ -8,8 +8,10 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -197,6 +199,20 @@ bool rp_os_vm_has_light_guards(void)
         atomic_store_explicit(&known, answer, memory_order_relaxed);
     }
     return answer == 2;
+}
+
+uint64_t rp_os_vm_mapping_limit(void)
+{
+    const uint64_t kernel_default = 65530;
+    char text[32];
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[length > 0 ? length : 0] = 0;
+    uint64_t limit = strtoull(text, NULL, 10);
+    return limit ? limit : kernel_default;
 }
 
 rp_status rp_os_vm_guard(void *address, size_t size_bytes)
