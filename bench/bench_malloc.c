@@ -35,14 +35,19 @@ typedef struct measured {
     bench_samples cpu[ALLOCATORS], peak[ALLOCATORS]; /* the peaks in KiB, where samples say ns */
 } measured;
 
+typedef struct ratio {
+    double value, spread;
+} ratio;
+
 typedef struct mean {
-    double logarithms;
+    double logarithms, widest; /* spread of one of them */
     int count;
 } mean;
 
-static void mean_add(mean *m, double ratio)
+static void mean_add(mean *m, ratio r)
 {
-    m->logarithms += log(ratio);
+    m->logarithms += log(r.value);
+    m->widest = fmax(m->widest, r.spread);
     m->count++;
 }
 
@@ -130,8 +135,8 @@ static void note_peers(bench_samples *samples, double base, bool cpu, char *note
     }
 }
 
-static double report(const char *id, const char *what, bench_samples *samples, int peer_at,
-                     double target)
+static ratio report(const char *id, const char *what, bench_samples *samples, int peer_at,
+                    double target)
 {
     double ours = bench_median(&samples[OURS]), theirs = bench_median(&samples[peer_at]);
     double spread = fmax(bench_spread(&samples[OURS]), bench_spread(&samples[peer_at]));
@@ -149,14 +154,19 @@ static double report(const char *id, const char *what, bench_samples *samples, i
                                     .spread = spread,
                                     .note = note});
     }
-    return ours / theirs;
+    return (ratio){ours / theirs, spread};
 }
 
 static void report_mean(const char *id, const char *what, const mean *m, double target)
 {
     if (m->count > 1 && bench_wants(id)) {
-        bench_print(&(bench_result){
-            .id = id, .what = what, .unit = "ratio", .value = mean_value(m), .target = target});
+        bench_print(&(bench_result){.id = id,
+                                    .what = what,
+                                    .unit = "ratio",
+                                    .value = mean_value(m),
+                                    .target = target,
+                                    .spread = m->widest,
+                                    .note = "the spread is the widest of one"});
     }
 }
 
@@ -191,9 +201,9 @@ static void run_cases(int rounds)
             continue;
         }
         measure(c, rounds, &m);
-        double ratio = report("S12", c->name, m.cpu, fastest_peer(&m), c->pattern ? 0.90 : 0);
+        ratio r = report("S12", c->name, m.cpu, fastest_peer(&m), c->pattern ? 0.90 : 0);
         if (!c->pattern) {
-            mean_add(&cpu, ratio);
+            mean_add(&cpu, r);
         }
         mean_add(&peak[c->pattern], report("S13", c->name, m.peak, GLIBC, 1.10));
     }
@@ -210,6 +220,7 @@ int main(int argc, char **argv)
         peers[OURS].library = library ? library : peers[OURS].library;
         malloc_cases_open();
         check_peers();
+        malloc_cases_prepare();
         run_cases(option("--rounds=", ROUNDS));
         malloc_cases_close();
     }

@@ -197,6 +197,10 @@ void malloc_cases_open(void)
         fprintf(stderr, "bench_malloc: %s: the folder cannot be made\n", work);
         exit(EXIT_FAILURE);
     }
+}
+
+void malloc_cases_prepare(void)
+{
     make_compiled();
     make_lines();
     make_history();

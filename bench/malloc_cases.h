@@ -14,8 +14,10 @@ typedef struct bench_case {
 
 extern const bench_case malloc_cases[]; /* the last one has no name */
 
-/* Makes the work folder with the inputs, and goes there. Ends the program on an error. */
+/* Makes the work folder and goes there. Ends the program on an error, as the next does. */
 void malloc_cases_open(void);
+/* Makes the programs' inputs, the same in every run. */
+void malloc_cases_prepare(void);
 /* Removes it. */
 void malloc_cases_close(void);
 

@@ -48,18 +48,22 @@ void *pattern_malloc(size_t size_bytes)
     return start;
 }
 
+block pattern_mark(void *start, size_t size_bytes)
+{
+    static _Thread_local unsigned char last;
+    block b = {start, (uint32_t)size_bytes, ++last};
+    b.start[0] = b.start[size_bytes - 1] = b.mark;
+    return b;
+}
+
 block pattern_block(size_t size_bytes)
 {
-    block b = {pattern_malloc(size_bytes), size_bytes};
-    b.start[0] = (unsigned char)size_bytes;
-    b.start[size_bytes - 1] = (unsigned char)size_bytes;
-    return b;
+    return pattern_mark(pattern_malloc(size_bytes), size_bytes);
 }
 
 void pattern_check(block b)
 {
-    if (b.start[0] != (unsigned char)b.size_bytes ||
-        b.start[b.size_bytes - 1] != (unsigned char)b.size_bytes) {
+    if (b.start[0] != b.mark || b.start[b.size_bytes - 1] != b.mark) {
         pattern_fail("a block has another's content");
     }
 }

@@ -21,7 +21,8 @@ extern const pattern patterns_single[], patterns_threads[]; /* the last one has 
 
 typedef struct block {
     unsigned char *start;
-    size_t size_bytes;
+    uint32_t size_bytes;
+    unsigned char mark;
 } block;
 
 /* Ends the program with a message and a failure. */
@@ -33,6 +34,8 @@ size_t pattern_between(uint64_t *seed, size_t least, size_t most);
 size_t pattern_log_size(uint64_t *seed, size_t least, size_t most);
 
 void *pattern_malloc(size_t size_bytes);
+/* Marks both ends with a number of its own. */
+block pattern_mark(void *start, size_t size_bytes);
 block pattern_block(size_t size_bytes);
 /* Checks the marks. */
 void pattern_check(block b);

@@ -75,8 +75,7 @@ static uint64_t large(void)
         size_t size_bytes = pattern_between(&seed, 5000000, 25000000);
         unsigned char *start = pattern_malloc(size_bytes);
         memset(start, 0, size_bytes);
-        start[0] = start[size_bytes - 1] = (unsigned char)size_bytes;
-        *b = (block){start, size_bytes};
+        *b = pattern_mark(start, size_bytes);
     }
     for (size_t i = 0; i < LARGE_SLOTS; i++) {
         sum += blocks[i].start ? pattern_free(blocks[i]) : 0;
@@ -90,11 +89,10 @@ static block grown(block b, size_t size_bytes)
     if (!start) {
         pattern_fail("out of memory");
     }
-    if (b.start && start[b.size_bytes - 1] != (unsigned char)b.size_bytes) {
-        pattern_fail("realloc lost the content");
+    if (b.start) {
+        pattern_check((block){start, b.size_bytes, b.mark});
     }
-    start[0] = start[size_bytes - 1] = (unsigned char)size_bytes;
-    return (block){start, size_bytes};
+    return pattern_mark(start, size_bytes);
 }
 
 /* Vectors that grow by half to some MiB, among strings that grow by a few bytes. */
@@ -189,8 +187,8 @@ static uint64_t zeroed(void)
             pattern_fail("out of memory");
         }
         check_zero(start, size_bytes);
-        memset(start, (int)size_bytes, size_bytes);
-        *b = (block){start, size_bytes};
+        memset(start, 1, size_bytes);
+        *b = pattern_mark(start, size_bytes);
     }
     for (size_t i = 0; i < ZEROED_SLOTS; i++) {
         sum += blocks[i].start ? pattern_free(blocks[i]) : 0;
@@ -210,7 +208,7 @@ static uint64_t phases(void)
         size_t least = 16 + 12 * phase;
         for (size_t i = 0; i < PHASE_BLOCKS; i++) {
             blocks[i] = pattern_block(pattern_between(&seed, least, least * 2));
-            memset(blocks[i].start, (int)blocks[i].size_bytes, blocks[i].size_bytes);
+            memset(blocks[i].start, blocks[i].mark, blocks[i].size_bytes);
         }
         for (size_t i = 0; i < PHASE_BLOCKS; i++) {
             if (i % PHASE_KEPT == 0) {
