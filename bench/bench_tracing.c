@@ -6,7 +6,7 @@
  */
 #include "operations.h"
 
-#include "trace/trace.h"
+#include "region/region.h"
 
 #include <reprise/debug.h>
 #include <reprise/trace.h>
@@ -80,7 +80,7 @@ static const operation operations[] = {
 
 static void measure_tracing(void)
 {
-    if (rp_memory_open(NULL) != RP_OK || rp_trace_open(NULL) != RP_OK) {
+    if (rp_memory_open(NULL) != RP_OK) {
         fail("open");
     }
     heap = rp_heap_create(&(rp_heap_desc){.name = "bench"});
@@ -109,14 +109,14 @@ static double pairs(void)
 
 static _Noreturn void run_child(bool with_trace, int to)
 {
-    if (rp_memory_open(NULL) != RP_OK || (with_trace && rp_trace_open(NULL) != RP_OK)) {
+    if ((with_trace ? rp_memory_open(NULL) : rp_region_create(NULL)) != RP_OK) {
         fail("open");
     }
     heap = rp_generic(RP_ZONE_WORLD);
     pairs();
     double ns = pairs();
     bool written = write(to, &ns, sizeof ns) == sizeof ns;
-    rp_memory_close();
+    with_trace ? rp_memory_close() : rp_region_destroy();
     _exit(written ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
