@@ -19,18 +19,18 @@ bad() {
     status=1
 }
 
-# NUMBER.c or .cpp, NUMBER.aborts, NUMBER.text
+# NUMBER/example.c or .cpp, NUMBER/aborts, NUMBER/text
 extract() {
     awk -v work="$work" '
         /^```/ && !open {
             open = 1; out = ""
             if ($1 ~ /^```(c|cpp)$/ && $2 != "part") {
-                number++; expects = 1
-                out = work "/" number "." substr($1, 4)
-                print "#line " FNR + 1 " \"" FILENAME "\"" > out
-                if ($2 == "aborts") print "" > (work "/" number ".aborts")
+                folder = work "/" ++number; expects = 1
+                system("mkdir " folder)
+                out = folder "/example." substr($1, 4)
+                if ($2 == "aborts") print "" > (folder "/aborts")
             } else if ($1 == "```text" && expects) {
-                out = work "/" number ".text"; expects = 0
+                out = folder "/text"; expects = 0
             } else {
                 expects = 0
             }
@@ -50,42 +50,45 @@ add_main() { # FILE
 }
 
 # What differs from run to run, and how wide columns are.
-masked() {
-    sed -E 's/0x[0-9a-f]+/0x-/g; s/\([^()]*\+0x-\)/(-)/g; s/[[:space:]]+/ /g; s/^ //; s/ $//' "$1"
+masked() { # of a stack only the names count
+    sed -E 's/0x[0-9a-f]+/0x-/g; s/[[:space:]]+/ /g; s/^ //; s/ $//' "$1"
 }
 
 check_output() { # NUMBER
-    local line
-    [ -e "$work/$1.text" ] && [ -z "${RP_DOCS_NO_OUTPUT:-}" ] || return
-    masked "$work/$1.out" >"$work/masked"
+    local line folder=$work/$1
+    [ -e "$folder/text" ] && [ -z "${RP_DOCS_NO_OUTPUT:-}" ] || return
+    masked "$folder/out" >"$work/masked"
     while IFS= read -r line; do
         [[ -z $line || $line = *…* ]] || grep -qxF -- "$line" "$work/masked" ||
             bad "$page: example $1 does not print: $line"
-    done < <(masked "$work/$1.text")
-    [ "$status" -eq 0 ] || cat "$work/$1.out" >&2
+    done < <(masked "$folder/text")
+    [ "$status" -eq 0 ] || cat "$folder/out" >&2
 }
 
-run() { # NUMBER FILE
-    local ended wanted=0
-    (cd "$work" && ulimit -c 0 && "./$1.exe") >"$work/$1.out" 2>&1
+run() { # NUMBER
+    local ended wanted=0 folder=$work/$1
+    (cd "$folder" && ulimit -c 0 && ./example) >"$folder/out" 2>&1
     ended=$?
-    [ ! -e "$work/$1.aborts" ] || wanted=134
+    [ ! -e "$folder/aborts" ] || wanted=134
     if [ "$ended" -ne "$wanted" ]; then
-        cat "$work/$1.out" >&2
+        cat "$folder/out" >&2
         bad "$page: example $1 ended with $ended, not $wanted"
     fi
     check_output "$1"
 }
 
-extract
-examples=0
-for file in "$work"/*.c "$work"/*.cpp; do
-    [ -e "$file" ] || continue
-    number=$(basename "${file%.*}")
-    examples=$((examples + 1))
-    add_main "$file"
+compile() { # NUMBER COMMAND…; in its folder, so that reports say example.c and not where the test works
+    cd "$work/$1" || return
+    shift
     # shellcheck disable=SC2086 # several words
-    if "$@" "$work/$number.exe" "$file" ${RP_DOCS_LINK:-}; then
+    "$@" example example.c* ${RP_DOCS_LINK:-}
+}
+
+extract
+examples=$(find "$work" -name 'example.*' | wc -l)
+for number in $(seq "$examples"); do
+    add_main "$work/$number"/example.c*
+    if (compile "$number" "$@"); then
         run "$number"
     else
         bad "$page: example $number does not compile"
