@@ -1,5 +1,5 @@
 /* The public calls: from an allocator to its functions, from a block to its allocator. */
-#include "alloc/allocator.h"
+#include "alloc/cache.h"
 #include "alloc/simple.h"
 #include "base/assert.h"
 #include "base/bits.h"
@@ -28,6 +28,7 @@ const rp_allocator_ops *rp_allocator_ops_of(const rp_allocator *allocator)
         [KIND_GENERIC] = &rp_generic_ops,
         [KIND_HEAP] = &rp_backed_ops,
         [KIND_PAGE] = &rp_page_ops,
+        [KIND_SLOT] = &rp_slot_ops,
     };
     rp_allocator_check(allocator);
     return kinds[allocator->kind];
@@ -44,7 +45,7 @@ static void *alloc(rp_allocator *allocator, size_t size_bytes, size_t align_byte
                    const char *site, const void *caller)
 {
     const rp_allocator_ops *ops = rp_allocator_ops_of(allocator);
-    const rp_alloc_thread *self = rp_alloc_thread_get();
+    const rp_alloc_thread *self = &rp_alloc_self;
     if (debug_side && !self->inside && (allocator->debug || self->traced)) {
         return debug_side->alloc(allocator, size_bytes, align_bytes, zeroed, site, caller);
     }
@@ -53,7 +54,27 @@ static void *alloc(rp_allocator *allocator, size_t size_bytes, size_t align_byte
 
 void *rp_alloc_at(rp_allocator *allocator, size_t size_bytes, const char *site)
 {
+    if (__builtin_expect(allocator && allocator->kind == KIND_GENERIC, 1)) {
+        void *block = rp_generic_alloc_quick(rp_cache_quick(heap_of(allocator)), size_bytes);
+        if (__builtin_expect(block != NULL, 1)) {
+            return block;
+        }
+    }
     return alloc(allocator, size_bytes, LEAST_ALIGN, false, site, __builtin_return_address(0));
+}
+
+/* Also remembers the cache, where the thread is not diverted. */
+void *rp_generic_malloc_slow(size_t size_bytes, const void *caller)
+{
+    rp_allocator *generic = rp_generic(RP_ZONE_WORLD);
+    if (!generic) {
+        return NULL;
+    }
+    void *block = alloc(generic, size_bytes, LEAST_ALIGN, false, NULL, caller);
+    rp_cache *cache = rp_cache_quick(heap_of(generic));
+    rp_alloc_self.generic = cache;
+    rp_alloc_self.code = cache ? cache_code(cache) : 0;
+    return block;
 }
 
 static void *array(rp_allocator *allocator, size_t count, size_t size_bytes, size_t align_bytes,
@@ -154,8 +175,15 @@ static void block_free(void *block, size_t size_bytes, const void *caller)
 
 void rp_free(void *block)
 {
-    if (block) {
+    if (!rp_generic_free_quick(block) && block) {
         block_free(block, SIZE_MAX, __builtin_return_address(0));
+    }
+}
+
+void rp_generic_free_slow(void *block, const void *caller)
+{
+    if (!rp_generic_free_quick(block) && block) {
+        block_free(block, SIZE_MAX, caller);
     }
 }
 
@@ -217,6 +245,15 @@ void *rp_resize_at(rp_allocator *allocator, void *block, size_t size_bytes, cons
 }
 
 /* ---- any allocator ---- */
+
+void rp_allocator_debug_set(rp_allocator *allocator, uint32_t modes)
+{
+    rp_allocator_check(allocator);
+    __atomic_store_n(&allocator->debug, modes, __ATOMIC_RELAXED);
+    if (allocator->kind == KIND_GENERIC) {
+        rp_heap_divert(heap_of(allocator), modes != 0);
+    }
+}
 
 void rp_stats_get(const rp_allocator *allocator, rp_alloc_stats *stats)
 {

@@ -66,6 +66,9 @@ extern const rp_allocator_ops rp_static_ops, rp_generic_ops, rp_backed_ops, rp_p
 
 const rp_allocator_ops *rp_allocator_ops_of(const rp_allocator *allocator);
 
+/* Sets the debug modes that hold for new blocks. */
+void rp_allocator_debug_set(rp_allocator *allocator, uint32_t modes);
+
 /* ---- registry.c ---- */
 
 /* Fills the head and gives it an id. RP_E_MEMORY with the record set where the zone has
@@ -119,6 +122,8 @@ typedef struct rp_debug_ops {
     void (*destroyed)(rp_allocator *allocator);
     /* A new allocator: sets its debug modes by name. */
     void (*created)(rp_allocator *allocator);
+    /* Takes or drops the debug side's locks, around a fork; may be null. */
+    void (*fork)(bool take);
     /* Says all that is known of the address; returns, and the caller aborts. */
     void (*explain)(rp_misuse_kind kind, const rp_allocator *allocator, const void *address,
                     const void *caller);
@@ -136,11 +141,37 @@ typedef struct rp_alloc_thread {
     uint32_t place;  /* the slot that it has, also while `slot` is 0 */
     uint32_t scope;  /* the innermost open scope; 0: the root */
     uint32_t traced; /* depth of open scopes that trace */
+    uint32_t code;   /* cache_code of `generic`; 0: none */
+    void *generic;   /* its cache in the world's generic allocator, for processes without restores:
+                        rp_generic_malloc; null: not looked for yet, or in a traced scope */
+    uint32_t ended;  /* its caches were given back: it gets no others */
     uint32_t inside; /* the debug side is at work: what it allocates is not tracked */
 } rp_alloc_thread;
 
 rp_alloc_thread *rp_alloc_thread_get(void);
 /* Diverts this thread's allocations to rp_debug_ops.alloc while the count is above 0. */
 void rp_alloc_thread_trace(int change);
+
+/* Slots are given out lowest first, so that a program that makes the same threads in the same order
+ * finds the same caches again. A thread beyond them works without a cache of its own. */
+enum { RP_ALLOC_THREADS_MOST = 4095 };
+
+/* The slot of the calling thread, taken at its first call; 0: none is free, or the thread has ended
+ * its work with memory. */
+uint32_t rp_alloc_thread_attach(void);
+/* Gives the thread's caches back in all heaps, and its slot. Runs by itself at a thread's end. */
+void rp_alloc_thread_detach(void);
+/* Sends what the calling thread freed of other threads' blocks to them; for a frame's end. */
+void rp_alloc_thread_flush(void);
+
+/* Around fork(), where other threads may run: prepare takes every lock of the region and of the
+ * allocators, the other two drop them. In the child the slots of the threads that are not there any
+ * more are free again. The debug side's locks come first: rp_debug_ops.fork. */
+void rp_alloc_fork_prepare(void);
+void rp_alloc_fork_parent(void);
+void rp_alloc_fork_child(void);
+
+/* ---- registry.c, for threads' ends and forks ---- */
+void rp_allocators_lock(rp_zone zone, bool take);
 
 #endif

@@ -1,13 +1,80 @@
-/* The heaps' public calls: finding the owner of a block, caps, lists, figures. */
-#include "alloc/heap.h"
+/* Heaps: made, capped, counted, destroyed; and the functions of the kind "generic". */
+#include "alloc/cache.h"
 #include "alloc/simple.h"
 #include "base/error.h"
 
 #include <string.h>
 
-static void check(const rp_heap *heap)
+/* ---- the region ---- */
+
+static bool within_cap(rp_heap *heap, size_t size_bytes)
 {
-    rp_allocator_check(&heap->base);
+    uint64_t taken = __atomic_load_n(&heap->taken_bytes, __ATOMIC_RELAXED);
+    return taken <= heap->cap_bytes && size_bytes <= heap->cap_bytes - taken;
+}
+
+bool rp_heap_may_take(rp_heap *heap, size_t size_bytes)
+{
+    if (within_cap(heap, size_bytes)) {
+        return true;
+    }
+    rp_fail(RP_E_MEMORY,
+            "heap %s: full: %llu bytes taken, %zu more are over its cap of %llu: raise "
+            "the cap or free something",
+            heap->base.name, (unsigned long long)heap->taken_bytes, size_bytes,
+            (unsigned long long)heap->cap_bytes);
+    return false;
+}
+
+void *rp_heap_take(rp_heap *heap, size_t size_bytes, rp_block_kind kind)
+{
+    uint64_t before = __atomic_fetch_add(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
+    bool fits = before <= heap->cap_bytes && size_bytes <= heap->cap_bytes - before;
+    void *start =
+        fits ? rp_region_block_alloc((rp_zone)heap->base.zone, size_bytes, kind, heap->base.id, 0)
+             : NULL;
+    if (!start) {
+        __atomic_fetch_sub(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
+    }
+    if (!fits) {
+        rp_heap_may_take(heap, size_bytes);
+    }
+    return start;
+}
+
+void rp_heap_give(rp_heap *heap, void *start, size_t size_bytes)
+{
+    __atomic_fetch_sub(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
+    rp_region_block_free(start);
+}
+
+void rp_heap_count(rp_heap *heap, int64_t bytes)
+{
+    uint64_t now = __atomic_add_fetch(&heap->out_bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+    uint64_t peak = __atomic_load_n(&heap->peak_bytes, __ATOMIC_RELAXED);
+    while (bytes > 0 && now > peak &&
+           !__atomic_compare_exchange_n(&heap->peak_bytes, &peak, now, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+    }
+}
+
+/* ---- made and destroyed ---- */
+
+static rp_heap *heap_make(const rp_heap_desc *desc)
+{
+    rp_heap *heap = rp_meta_take(desc->zone, META_HEAP);
+    if (!heap) {
+        return NULL;
+    }
+    memset(heap, 0, sizeof *heap);
+    heap->cap_bytes = desc->cap_bytes ? desc->cap_bytes : UINT64_MAX;
+    heap->table = heap->table_inline;
+    heap->table_count = TABLE_INLINE;
+    if (rp_allocator_register(&heap->base, KIND_GENERIC, desc->zone, desc->name) != RP_OK) {
+        rp_meta_give(desc->zone, META_HEAP, heap);
+        return NULL;
+    }
+    return heap;
 }
 
 rp_allocator *rp_heap_create(const rp_heap_desc *desc)
@@ -19,180 +86,136 @@ rp_allocator *rp_heap_create(const rp_heap_desc *desc)
         rp_fail(RP_E_ARGUMENT, "heap: cannot be made: the region is not open: open a deck first");
         return NULL;
     }
-    rp_heap *heap = rp_region_block_alloc(desc->zone, sizeof *heap, RP_BLOCK_PAGES, 0, 0);
-    if (!heap) {
-        return NULL;
-    }
-    *heap = (rp_heap){.cap_bytes = desc->cap_bytes ? desc->cap_bytes : UINT64_MAX};
-    if (rp_allocator_register(&heap->base, KIND_GENERIC, desc->zone, desc->name) != RP_OK) {
-        rp_region_block_free(heap);
-        return NULL;
-    }
-    return &heap->base;
-}
-
-static void list_free(rp_zone zone, uint32_t list)
-{
-    while (list) {
-        rp_unit *unit = rp_region_unit_at(zone, list);
-        list = slab_of(unit)->link.next;
-        rp_region_block_free(rp_region_unit_start(unit));
-    }
+    rp_heap *heap = heap_make(desc);
+    return heap ? &heap->base : NULL;
 }
 
 static void generic_destroy(rp_allocator *allocator)
 {
     rp_heap *heap = heap_of(allocator);
-    rp_zone zone = heap->base.zone;
-    for (uint32_t i = 0; i < CLASS_COUNT; i++) {
-        list_free(zone, heap->partial[i]);
-    }
-    list_free(zone, heap->full);
-    list_free(zone, heap->spare);
-    list_free(zone, heap->large);
+    rp_zone zone = (rp_zone)allocator->zone;
     rp_allocator_unregister(allocator);
-    rp_region_block_free(heap);
-}
-
-/* ---- lists and the region ---- */
-
-void rp_heap_list_push(rp_zone zone, uint32_t *list, rp_unit *unit)
-{
-    unit_link *link = &slab_of(unit)->link;
-    *link = (unit_link){.next = *list};
-    if (*list) {
-        slab_of(rp_region_unit_at(zone, *list))->link.previous = unit->head;
+    while (heap->caches) {
+        rp_cache *cache = heap->caches;
+        heap->caches = cache->next;
+        rp_cache_destroy(cache);
     }
-    *list = unit->head;
-}
-
-void rp_heap_list_remove(rp_zone zone, uint32_t *list, rp_unit *unit)
-{
-    const unit_link *link = &slab_of(unit)->link;
-    if (link->next) {
-        slab_of(rp_region_unit_at(zone, link->next))->link.previous = link->previous;
+    while (heap->large) {
+        rp_unit *head = rp_region_unit_at(zone, heap->large);
+        heap->large = large_of(head)->next;
+        rp_region_block_free(rp_region_unit_start(head));
     }
-    if (link->previous) {
-        slab_of(rp_region_unit_at(zone, link->previous))->link.next = link->next;
-    } else {
-        RP_ASSERT(*list == unit->head);
-        *list = link->next;
+    while (heap->table_old) {
+        void **table = heap->table_old;
+        heap->table_old = table[0];
+        rp_region_block_free(table);
     }
+    rp_meta_give(zone, META_HEAP, heap);
 }
 
-static bool within_cap(const rp_heap *heap, size_t size_bytes)
+void rp_heap_divert(rp_heap *heap, bool divert)
 {
-    return size_bytes <= heap->cap_bytes - heap->stats.taken_bytes;
-}
-
-bool rp_heap_may_take(rp_heap *heap, size_t size_bytes)
-{
-    if (!within_cap(heap, size_bytes)) {
-        rp_heap_spare_release(heap);
-    }
-    if (within_cap(heap, size_bytes)) {
-        return true;
-    }
-    rp_fail(RP_E_MEMORY,
-            "heap %s: full: %llu bytes taken, %zu more are over its cap of %llu: raise "
-            "the cap or free something",
-            heap->base.name, (unsigned long long)heap->stats.taken_bytes, size_bytes,
-            (unsigned long long)heap->cap_bytes);
-    return false;
-}
-
-void *rp_heap_take(rp_heap *heap, size_t size_bytes, rp_block_kind kind)
-{
-    if (!rp_heap_may_take(heap, size_bytes)) {
-        return NULL;
-    }
-    void *start = rp_region_block_alloc(heap->base.zone, size_bytes, kind, heap->base.id, 0);
-    heap->stats.taken_bytes += start ? size_bytes : 0;
-    return start;
-}
-
-void rp_heap_give(rp_heap *heap, void *start, size_t size_bytes)
-{
-    heap->stats.taken_bytes -= size_bytes;
-    rp_region_block_free(start);
-}
-
-/* ---- figures ---- */
-
-void rp_heap_count_live(rp_heap *heap, size_t size_bytes)
-{
-    rp_alloc_stats *stats = &heap->stats;
-    stats->live_count++;
-    stats->live_bytes += size_bytes;
-    if (stats->live_bytes > stats->peak_bytes) {
-        stats->peak_bytes = stats->live_bytes;
-    }
-}
-
-void rp_heap_count_dead(rp_heap *heap, size_t size_bytes)
-{
-    heap->stats.live_count--;
-    heap->stats.live_bytes -= size_bytes;
-}
-
-static void generic_stats(const rp_allocator *allocator, rp_alloc_stats *stats)
-{
-    rp_heap *heap = heap_of((rp_allocator *)allocator);
     rp_os_lock_take(&heap->base.lock);
-    *stats = heap->stats;
-    stats->cap_bytes = heap->cap_bytes == UINT64_MAX ? 0 : heap->cap_bytes;
+    heap->diverted = divert;
+    for (rp_cache *cache = heap->caches; cache; cache = cache->next) {
+        __atomic_store_n(&cache->quick_end, divert ? 0 : CLASS_LARGEST_BYTES + 1, __ATOMIC_RELAXED);
+    }
     rp_os_lock_drop(&heap->base.lock);
 }
 
-/* ---- making blocks ---- */
+/* ---- allocating ---- */
 
-static void *alloc(rp_heap *heap, uint32_t class_index, size_t size_bytes, size_t align_bytes)
+static void *small_alloc(rp_heap *heap, uint32_t class_index)
 {
-    check(heap);
+    rp_cache *cache = rp_cache_mine(heap);
+    if (cache) {
+        void *block = rp_bin_pop(cache, class_index);
+        return block ? block : rp_cache_refill(cache, class_index);
+    }
     rp_os_lock_take(&heap->base.lock);
-    void *block = class_index != CLASS_NONE ? rp_heap_small_alloc(heap, class_index)
-                                            : rp_heap_large_alloc(heap, size_bytes, align_bytes);
+    cache = rp_cache_shared(heap);
+    void *block = cache ? rp_bin_pop(cache, class_index) : NULL;
+    block = block || !cache ? block : rp_cache_refill(cache, class_index);
     rp_os_lock_drop(&heap->base.lock);
     return block;
 }
 
-static uint32_t class_or_none(size_t size_bytes)
+static void *large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
 {
-    return size_bytes <= CLASS_LARGEST_BYTES ? class_of(size_bytes) : CLASS_NONE;
+    rp_os_lock_take(&heap->base.lock);
+    void *block = rp_large_alloc(heap, size_bytes, align_bytes);
+    rp_os_lock_drop(&heap->base.lock);
+    return block;
+}
+
+static void *zero(void *block, size_t size_bytes)
+{
+    const rp_unit *unit = block ? rp_region_unit(block) : NULL;
+    bool reads_zero = unit && unit->kind == RP_BLOCK_LARGE && (unit->flags & RP_BLOCK_ZEROED);
+    return !block || reads_zero ? block : memset(block, 0, size_bytes);
+}
+
+static void *class_alloc(rp_heap *heap, uint32_t class_index, size_t size_bytes, size_t align_bytes)
+{
+    return class_index != CLASS_NONE ? small_alloc(heap, class_index)
+                                     : large_alloc(heap, size_bytes, align_bytes);
+}
+
+/* What the thread keeps for later may be what is missing now. */
+static bool scavenge(rp_heap *heap)
+{
+    rp_cache *cache = rp_cache_mine(heap);
+    uint64_t before = __atomic_load_n(&heap->taken_bytes, __ATOMIC_RELAXED);
+    if (cache) {
+        rp_cache_scavenge(cache);
+    }
+    return __atomic_load_n(&heap->taken_bytes, __ATOMIC_RELAXED) < before;
 }
 
 static void *generic_alloc(rp_allocator *allocator, size_t size_bytes, size_t align_bytes,
                            bool zeroed)
 {
-    uint32_t class_index = align_bytes > 16 ? rp_heap_class_aligned(size_bytes, align_bytes)
-                                            : class_or_none(size_bytes);
-    void *block = alloc(heap_of(allocator), class_index, size_bytes, align_bytes);
-    return block && zeroed ? memset(block, 0, size_bytes) : block;
+    rp_heap *heap = heap_of(allocator);
+    uint32_t class_index = align_bytes > 16 || size_bytes > CLASS_LARGEST_BYTES
+                               ? rp_class_aligned(size_bytes, align_bytes)
+                               : class_of(size_bytes);
+    void *block = class_alloc(heap, class_index, size_bytes, align_bytes);
+    if (!block && scavenge(heap)) {
+        block = class_alloc(heap, class_index, size_bytes, align_bytes);
+    }
+    return zeroed ? zero(block, size_bytes) : block;
 }
 
 /* ---- a block ---- */
 
-static block_state look(rp_unit *head, const void *address)
+/* What is wrong with `address` as a block of the unit; -1: nothing. */
+static int fault_of(rp_unit *head, const void *address)
 {
-    if (head->kind == RP_BLOCK_SLAB) {
-        return rp_heap_slab_look(head, address);
+    if (head->kind == RP_BLOCK_LARGE) {
+        return rp_large_start(head) == address ? -1 : RP_MISUSE_INSIDE;
     }
-    return rp_heap_large_start(head) == address ? BLOCK_LIVE : BLOCK_INSIDE;
+    if (head->kind != RP_BLOCK_SLAB) {
+        return RP_MISUSE_NO_BLOCK;
+    }
+    uint32_t offset = (uint32_t)((uintptr_t)address % RP_UNIT_BYTES);
+    if (head->size_class == CLASS_NONE) {
+        return RP_MISUSE_DOUBLE_FREE; /* an empty slab */
+    }
+    if (!is_start(head->size_class, offset)) {
+        return RP_MISUSE_INSIDE;
+    }
+    if (offset >> GRAIN_SHIFT >= slab_bump(head)) {
+        return RP_MISUSE_NO_BLOCK;
+    }
+    return is_marked(address) ? RP_MISUSE_DOUBLE_FREE : -1;
 }
 
-static size_t usable_bytes(rp_unit *head)
-{
-    return head->kind == RP_BLOCK_SLAB ? slab_class(head)->block_bytes : rp_heap_large_bytes(head);
-}
-
-static rp_unit *lock_live(rp_heap *heap, const void *block, const char *what)
+static rp_unit *head_or_die(const rp_allocator *allocator, const void *block, const char *what)
 {
     rp_unit *head = rp_region_unit_head(block);
-    rp_os_lock_take(&heap->base.lock);
-    block_state state = look(head, block);
-    if (state != BLOCK_LIVE) {
-        rp_misuse(state == BLOCK_DEAD ? RP_MISUSE_DOUBLE_FREE : RP_MISUSE_INSIDE, &heap->base,
-                  block, what, NULL);
+    int fault = fault_of(head, block);
+    if (fault >= 0) {
+        rp_misuse((rp_misuse_kind)fault, allocator, block, what, NULL);
     }
     return head;
 }
@@ -200,36 +223,74 @@ static rp_unit *lock_live(rp_heap *heap, const void *block, const char *what)
 static void generic_free(rp_allocator *allocator, void *block)
 {
     rp_heap *heap = heap_of(allocator);
-    rp_unit *head = lock_live(heap, block, "free");
-    if (head->kind == RP_BLOCK_SLAB) {
-        rp_heap_small_free(heap, head, block);
-    } else {
-        rp_heap_large_free(heap, head);
+    rp_unit *head = head_or_die(allocator, block, "free");
+    if (head->kind == RP_BLOCK_LARGE) {
+        rp_os_lock_take(&allocator->lock);
+        rp_large_free(heap, head);
+        rp_os_lock_drop(&allocator->lock);
+        return;
     }
-    rp_os_lock_drop(&heap->base.lock);
+    rp_cache *cache = slab_cache(head);
+    if (cache->thread == rp_alloc_thread_attach()) {
+        rp_bin_push(cache, head->size_class, block);
+    } else {
+        rp_remote_free(head, block);
+    }
+}
+
+static size_t usable_bytes(const rp_unit *head)
+{
+    return head->kind == RP_BLOCK_SLAB ? rp_size_classes[head->size_class].block_bytes
+                                       : rp_large_bytes(head);
 }
 
 static size_t generic_usable(const rp_allocator *allocator, const void *block)
 {
     (void)allocator;
     rp_unit *head = rp_region_unit_head(block);
-    return look(head, block) == BLOCK_LIVE ? usable_bytes(head) : 0;
+    return fault_of(head, block) < 0 ? usable_bytes(head) : 0;
 }
 
+/* Large blocks are grown and cut to fit. A small one stays while at least half of it is used. */
 static bool generic_resize(rp_allocator *allocator, void *block, size_t size_bytes)
 {
-    rp_heap *heap = heap_of(allocator);
-    rp_unit *head = lock_live(heap, block, "resize");
-    bool stays;
+    rp_unit *head = head_or_die(allocator, block, "resize");
     if (head->kind == RP_BLOCK_SLAB) {
-        uint32_t now = head->size_class, wanted = class_or_none(size_bytes);
-        stays =
-            wanted == now || (wanted < now && size_bytes >= rp_heap_classes[now].block_bytes / 2);
-    } else {
-        stays = size_bytes > CLASS_LARGEST_BYTES && rp_heap_large_resize(heap, head, size_bytes);
+        size_t have = usable_bytes(head);
+        return size_bytes <= have && (size_bytes >= have / 2 || have <= 32);
     }
+    if (size_bytes <= CLASS_LARGEST_BYTES) {
+        return false;
+    }
+    rp_os_lock_take(&allocator->lock);
+    bool fits = rp_large_resize(heap_of(allocator), head, size_bytes);
+    rp_os_lock_drop(&allocator->lock);
+    return fits;
+}
+
+/* ---- figures ---- */
+
+static void generic_stats(const rp_allocator *allocator, rp_alloc_stats *stats)
+{
+    rp_heap *heap = heap_of(allocator);
+    rp_os_lock_take(&heap->base.lock);
+    uint64_t blocks, bytes;
+    rp_remote_pending(heap, &blocks, &bytes);
+    stats->live_count = heap->large_count - blocks;
+    stats->live_bytes = heap->large_bytes - bytes;
+    for (const rp_cache *cache = heap->caches; cache; cache = cache->next) {
+        stats->live_count += cache->out_blocks - cache->remote_blocks;
+        stats->live_bytes += cache->out_bytes - cache->remote_bytes;
+        for (uint32_t i = 1; i < CLASS_COUNT; i++) {
+            int64_t count = rp_size_classes[i].bin_limit - cache->bins[i].room;
+            stats->live_count -= (uint64_t)count;
+            stats->live_bytes -= (uint64_t)count * rp_size_classes[i].block_bytes;
+        }
+    }
+    stats->taken_bytes = heap->taken_bytes;
+    stats->peak_bytes = rp_max_size(heap->peak_bytes, stats->live_bytes);
+    stats->cap_bytes = heap->cap_bytes == UINT64_MAX ? 0 : heap->cap_bytes;
     rp_os_lock_drop(&heap->base.lock);
-    return stays;
 }
 
 const rp_allocator_ops rp_generic_ops = {
@@ -238,7 +299,7 @@ const rp_allocator_ops rp_generic_ops = {
     .free = generic_free,
     .resize = generic_resize,
     .usable = generic_usable,
-    .walk = rp_heap_walk,
+    .walk = rp_generic_walk,
     .stats = generic_stats,
     .destroy = generic_destroy,
 };

@@ -1,5 +1,5 @@
-/* Large blocks: each is a block of the region, in whole units. */
-#include "alloc/heap.h"
+/* Large blocks: each is a run of the region's units. */
+#include "alloc/generic.h"
 #include "base/error.h"
 
 static size_t total_bytes(const rp_unit *head)
@@ -7,22 +7,29 @@ static size_t total_bytes(const rp_unit *head)
     return (size_t)head->unit_count << RP_UNIT_SHIFT;
 }
 
-static size_t offset_bytes(rp_unit *head)
+static size_t offset_bytes(const rp_unit *head)
 {
-    return (size_t)large_of(head)->offset_units << RP_UNIT_SHIFT;
+    return (size_t)large_of((rp_unit *)head)->offset_units << RP_UNIT_SHIFT;
 }
 
-size_t rp_heap_large_bytes(rp_unit *head)
+size_t rp_large_bytes(const rp_unit *head)
 {
     return total_bytes(head) - offset_bytes(head);
 }
 
-void *rp_heap_large_start(rp_unit *head)
+void *rp_large_start(const rp_unit *head)
 {
     return (uint8_t *)rp_region_unit_start(head) + offset_bytes(head);
 }
 
-void *rp_heap_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
+static void count(rp_heap *heap, int64_t blocks, int64_t bytes)
+{
+    heap->large_count += (uint64_t)blocks;
+    heap->large_bytes += (uint64_t)bytes;
+    rp_heap_count(heap, bytes);
+}
+
+void *rp_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
 {
     if (size_bytes > RP_REGION_RESERVE_BYTES) {
         rp_fail(RP_E_MEMORY,
@@ -41,26 +48,26 @@ void *rp_heap_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
     size_t offset = rp_align_up((uintptr_t)start, align_bytes) - (uintptr_t)start;
     *large_of(head) = (large_book){.offset_units = (uint32_t)(offset >> RP_UNIT_SHIFT)};
     if (offset < extra && rp_region_block_resize(start, offset + whole)) {
-        heap->stats.taken_bytes -= extra - offset;
+        __atomic_fetch_sub(&heap->taken_bytes, extra - offset, __ATOMIC_RELAXED);
     }
-    rp_heap_list_push(heap->base.zone, &heap->large, head);
-    rp_heap_count_live(heap, rp_heap_large_bytes(head));
+    rp_list_push((rp_zone)heap->base.zone, &heap->large, head);
+    count(heap, 1, (int64_t)rp_large_bytes(head));
     return start + offset;
 }
 
-void rp_heap_large_free(rp_heap *heap, rp_unit *head)
+void rp_large_free(rp_heap *heap, rp_unit *head)
 {
-    rp_heap_count_dead(heap, rp_heap_large_bytes(head));
-    rp_heap_list_remove(heap->base.zone, &heap->large, head);
+    count(heap, -1, -(int64_t)rp_large_bytes(head));
+    rp_list_remove((rp_zone)heap->base.zone, &heap->large, head);
     rp_heap_give(heap, rp_region_unit_start(head), total_bytes(head));
 }
 
-bool rp_heap_large_resize(rp_heap *heap, rp_unit *head, size_t size_bytes)
+bool rp_large_resize(rp_heap *heap, rp_unit *head, size_t size_bytes)
 {
     if (size_bytes > RP_REGION_RESERVE_BYTES) {
         return false;
     }
-    size_t old_total = total_bytes(head), old_bytes = rp_heap_large_bytes(head);
+    size_t old_total = total_bytes(head), old_bytes = rp_large_bytes(head);
     size_t new_total = rp_align_up(size_bytes, RP_UNIT_BYTES) + offset_bytes(head);
     if (new_total > old_total && !rp_heap_may_take(heap, new_total - old_total)) {
         return false;
@@ -68,8 +75,7 @@ bool rp_heap_large_resize(rp_heap *heap, rp_unit *head, size_t size_bytes)
     if (!rp_region_block_resize(rp_region_unit_start(head), new_total)) {
         return false;
     }
-    heap->stats.taken_bytes += new_total - old_total;
-    rp_heap_count_dead(heap, old_bytes);
-    rp_heap_count_live(heap, rp_heap_large_bytes(head));
+    __atomic_fetch_add(&heap->taken_bytes, new_total - old_total, __ATOMIC_RELAXED);
+    count(heap, 0, (int64_t)rp_large_bytes(head) - (int64_t)old_bytes);
     return true;
 }

@@ -1,32 +1,38 @@
 /* The caller's errors: one line that names the kind, the place and what to do, then the end. */
 #include "alloc/allocator.h"
+#include "base/text.h"
 
-static const char *text_of(rp_misuse_kind kind)
+/* "heap physics: double free of 0x…" and why it is one. */
+static void describe(rp_text_buffer *text, rp_misuse_kind kind, const char *what,
+                     const void *address)
 {
     switch (kind) {
     case RP_MISUSE_DOUBLE_FREE:
-        return "it was freed before, and nothing lives there any more";
+        rp_text_add(text, "double %s of %p: nothing lives there any more", what, address);
+        return;
     case RP_MISUSE_FOREIGN:
-        return "foreign memory: it lies in no heap of the region";
+        rp_text_add(text, "%s of foreign memory %p: it lies in no heap of the region", what,
+                    address);
+        return;
     case RP_MISUSE_INSIDE:
-        return "inside a block: no block starts there";
+        rp_text_add(text, "%s inside a block: %p is no block's start", what, address);
+        return;
     case RP_MISUSE_NO_BLOCK:
-        return "it lies in memory that was never handed out as a block";
+        rp_text_add(text, "%s of %p: it lies in memory that is no heap's block, and never was",
+                    what, address);
+        return;
     case RP_MISUSE_WRITTEN_AFTER_FREE:
-        return "it was written to after it was freed";
+        rp_text_add(text, "%s of %p: it was written to after it was freed", what, address);
+        return;
     case RP_MISUSE_WRONG_SIZE:
-        return "the size that was given is not the block's";
+        rp_text_add(text, "%s of %p with a size that is not the block's", what, address);
+        return;
     case RP_MISUSE_WRONG_ALLOCATOR:
-        return "it belongs to another allocator";
+        rp_text_add(text, "%s of %p: it belongs to another allocator", what, address);
+        return;
     case RP_MISUSE_OVERWRITTEN:
-        return "the bytes around it were written over";
+        rp_text_add(text, "%s of %p: the bytes around it were written over", what, address);
     }
-    return "unknown";
-}
-
-static const char *noun_of(rp_misuse_kind kind)
-{
-    return kind == RP_MISUSE_DOUBLE_FREE ? "double " : "";
 }
 
 void rp_misuse(rp_misuse_kind kind, const rp_allocator *allocator, const void *address,
@@ -36,6 +42,11 @@ void rp_misuse(rp_misuse_kind kind, const rp_allocator *allocator, const void *a
     if (debug && debug->explain) {
         debug->explain(kind, allocator, address, caller);
     }
-    rp_region_die("heap %s: %s%s of %p, called at %p: %s", allocator ? allocator->name : "-",
-                  noun_of(kind), what, address, caller, text_of(kind));
+    char line[256];
+    rp_text_buffer text = rp_text_buffer_over(line, sizeof line);
+    describe(&text, kind, what, address);
+    if (caller) {
+        rp_text_add(&text, " (called from %p)", caller);
+    }
+    rp_region_die("heap%s%s: %s", allocator ? " " : "", allocator ? allocator->name : "", line);
 }

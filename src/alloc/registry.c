@@ -115,6 +115,7 @@ void rp_allocator_unregister(rp_allocator *allocator)
     __atomic_store_n(entry, (uintptr_t)table->free_first << 1 | 1, __ATOMIC_RELEASE);
     table->free_first = allocator->id;
     allocator->magic = 0;
+    allocator->kind = KIND_NONE; /* the fast path looks at it alone */
     rp_os_lock_drop(&table->lock);
 }
 
@@ -140,4 +141,14 @@ int rp_allocator_walk(rp_zone zone, int (*visit)(rp_allocator *allocator, void *
         result = allocator ? visit(allocator, context) : 0;
     }
     return result;
+}
+
+void rp_allocators_lock(rp_zone zone, bool take)
+{
+    registry *table = registry_of(zone);
+    if (table && take) {
+        rp_os_lock_take(&table->lock);
+    } else if (table) {
+        rp_os_lock_drop(&table->lock);
+    }
 }

@@ -3,34 +3,43 @@
  *
  * Every block is aligned to the largest power of two that divides its size.
  */
-#include "alloc/heap.h"
+#include "alloc/generic.h"
 
-#define LOW_BIT(bytes) ((bytes) & (~(bytes) + 1u))
-#define BITMAP_BYTES(bytes) ((65536u / (bytes) + 31u) / 32u * 4u)
-#define ROUND_UP(n, step) (((n) + (step)-1u) / (step) * (step))
-#define FIRST(bytes) ((bytes) >= 2048u ? 0u : ROUND_UP(BITMAP_BYTES(bytes), LOW_BIT(bytes)))
-#define CLASS(bytes)                                                                      \
-    {                                                                                     \
-        bytes, (65536u - FIRST(bytes)) / (bytes), FIRST(bytes), UINT32_MAX / (bytes) + 1u \
+/* A bin holds some 32 KiB, and no fewer blocks than make a refill worth it. */
+#define LIMIT(bytes) ((bytes) >= 8192u ? 4 : 32768 / (int32_t)(bytes))
+#define CLASS(bytes)                             \
+    {                                            \
+        bytes, 65536u / (bytes), LIMIT(bytes), 0 \
     }
-#define DOUBLING(low) \
-    CLASS((low) / 4 * 5), CLASS((low) / 4 * 6), CLASS((low) / 4 * 7), CLASS((low)*2)
+#define RECIPROCAL(bytes) UINT32_MAX / (bytes) + 1u
+#define DOUBLING(what, low) \
+    what((low) / 4 * 5), what((low) / 4 * 6), what((low) / 4 * 7), what((low)*2)
+#define ALL(what)                                                                                \
+    what(16u), what(32u), what(48u), what(64u), what(80u), what(96u), what(112u), what(128u),    \
+        DOUBLING(what, 128u), DOUBLING(what, 256u), DOUBLING(what, 512u), DOUBLING(what, 1024u), \
+        DOUBLING(what, 2048u), DOUBLING(what, 4096u), DOUBLING(what, 8192u),                     \
+        DOUBLING(what, 16384u)
 
-const size_class rp_heap_classes[CLASS_COUNT] = {
-    CLASS(16u),      CLASS(32u),      CLASS(48u),      CLASS(64u),
-    CLASS(80u),      CLASS(96u),      CLASS(112u),     CLASS(128u),
-    DOUBLING(128u),  DOUBLING(256u),  DOUBLING(512u),  DOUBLING(1024u),
-    DOUBLING(2048u), DOUBLING(4096u), DOUBLING(8192u), DOUBLING(16384u),
-};
+const size_class rp_size_classes[CLASS_COUNT] = {{0}, ALL(CLASS)};
+const uint32_t rp_class_reciprocals[CLASS_COUNT] = {0, ALL(RECIPROCAL)};
 
-uint32_t rp_heap_class_aligned(size_t size_bytes, size_t align_bytes)
+/* Size 0 gets the smallest. Steps of 32 from 128 on, of 64 from 256, of 128 from 512. */
+#define TWICE(c) c, c
+#define FOUR(c) c, c, c, c
+#define EIGHT(c) c, c, c, c, c, c, c, c
+const uint8_t rp_class_table[CLASS_TABLE_BYTES / 16 + 1] = {
+    1,        1,        2,        3,         4,         5,         6,
+    7,        8,        TWICE(9), TWICE(10), TWICE(11), TWICE(12), FOUR(13),
+    FOUR(14), FOUR(15), FOUR(16), EIGHT(17), EIGHT(18), EIGHT(19), EIGHT(20)};
+
+uint32_t rp_class_aligned(size_t size_bytes, size_t align_bytes)
 {
     size_t least = rp_max_size(size_bytes, align_bytes);
     if (least > CLASS_LARGEST_BYTES) {
         return CLASS_NONE;
     }
     uint32_t index = class_of(least);
-    while (rp_heap_classes[index].block_bytes % align_bytes) {
+    while (rp_size_classes[index].block_bytes % align_bytes) {
         index++; /* ends at a power of two, four classes on at the latest */
     }
     return index;

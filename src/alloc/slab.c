@@ -1,150 +1,248 @@
-/* Small blocks: one unit cut into blocks of one class, with a bitmap of the live ones. */
-#include "alloc/heap.h"
+/* Slabs: one unit each, cut into blocks of one class. */
+#include "alloc/generic.h"
 
-#include <string.h>
-
-#define BLOCK_NOT_AT_START UINT32_MAX
-
-static uint32_t *live_words(rp_unit *unit)
+static rp_zone zone_of(const rp_cache *cache)
 {
-    bool in_map = slab_class(unit)->first_offset == 0;
-    return in_map ? &slab_of(unit)->small_live : (uint32_t *)rp_region_unit_start(unit);
+    return (rp_zone)cache->heap->base.zone;
 }
 
-const uint32_t *rp_heap_slab_live(rp_unit *unit)
-{
-    return live_words(unit);
-}
+/* ---- lists ---- */
 
-/* The index of the block that starts at `address`. The reciprocal is exact for offsets below 2^16.
- */
-static uint32_t block_index(const rp_unit *unit, const void *address)
+void rp_list_push(rp_zone zone, uint32_t *list, rp_unit *unit)
 {
-    const size_class *class = slab_class(unit);
-    uint32_t offset = (uint32_t)((uintptr_t)address % RP_UNIT_BYTES);
-    if (offset < class->first_offset) {
-        return BLOCK_NOT_AT_START;
+    slab_book *book = slab_of(unit);
+    book->next = *list;
+    book->previous = 0;
+    if (*list) {
+        slab_of(rp_region_unit_at(zone, *list))->previous = unit->head;
     }
-    offset -= class->first_offset;
-    uint32_t index = (uint32_t)((uint64_t)offset * class->reciprocal >> 32);
-    bool starts = index * class->block_bytes == offset && index < class->block_count;
-    return starts ? index : BLOCK_NOT_AT_START;
+    __atomic_store_n(list, unit->head, __ATOMIC_RELAXED);
 }
 
-block_state rp_heap_slab_look(rp_unit *unit, const void *address)
+void rp_list_remove(rp_zone zone, uint32_t *list, rp_unit *unit)
 {
-    uint32_t index = block_index(unit, address);
-    if (index == BLOCK_NOT_AT_START) {
-        return BLOCK_INSIDE;
+    const slab_book *book = slab_of(unit);
+    if (book->next) {
+        slab_of(rp_region_unit_at(zone, book->next))->previous = book->previous;
     }
-    return live_words(unit)[index / 32] >> (index % 32) & 1 ? BLOCK_LIVE : BLOCK_DEAD;
-}
-
-/* ---- making ---- */
-
-static void format(rp_unit *unit, uint32_t class_index)
-{
-    unit->size_class = (uint8_t)class_index;
-    uint32_t count = slab_class(unit)->block_count;
-    *slab_of(unit) = (slab_book){0};
-    uint32_t *live = live_words(unit);
-    memset(live, 0, (count + 31) / 32 * sizeof *live);
-    if (count % 32) {
-        live[count / 32] = ~UINT32_C(0) << (count % 32);
+    if (book->previous) {
+        slab_of(rp_region_unit_at(zone, book->previous))->next = book->next;
+    } else {
+        RP_ASSERT(*list == unit->head);
+        __atomic_store_n(list, book->next, __ATOMIC_RELAXED);
     }
 }
 
-static rp_unit *slab_make(rp_heap *heap, uint32_t class_index)
+/* ---- blocks of a slab ---- */
+
+static const size_class *class_at(const rp_unit *unit)
+{
+    return &rp_size_classes[unit->size_class];
+}
+
+static uint32_t block_count_out(const rp_unit *unit)
+{
+    return (slab_bump(unit) << GRAIN_SHIFT) / class_at(unit)->block_bytes;
+}
+
+static bool all_out(const rp_unit *unit)
+{
+    return slab_of((rp_unit *)unit)->free == NO_BLOCK &&
+           block_count_out(unit) == class_at(unit)->block_count;
+}
+
+static free_block *block_at(const rp_unit *unit, uint32_t grain)
+{
+    return (free_block *)((uint8_t *)rp_region_unit_start(unit) + ((size_t)grain << GRAIN_SHIFT));
+}
+
+static uint32_t grain_of(const free_block *block)
+{
+    return (uint32_t)((uintptr_t)block % RP_UNIT_BYTES) >> GRAIN_SHIFT;
+}
+
+/* How many fresh blocks to touch at once: a slab that has given much will be asked for more. */
+static uint32_t batch_of(const size_class *class, uint32_t out)
+{
+    uint32_t least = class->block_bytes <= 512 ? 4 : 1;
+    uint32_t half = (uint32_t) class->bin_limit / 2, most = half ? half : 1;
+    uint32_t batch = out < least ? least : out;
+    batch = batch < most ? batch : most;
+    uint32_t left = class->block_count - out;
+    return batch < left ? batch : left;
+}
+
+/* The next fresh blocks as a chain by rising address. */
+static uint32_t take_fresh(rp_unit *unit, free_block **head)
+{
+    const size_class *class = class_at(unit);
+    uint32_t count = batch_of(class, block_count_out(unit));
+    uint32_t grains = class->block_bytes >> GRAIN_SHIFT, first = slab_bump(unit);
+    free_block *block = block_at(unit, first);
+    *head = block;
+    for (uint32_t i = 1; i < count; i++) {
+        free_block *next = (free_block *)((uint8_t *)block + class->block_bytes);
+        block_link(block, next);
+        block = next;
+    }
+    block_link(block, NULL);
+    __atomic_store_n(&unit->extra, (uint16_t)(first + count * grains), __ATOMIC_RELAXED);
+    return count;
+}
+
+static uint32_t take_freed(rp_unit *unit, free_block **head)
+{
+    slab_book *book = slab_of(unit);
+    *head = block_at(unit, book->free);
+    book->free = NO_BLOCK;
+    return block_count_out(unit) - book->used;
+}
+
+void rp_slab_take(rp_cache *cache, rp_unit *unit)
+{
+    slab_book *book = slab_of(unit);
+    uint32_t class_index = unit->size_class;
+    cache_bin *bin = &cache->bins[class_index];
+    uint32_t count =
+        book->free != NO_BLOCK ? take_freed(unit, &bin->head) : take_fresh(unit, &bin->head);
+    uint64_t bytes = (uint64_t)count * class_at(unit)->block_bytes;
+    book->used = (uint16_t)(book->used + count);
+    bin->room -= (int32_t)count;
+    cache->out_blocks += count;
+    cache->out_bytes += bytes;
+    if (all_out(unit)) {
+        rp_list_remove(zone_of(cache), &cache->partial[class_index], unit);
+        rp_list_push(zone_of(cache), &cache->full, unit);
+    }
+    rp_heap_count(cache->heap, (int64_t)bytes);
+}
+
+/* ---- empty slabs ---- */
+
+static void give(rp_cache *cache, rp_unit *unit)
+{
+    rp_heap_give(cache->heap, rp_region_unit_start(unit), RP_UNIT_BYTES);
+}
+
+static void retire(rp_cache *cache, rp_unit *unit)
+{
+    rp_list_remove(zone_of(cache), &cache->partial[unit->size_class], unit);
+    __atomic_store_n(&unit->size_class, CLASS_NONE, __ATOMIC_RELAXED);
+    __atomic_store_n(&unit->extra, 0, __ATOMIC_RELAXED);
+    if (cache->spare_count < SPARE_SLABS) {
+        rp_list_push(zone_of(cache), &cache->spare, unit);
+        cache->spare_count++;
+    } else {
+        give(cache, unit);
+    }
+}
+
+void rp_cache_release(rp_cache *cache)
+{
+    while (cache->spare) {
+        rp_unit *unit = rp_region_unit_at(zone_of(cache), cache->spare);
+        rp_list_remove(zone_of(cache), &cache->spare, unit);
+        give(cache, unit);
+    }
+    cache->spare_count = 0;
+}
+
+void rp_slab_put(rp_cache *cache, rp_unit *unit, free_block *block)
+{
+    slab_book *book = slab_of(unit);
+    const size_class *class = class_at(unit);
+    if (all_out(unit)) {
+        rp_list_remove(zone_of(cache), &cache->full, unit);
+        rp_list_push(zone_of(cache), &cache->partial[unit->size_class], unit);
+    }
+    block_link(block, book->free == NO_BLOCK ? NULL : block_at(unit, book->free));
+    book->free = (uint16_t)grain_of(block);
+    cache->out_blocks--;
+    cache->out_bytes -= class->block_bytes;
+    if (--book->used == 0) {
+        retire(cache, unit);
+    }
+}
+
+/* ---- finding one ---- */
+
+static void book_open(rp_cache *cache, rp_unit *unit, uint32_t class_index)
+{
+    slab_book *book = slab_of(unit);
+    __atomic_store_n(&book->cache, cache_code(cache), __ATOMIC_RELAXED);
+    book->used = 0;
+    book->free = NO_BLOCK;
+    __atomic_store_n(&unit->extra, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&unit->size_class, (uint8_t)class_index, __ATOMIC_RELAXED);
+    rp_list_push(zone_of(cache), &cache->partial[class_index], unit);
+}
+
+static rp_unit *slab_make(rp_cache *cache, uint32_t class_index)
 {
     rp_unit *unit;
-    if (heap->spare) {
-        unit = rp_region_unit_at(heap->base.zone, heap->spare);
-        rp_heap_list_remove(heap->base.zone, &heap->spare, unit);
-        heap->spare_count--;
+    if (cache->spare) {
+        unit = rp_region_unit_at(zone_of(cache), cache->spare);
+        rp_list_remove(zone_of(cache), &cache->spare, unit);
+        cache->spare_count--;
     } else {
-        void *start = rp_heap_take(heap, RP_UNIT_BYTES, RP_BLOCK_SLAB);
+        void *start = rp_heap_take(cache->heap, RP_UNIT_BYTES, RP_BLOCK_SLAB);
         if (!start) {
             return NULL;
         }
         unit = rp_region_unit(start);
     }
-    format(unit, class_index);
-    rp_heap_list_push(heap->base.zone, &heap->partial[class_index], unit);
+    book_open(cache, unit, class_index);
     return unit;
 }
 
-/* The lowest free block from the hint on. There is one. */
-static void *take_block(rp_unit *unit)
+/* With the heap's lock held. */
+static void slab_move(rp_cache *from, rp_cache *to, uint32_t *list, uint32_t *to_list)
 {
-    const size_class *class = slab_class(unit);
+    rp_unit *unit = rp_region_unit_at(zone_of(from), *list);
     slab_book *book = slab_of(unit);
-    uint32_t *live = live_words(unit), word = book->hint;
-    uint32_t word_count = (class->block_count + 31) / 32;
-    for (uint32_t tried = 0; live[word] == UINT32_MAX; tried++) {
-        RP_ASSERT(tried < word_count); /* else something wrote over the bitmap */
-        word = word + 1 < word_count ? word + 1 : 0;
-    }
-    uint32_t bit = (uint32_t)__builtin_ctz(~live[word]);
-    live[word] |= UINT32_C(1) << bit;
-    book->hint = (uint16_t)word;
-    book->used++;
-    size_t offset = class->first_offset + (size_t)(word * 32 + bit) * class->block_bytes;
-    return (uint8_t *)rp_region_unit_start(unit) + offset;
+    uint64_t bytes = (uint64_t)book->used * class_at(unit)->block_bytes;
+    rp_list_remove(zone_of(from), list, unit);
+    from->out_blocks -= book->used;
+    from->out_bytes -= bytes;
+    to->out_blocks += book->used;
+    to->out_bytes += bytes;
+    rp_list_push(zone_of(to), to_list, unit);
+    __atomic_store_n(&book->cache, cache_code(to), __ATOMIC_RELEASE);
 }
 
-void *rp_heap_small_alloc(rp_heap *heap, uint32_t class_index)
+void rp_slabs_move(rp_cache *from, rp_cache *to)
 {
-    uint32_t *partial = &heap->partial[class_index];
-    rp_unit *unit =
-        *partial ? rp_region_unit_at(heap->base.zone, *partial) : slab_make(heap, class_index);
-    if (!unit) {
-        return NULL;
+    for (uint32_t i = 1; i < CLASS_COUNT; i++) {
+        while (from->partial[i]) {
+            slab_move(from, to, &from->partial[i], &to->partial[i]);
+        }
     }
-    void *block = take_block(unit);
-    if (slab_of(unit)->used == slab_class(unit)->block_count) {
-        rp_heap_list_remove(heap->base.zone, partial, unit);
-        rp_heap_list_push(heap->base.zone, &heap->full, unit);
-    }
-    rp_heap_count_live(heap, slab_class(unit)->block_bytes);
-    return block;
-}
-
-/* ---- freeing ---- */
-
-static void slab_retire(rp_heap *heap, rp_unit *unit)
-{
-    if (heap->spare_count < SPARE_SLABS) {
-        rp_heap_list_push(heap->base.zone, &heap->spare, unit);
-        heap->spare_count++;
-    } else {
-        rp_heap_give(heap, rp_region_unit_start(unit), RP_UNIT_BYTES);
+    while (from->full) {
+        slab_move(from, to, &from->full, &to->full);
     }
 }
 
-void rp_heap_small_free(rp_heap *heap, rp_unit *unit, const void *block)
+/* A slab of a thread that ended. */
+static void adopt(rp_cache *cache, uint32_t class_index)
 {
-    const size_class *class = slab_class(unit);
-    slab_book *book = slab_of(unit);
-    uint32_t index = block_index(unit, block), *partial = &heap->partial[unit->size_class];
-    live_words(unit)[index / 32] &= ~(UINT32_C(1) << (index % 32));
-    book->hint = (uint16_t)(index / 32); /* what was used last is taken first */
-    if (book->used == class->block_count) {
-        rp_heap_list_remove(heap->base.zone, &heap->full, unit);
-        rp_heap_list_push(heap->base.zone, partial, unit);
+    rp_heap *heap = cache->heap;
+    rp_cache *shared = __atomic_load_n(&heap->shared, __ATOMIC_ACQUIRE);
+    if (!shared || cache == shared ||
+        !__atomic_load_n(&shared->partial[class_index], __ATOMIC_RELAXED)) {
+        return;
     }
-    rp_heap_count_dead(heap, class->block_bytes);
-    if (--book->used == 0) {
-        rp_heap_list_remove(heap->base.zone, partial, unit);
-        slab_retire(heap, unit);
+    rp_os_lock_take(&heap->base.lock);
+    if (shared->partial[class_index]) {
+        slab_move(shared, cache, &shared->partial[class_index], &cache->partial[class_index]);
     }
+    rp_os_lock_drop(&heap->base.lock);
 }
 
-void rp_heap_spare_release(rp_heap *heap)
+rp_unit *rp_slab_find(rp_cache *cache, uint32_t class_index)
 {
-    while (heap->spare) {
-        rp_unit *unit = rp_region_unit_at(heap->base.zone, heap->spare);
-        rp_heap_list_remove(heap->base.zone, &heap->spare, unit);
-        rp_heap_give(heap, rp_region_unit_start(unit), RP_UNIT_BYTES);
+    if (!cache->partial[class_index]) {
+        adopt(cache, class_index);
     }
-    heap->spare_count = 0;
+    uint32_t first = cache->partial[class_index];
+    return first ? rp_region_unit_at(zone_of(cache), first) : slab_make(cache, class_index);
 }

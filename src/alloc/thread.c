@@ -1,16 +1,164 @@
-/* What a thread knows of itself. */
-#include "alloc/allocator.h"
+/* Threads: their slots, their ends, and forks. Layer: alloc.
+ *
+ * Which thread has which slot is a matter of the process and not of the world, so it is kept here.
+ */
+#include "alloc/cache.h"
 
-/* In the thread's first block, as the loader would call malloc to make it otherwise. */
-static _Thread_local rp_alloc_thread self __attribute__((tls_model("initial-exec")));
+_Thread_local rp_alloc_thread rp_alloc_self;
+
+static struct {
+    volatile rp_os_lock lock;
+    uint64_t taken[(RP_ALLOC_THREADS_MOST + 1) / 64]; /* bit: slot; bit 0 stays unused */
+} slots;
 
 rp_alloc_thread *rp_alloc_thread_get(void)
 {
-    return &self;
+    return &rp_alloc_self;
 }
 
 void rp_alloc_thread_trace(int change)
 {
-    self.traced += (uint32_t)change;
-    self.slot = self.traced ? 0 : self.place;
+    rp_alloc_self.traced += (uint32_t)change;
+    rp_alloc_self.slot = rp_alloc_self.traced ? 0 : rp_alloc_self.place;
+    rp_alloc_self.generic = NULL; /* found again on the slow path, where there is one */
+    rp_alloc_self.code = 0;
+}
+
+/* ---- slots ---- */
+
+static uint32_t slot_take(void)
+{
+    uint32_t slot = 0;
+    rp_os_lock_take(&slots.lock);
+    slots.taken[0] |= 1;
+    for (uint32_t i = 0; i < RP_COUNT_OF(slots.taken) && !slot; i++) {
+        if (~slots.taken[i]) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(~slots.taken[i]);
+            slots.taken[i] |= UINT64_C(1) << bit;
+            slot = i * 64 + bit;
+        }
+    }
+    rp_os_lock_drop(&slots.lock);
+    return slot;
+}
+
+static void slot_give(uint32_t slot)
+{
+    rp_os_lock_take(&slots.lock);
+    slots.taken[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    rp_os_lock_drop(&slots.lock);
+}
+
+uint32_t rp_alloc_thread_attach(void)
+{
+    rp_alloc_thread *self = &rp_alloc_self;
+    if (self->place || self->ended) {
+        return self->place;
+    }
+    self->place = slot_take();
+    self->slot = self->traced ? 0 : self->place;
+    if (self->place) {
+        rp_os_thread_on_exit(rp_alloc_thread_detach); /* may allocate, which finds the slot taken */
+    }
+    return self->place;
+}
+
+/* ---- a thread's end ---- */
+
+static int close_in(rp_allocator *allocator, void *context)
+{
+    uint32_t slot = *(const uint32_t *)context;
+    if (allocator->kind != KIND_GENERIC) {
+        return 0;
+    }
+    rp_heap *heap = heap_of(allocator);
+    rp_os_lock_take(&allocator->lock);
+    rp_cache *cache = slot <= heap->table_count ? heap->table[slot - 1] : NULL;
+    free_block *strays = cache ? rp_cache_close(cache) : NULL;
+    rp_os_lock_drop(&allocator->lock);
+    rp_remote_free_chain(strays);
+    return 0;
+}
+
+/* A later free of another destructor of this thread goes without a cache. */
+void rp_alloc_thread_detach(void)
+{
+    rp_alloc_thread *self = &rp_alloc_self;
+    uint32_t slot = self->place;
+    self->slot = self->place = self->code = 0;
+    self->generic = NULL;
+    self->ended = 1;
+    if (!slot || !rp_region_is_open()) {
+        return;
+    }
+    for (int zone = RP_ZONE_WORLD; zone <= RP_ZONE_KEEP; zone++) {
+        rp_remote_send((rp_zone)zone, slot);
+        rp_allocators_lock((rp_zone)zone, true); /* no heap goes away meanwhile */
+        rp_allocator_walk((rp_zone)zone, close_in, &slot);
+        rp_allocators_lock((rp_zone)zone, false);
+    }
+    slot_give(slot);
+}
+
+void rp_alloc_thread_flush(void)
+{
+    for (int zone = RP_ZONE_WORLD; rp_alloc_self.place && zone <= RP_ZONE_KEEP; zone++) {
+        rp_remote_send((rp_zone)zone, rp_alloc_self.place);
+    }
+}
+
+/* ---- fork ---- */
+
+static int lock_heap(rp_allocator *allocator, void *context)
+{
+    if (*(const bool *)context) {
+        rp_os_lock_take(&allocator->lock);
+    } else {
+        rp_os_lock_drop(&allocator->lock);
+    }
+    return 0;
+}
+
+static void lock_all(bool take)
+{
+    const rp_debug_ops *debug = rp_debug_ops_get();
+    if (debug && debug->fork && take) {
+        debug->fork(take);
+    }
+    for (int zone = RP_ZONE_WORLD; rp_region_is_open() && zone <= RP_ZONE_KEEP; zone++) {
+        if (take) {
+            rp_allocators_lock((rp_zone)zone, take);
+        }
+        rp_allocator_walk((rp_zone)zone, lock_heap, &take);
+        rp_meta_lock((rp_zone)zone, take);
+        rp_region_lock((rp_zone)zone, take);
+        if (!take) {
+            rp_allocators_lock((rp_zone)zone, take);
+        }
+    }
+    if (debug && debug->fork && !take) {
+        debug->fork(take);
+    }
+}
+
+void rp_alloc_fork_prepare(void)
+{
+    lock_all(true);
+    rp_os_lock_take(&slots.lock);
+}
+
+void rp_alloc_fork_parent(void)
+{
+    rp_os_lock_drop(&slots.lock);
+    lock_all(false);
+}
+
+void rp_alloc_fork_child(void)
+{
+    uint32_t mine = rp_alloc_self.place;
+    for (uint32_t i = 0; i < RP_COUNT_OF(slots.taken); i++) {
+        slots.taken[i] = mine / 64 == i ? UINT64_C(1) << (mine % 64) : 0;
+    }
+    rp_os_lock_drop(&slots.lock);
+    lock_all(false);
 }

@@ -74,6 +74,22 @@ size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, siz
  * handler; keeps errno. One system call a page (0.1 to 0.3 us). True for an empty range. */
 bool rp_os_vm_readable(const void *address, size_t size_bytes);
 
+/* Bytes of the range's pages that are in memory now; pages that were only read count, though the
+ * system shares one page of zeros for them. Range in whole pages, mapped. 0 where it cannot be
+ * known. Some 1 ms a GiB. */
+uint64_t rp_os_vm_resident(const void *start, size_t size_bytes);
+
+typedef struct rp_os_memory {
+    uint64_t resident_bytes;         /* of the process, all of it: the sum of those that follow */
+    uint64_t inside_bytes;           /* in mappings that begin within the range */
+    uint64_t file_bytes, heap_bytes; /* in others: programs, libraries, files; the brk heap */
+    uint64_t stack_bytes, anonymous_bytes; /* the first stack; all else, threads' stacks too */
+    uint64_t page_table_bytes;             /* the kernel's; not resident memory of the process */
+} rp_os_memory;
+
+/* Where the process's memory is, by /proc/self/smaps. RP_E_SYSTEM. Some ms. */
+rp_status rp_os_memory_get(const void *start, size_t size_bytes, rp_os_memory *memory);
+
 /* ---- write tracking (track.c) --------------------------------------------------------------- */
 
 /* Tells which pages of given ranges were written since they were last collected. Written by whom
@@ -145,6 +161,12 @@ typedef uint32_t rp_os_lock;
 void rp_os_lock_take(volatile rp_os_lock *lock); /* blocks on contention (futex) */
 void rp_os_lock_drop(volatile rp_os_lock *lock);
 bool rp_os_lock_try(volatile rp_os_lock *lock);
+
+/* Calls `function` on the calling thread when it ends; one function a process. Asked for again
+ * while it runs, it is called once more, as often as the system allows (4 times with glibc). May
+ * allocate.
+ */
+void rp_os_thread_on_exit(void (*function)(void));
 
 /* ---- the process (process.c, stack_x86_64.S, stack_limits.c) --------------------------------- */
 

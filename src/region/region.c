@@ -260,6 +260,16 @@ void *rp_region_root_claim(rp_zone zone, int root, void *value)
     return claimed ? value : found;
 }
 
+void rp_region_lock(rp_zone zone, bool take)
+{
+    zone_header *header = zone_header_of(zone);
+    if (take) {
+        rp_os_lock_take(&header->lock);
+    } else {
+        rp_os_lock_drop(&header->lock);
+    }
+}
+
 void rp_region_stats_get(rp_zone zone, rp_region_stats *stats)
 {
     zone_header *header = zone_header_of(zone);

@@ -188,6 +188,8 @@ rp_status rp_region_reconcile(void);
 /* Gives the memory of free runs of 1 MiB or more back to the system; they read as zero afterwards.
  */
 void rp_region_purge(rp_zone zone);
+/* Takes or drops the zone's lock, around a fork. */
+void rp_region_lock(rp_zone zone, bool take);
 void rp_region_stats_get(rp_zone zone, rp_region_stats *stats);
 /* Checks every invariant of a zone's map; false with the record set. For tests and debug builds. */
 bool rp_region_check(rp_zone zone);

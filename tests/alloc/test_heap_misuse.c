@@ -85,8 +85,8 @@ TEST(a_free_of_foreign_memory_is_named)
     dies(free_it, &on_stack, "free of foreign memory 0x");
     dies(free_it, (void *)(uintptr_t)(RP_REGION_BASE + 64), "free of foreign memory 0x");
     dies(free_it, (void *)(uintptr_t)(rp_region_extent.end - 64), "free of foreign memory 0x");
-    dies(free_it, heap, "a block that is no heap's");
-    dies(free_it, rp_region_block_alloc(RP_ZONE_WORLD, 1, RP_BLOCK_PAGES, 0, 0), "no heap's");
+    dies(free_it, heap, "no heap's block");
+    dies(free_it, rp_region_block_alloc(RP_ZONE_WORLD, 1, RP_BLOCK_PAGES, 0, 0), "no heap's block");
     free(foreign);
     rp_region_destroy();
 }

@@ -1,0 +1,239 @@
+/* Caches: made and unmade, and the slow halves of taking and giving. */
+#include "alloc/cache.h"
+
+#include <string.h>
+
+/* ---- bins ---- */
+
+void rp_cache_damaged(const rp_cache *cache, const free_block *block)
+{
+    rp_misuse(RP_MISUSE_WRITTEN_AFTER_FREE, &cache->heap->base, block, "allocation", NULL);
+}
+
+static free_block *next_of(const rp_cache *cache, const free_block *block)
+{
+    if (!is_marked(block)) {
+        rp_cache_damaged(cache, block);
+    }
+    return block->next;
+}
+
+/* Puts a chain of blocks that are all the cache's own back into their slabs. */
+static void put_chain(rp_cache *cache, free_block *block)
+{
+    uint64_t before = cache->out_bytes;
+    while (block) {
+        free_block *next = next_of(cache, block);
+        rp_slab_put(cache, unit_of(block), block);
+        block = next;
+    }
+    rp_heap_count(cache->heap, (int64_t)(cache->out_bytes - before));
+}
+
+/* The blocks that came last are the ones that are still in the processor's caches: they stay. */
+void rp_cache_flush(rp_cache *cache, uint32_t class_index)
+{
+    cache_bin *bin = &cache->bins[class_index];
+    int32_t limit = rp_size_classes[class_index].bin_limit, keep = limit / 2;
+    free_block *last = bin->head;
+    if (keep == 0) {
+        bin->head = NULL;
+        bin->room = limit;
+        put_chain(cache, last);
+        return;
+    }
+    for (int32_t i = 1; i < keep; i++) {
+        last = next_of(cache, last);
+    }
+    free_block *older = next_of(cache, last);
+    block_link(last, NULL);
+    bin->room = limit - keep;
+    put_chain(cache, older);
+}
+
+static void bins_empty(rp_cache *cache)
+{
+    for (uint32_t i = 1; i < CLASS_COUNT; i++) {
+        free_block *head = cache->bins[i].head;
+        cache->bins[i] = (cache_bin){.room = rp_size_classes[i].bin_limit};
+        put_chain(cache, head);
+    }
+}
+
+/* ---- what others freed ---- */
+
+/* Slabs may have changed hands on the way: returns the chain of blocks that are another's now. */
+static free_block *take_in(rp_cache *cache, free_block *block)
+{
+    uint64_t count = 0, bytes = 0;
+    free_block *strays = NULL;
+    while (block) {
+        free_block *next = next_of(cache, block);
+        const rp_unit *unit = unit_of(block);
+        count++;
+        bytes += rp_size_classes[unit->size_class].block_bytes;
+        if (slab_cache(unit) == cache) {
+            rp_bin_push(cache, unit->size_class, block);
+        } else {
+            block_link(block, strays);
+            strays = block;
+        }
+        block = next;
+    }
+    __atomic_fetch_sub(&cache->remote_blocks, count, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&cache->remote_bytes, bytes, __ATOMIC_RELAXED);
+    return strays;
+}
+
+void rp_cache_drain(rp_cache *cache)
+{
+    if (!__atomic_load_n(&cache->remote, __ATOMIC_RELAXED)) {
+        return;
+    }
+    free_block *chain = __atomic_exchange_n(&cache->remote, NULL, __ATOMIC_ACQ_REL);
+    rp_remote_free_chain(take_in(cache, chain == REMOTE_CLOSED ? NULL : chain));
+}
+
+void rp_cache_scavenge(rp_cache *cache)
+{
+    rp_cache_drain(cache);
+    bins_empty(cache);
+    rp_cache_release(cache);
+}
+
+/* ---- refill ---- */
+
+void *rp_cache_refill(rp_cache *cache, uint32_t class_index)
+{
+    enum { SEND_EVERY = 64 };
+    rp_cache_drain(cache);
+    if (++cache->refills % SEND_EVERY == 0 && cache->thread != THREAD_NONE) {
+        rp_remote_send((rp_zone)cache->heap->base.zone, cache->thread);
+    }
+    if (!cache->bins[class_index].head) {
+        rp_unit *unit = rp_slab_find(cache, class_index);
+        if (!unit) {
+            return NULL;
+        }
+        rp_slab_take(cache, unit);
+    }
+    return rp_bin_pop(cache, class_index);
+}
+
+/* ---- made and unmade ---- */
+
+/* With the heap's lock held. */
+static rp_cache *cache_make(rp_heap *heap, uint32_t thread)
+{
+    rp_cache *cache = rp_meta_take((rp_zone)heap->base.zone, META_CACHE);
+    if (!cache) {
+        return NULL;
+    }
+    uint32_t generation = cache->generation + 1;
+    memset(cache, 0, sizeof *cache);
+    cache->thread = thread;
+    cache->heap = heap;
+    cache->quick_end = heap->diverted ? 0 : CLASS_LARGEST_BYTES + 1;
+    for (uint32_t i = 1; i < CLASS_COUNT; i++) {
+        cache->bins[i].room = rp_size_classes[i].bin_limit;
+    }
+    cache->next = heap->caches;
+    heap->caches = cache;
+    __atomic_store_n(&cache->generation, generation, __ATOMIC_RELEASE);
+    return cache;
+}
+
+/* With the heap's lock held. Readers without it see the older table or the newer one. */
+static bool table_grow(rp_heap *heap, uint32_t slot)
+{
+    size_t count = rp_align_up(rp_max_size(slot, heap->table_count * 2), 8);
+    size_t bytes = (count + 1) * sizeof(rp_cache *);
+    void **block =
+        rp_region_block_alloc((rp_zone)heap->base.zone, bytes, RP_BLOCK_PAGES, heap->base.id, 0);
+    if (!block) {
+        return false;
+    }
+    memset(block, 0, bytes);
+    memcpy(block + 1, heap->table, heap->table_count * sizeof *heap->table);
+    block[0] = heap->table_old; /* the chain of outgrown tables */
+    heap->table_old = block;
+    __atomic_store_n(&heap->table, (rp_cache **)(block + 1), __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->table_count, (uint32_t)count, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* With the heap's lock held. */
+static rp_cache *mine_make(rp_heap *heap, uint32_t slot)
+{
+    if (slot > heap->table_count && !table_grow(heap, slot)) {
+        return NULL;
+    }
+    rp_cache *cache = heap->table[slot - 1];
+    if (!cache) {
+        cache = cache_make(heap, slot);
+        __atomic_store_n(&heap->table[slot - 1], cache, __ATOMIC_RELEASE);
+    }
+    return cache;
+}
+
+rp_cache *rp_cache_mine(rp_heap *heap)
+{
+    uint32_t slot = rp_alloc_thread_attach();
+    if (!slot) {
+        return NULL;
+    }
+    rp_cache *cache = NULL;
+    if (slot <= __atomic_load_n(&heap->table_count, __ATOMIC_ACQUIRE)) {
+        cache = __atomic_load_n(&heap->table, __ATOMIC_RELAXED)[slot - 1];
+    }
+    if (!cache) {
+        rp_os_lock_take(&heap->base.lock);
+        cache = mine_make(heap, slot);
+        rp_os_lock_drop(&heap->base.lock);
+    }
+    return cache;
+}
+
+rp_cache *rp_cache_shared(rp_heap *heap)
+{
+    if (!heap->shared) {
+        __atomic_store_n(&heap->shared, cache_make(heap, THREAD_NONE), __ATOMIC_RELEASE);
+    }
+    return heap->shared;
+}
+
+free_block *rp_cache_close(rp_cache *cache)
+{
+    rp_cache *shared = rp_cache_shared(cache->heap);
+    if (!shared) {
+        return NULL; /* its blocks wait for the next thread with this slot */
+    }
+    free_block *chain = __atomic_exchange_n(&cache->remote, REMOTE_CLOSED, __ATOMIC_ACQ_REL);
+    free_block *strays = take_in(cache, chain == REMOTE_CLOSED ? NULL : chain);
+    bins_empty(cache);
+    rp_cache_release(cache);
+    rp_slabs_move(cache, shared);
+    return strays;
+}
+
+static void list_give(rp_zone zone, uint32_t list)
+{
+    while (list) {
+        rp_unit *unit = rp_region_unit_at(zone, list);
+        list = slab_of(unit)->next;
+        __atomic_store_n(&unit->size_class, CLASS_NONE, __ATOMIC_RELAXED);
+        rp_region_block_free(rp_region_unit_start(unit));
+    }
+}
+
+void rp_cache_destroy(rp_cache *cache)
+{
+    rp_zone zone = (rp_zone)cache->heap->base.zone;
+    for (uint32_t i = 1; i < CLASS_COUNT; i++) {
+        list_give(zone, cache->partial[i]);
+    }
+    list_give(zone, cache->full);
+    list_give(zone, cache->spare);
+    __atomic_store_n(&cache->generation, cache->generation + 1, __ATOMIC_RELEASE);
+    rp_meta_give(zone, META_CACHE, cache);
+}

@@ -1,0 +1,125 @@
+/* The fast paths: one branch each for all that is not usual. Layer: alloc, internal.
+ *
+ * They are inline so that malloc, free, rp_alloc_at and rp_free hold them without a further call.
+ */
+#ifndef RP_ALLOC_CACHE_H
+#define RP_ALLOC_CACHE_H
+
+#include "alloc/generic.h"
+
+/* The calling thread. In the thread's first block, as the loader would call malloc to make it
+ * otherwise. */
+extern _Thread_local rp_alloc_thread rp_alloc_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* A free block whose mark is wrong was written to. Does not return. */
+_Noreturn void rp_cache_damaged(const rp_cache *cache, const free_block *block);
+
+/* Null where the bin is empty. */
+static inline void *rp_bin_pop(rp_cache *cache, uint32_t class_index)
+{
+    cache_bin *bin = &cache->bins[class_index];
+    free_block *block = bin->head;
+    if (__builtin_expect(!block, 0)) {
+        return NULL;
+    }
+    free_block *next = block->next;
+    if (__builtin_expect(block->mark != mark_of(block, next), 0)) {
+        rp_cache_damaged(cache, block);
+    }
+    bin->head = next;
+    bin->room++;
+    block->mark = 0;
+    return block;
+}
+
+static inline void rp_bin_push(rp_cache *cache, uint32_t class_index, free_block *block)
+{
+    cache_bin *bin = &cache->bins[class_index];
+    block_link(block, bin->head);
+    bin->head = block;
+    if (__builtin_expect(--bin->room < 0, 0)) {
+        rp_cache_flush(cache, class_index);
+    }
+}
+
+/* The calling thread's cache in the heap; null: there is none, or the thread is in a traced scope.
+ */
+static inline rp_cache *rp_cache_quick(const rp_heap *heap)
+{
+    uint32_t index = rp_alloc_self.slot - 1;
+    if (__builtin_expect(index >= __atomic_load_n(&heap->table_count, __ATOMIC_ACQUIRE), 0)) {
+        return NULL;
+    }
+    return __atomic_load_n(&heap->table, __ATOMIC_RELAXED)[index];
+}
+
+/* A block from the bins; null: take the slow path. */
+static inline void *rp_generic_alloc_quick(rp_cache *cache, size_t size_bytes)
+{
+    if (__builtin_expect(!cache, 0) ||
+        __builtin_expect(size_bytes >= __atomic_load_n(&cache->quick_end, __ATOMIC_RELAXED), 0)) {
+        return NULL;
+    }
+    return rp_bin_pop(cache, class_of(size_bytes));
+}
+
+/* The class of the block that starts at `address` in a slab; 0: none does, or it may be free. */
+static inline uint32_t rp_block_class(const rp_unit *unit, const void *address)
+{
+    uint32_t offset = (uint32_t)((uintptr_t)address % RP_UNIT_BYTES);
+    uint32_t class_index = __atomic_load_n(&unit->size_class, __ATOMIC_RELAXED);
+    bool starts = __builtin_expect(is_start(class_index, offset), 1) &&
+                  __builtin_expect(offset >> GRAIN_SHIFT < slab_bump(unit), 1) &&
+                  __builtin_expect(!may_be_marked((const free_block *)address), 1);
+    return starts ? class_index : 0;
+}
+
+/* Frees a block of a slab of the calling thread, in the world zone; false: nothing was done, take
+ * the slow path. */
+static inline bool rp_generic_free_quick(void *address)
+{
+    const rp_unit *unit = rp_region_world_unit(address);
+    uint32_t class_index = __builtin_expect(unit != NULL, 1) ? rp_block_class(unit, address) : 0;
+    if (__builtin_expect(class_index == 0, 0)) {
+        return false;
+    }
+    rp_cache *cache = slab_cache(unit);
+    if (__builtin_expect(cache->thread != rp_alloc_self.slot, 0)) {
+        return false;
+    }
+    rp_bin_push(cache, class_index, (free_block *)address);
+    return true;
+}
+
+/* ---- malloc and free of a process in which nothing is ever restored: the preload library ---- */
+
+/* The rest of the two; with `errno` left to the caller. */
+void *rp_generic_malloc_slow(size_t size_bytes, const void *caller);
+void rp_generic_free_slow(void *address, const void *caller);
+
+static inline void *rp_generic_malloc(size_t size_bytes)
+{
+    void *block = rp_generic_alloc_quick((rp_cache *)rp_alloc_self.generic, size_bytes);
+    if (__builtin_expect(block != NULL, 1)) {
+        return block;
+    }
+    return rp_generic_malloc_slow(size_bytes, __builtin_return_address(0));
+}
+
+/* Of a block that is ours, or null. */
+static inline void rp_generic_free(void *address)
+{
+    const rp_unit *unit = rp_region_world_unit(address);
+    if (__builtin_expect(unit != NULL, 1) &&
+        __builtin_expect(slab_of((rp_unit *)unit)->cache == rp_alloc_self.code, 1)) {
+        uint32_t class_index = rp_block_class(unit, address);
+        if (__builtin_expect(class_index != 0, 1)) {
+            rp_bin_push((rp_cache *)rp_alloc_self.generic, class_index, (free_block *)address);
+            return;
+        }
+    }
+    rp_generic_free_slow(address, __builtin_return_address(0));
+}
+
+#endif
