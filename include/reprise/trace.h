@@ -61,6 +61,65 @@ typedef struct rp_scope_stats {
  * tracked. */
 rp_status rp_scope_stats_get(rp_zone zone, const char *path, rp_scope_stats *stats);
 
+/* ---- reports --------------------------------------------------------------------------------- */
+
+typedef enum rp_report_format { RP_REPORT_TEXT, RP_REPORT_JSON } rp_report_format;
+/* Takes the pieces of a report in order. Must not allocate from what is reported on. */
+typedef void rp_report_writer(void *context, const char *text, size_t length);
+
+/* Each report: `writer` null means standard error. While no other thread allocates, where it is to
+ * be exact. They take memory of the keep zone for their time; where there is none left they say
+ * that they are cut. */
+
+/* The tree of scopes of both zones: live, peak, made, per frame, budgets, the sites in each, and
+ * the allocators that were made in them. */
+void rp_report_tree(rp_report_format format, rp_report_writer *writer, void *context);
+
+/* Tracked blocks that live, told apart by what points to them, from roots on through all live
+ * blocks: any aligned word that holds an address within a block counts. Roots: the stack of the
+ * calling thread, and what rp_leak_root names. Returns how many blocks nothing points to: leaks.
+ * Blocks that only leaked blocks point to are counted with them. */
+size_t rp_report_leaks(rp_report_format format, rp_report_writer *writer, void *context);
+/* Memory outside the heaps that may hold pointers: globals, stacks of threads and coroutines. Kept
+ * until rp_leak_roots_clear; what cannot be read at the report's time is left out. RP_E_MEMORY:
+ * more than 4096 of them. */
+rp_status rp_leak_root(const void *start, size_t size_bytes);
+void rp_leak_roots_clear(void);
+/* The exit code of a program that ends with leaks, where it has no other. */
+enum { RP_LEAKS_EXIT_CODE = 23 };
+
+/* How full each size class and each unit of 64 KiB is; who keeps nearly empty units alive: the
+ * scopes and sites of the blocks in units that are at most an eighth full; a figure, a histogram,
+ * and a map with a character for each unit:
+ *
+ *   .  free            0 … 9  so many tenths are in use       =  one large block
+ *   t  tables          r      set aside, or of others
+ */
+void rp_report_fragmentation(rp_report_format format, rp_report_writer *writer, void *context);
+/* The part of the units that allocators hold in which nothing lives: 0 … 1. */
+double rp_fragmentation_get(rp_zone zone);
+
+/* The resident memory of the process, by what it is used for; the parts add up to what the system
+ * says, and what they do not is shown and explained. Some 10 ms a GiB. */
+void rp_report_ledger(rp_report_format format, rp_report_writer *writer, void *context);
+
+/* Keeps what every scope and site has live now, and returns a number for it; 0: no room. Marks lie
+ * in the keep zone: a seek does not undo them. */
+uint32_t rp_growth_mark(void);
+void rp_growth_drop(uint32_t mark);
+/* What grew between two marks and is there still: by scope and site, and by allocator.
+ * RP_E_NOT_FOUND: no such mark. */
+rp_status rp_growth_report(uint32_t from, uint32_t to, rp_report_format format,
+                           rp_report_writer *writer, void *context);
+
+/* Calls `line` for each of `count` code addresses (of calls: return addresses) in order, with a
+ * text such as "function (file.c:12)". Must not allocate from what is reported on. */
+typedef void rp_symbol_line(void *context, size_t index, const char *text);
+typedef void rp_symboliser(const uintptr_t *addresses, size_t count, rp_symbol_line *line,
+                           void *context);
+/* For the stacks of all reports; null: addresses are shown as they are. One a process. */
+void rp_symboliser_set(rp_symboliser *symboliser);
+
 /* The cleanups of the macros. */
 void rp_scope_leave_(rp_scope *scope);
 void rp_scope_leave_released_(rp_scope *scope); /* aborts where something is left */

@@ -67,30 +67,46 @@ void rp_trace_scope_path(rp_zone zone, uint32_t scope, char *text, size_t capaci
     }
 }
 
-static void choose_modes(rp_trace_tables *tables, rp_zone zone, uint32_t scope)
+static uint32_t modes_of(rp_trace_tables *tables, rp_zone zone, uint32_t scope)
 {
     char path[512];
     rp_trace_scope_path(zone, scope, path, sizeof path);
     const scope_node *outer = rp_trace_scope_node(tables, rp_trace_scope_parent(tables, scope));
-    scope_node *node = rp_trace_scope_node(tables, scope);
-    uint32_t above = __atomic_load_n(&outer->modes, __ATOMIC_RELAXED);
-    __atomic_store_n(&node->modes, above | rp_trace_modes_for(path), __ATOMIC_RELAXED);
+    return __atomic_load_n(&outer->modes, __ATOMIC_RELAXED) | rp_trace_modes_for(path);
+}
+
+/* A new scope becomes its parent's last child, once. */
+static void join(rp_trace_tables *tables, uint32_t parent, uint32_t id, uint32_t modes)
+{
+    scope_node *outer = rp_trace_scope_node(tables, parent);
+    scope_node *node = rp_trace_scope_node(tables, id);
+    rp_os_lock_take(&tables->lock);
+    if (!node->depth) {
+        node->modes = modes;
+        uint32_t *link = outer->last_child ? &rp_trace_scope_node(tables, outer->last_child)->next
+                                           : &outer->first_child;
+        __atomic_store_n(link, id, __ATOMIC_RELEASE);
+        outer->last_child = id;
+        __atomic_store_n(&node->depth, outer->depth + 1, __ATOMIC_RELEASE);
+    }
+    rp_os_lock_drop(&tables->lock);
 }
 
 /* The scope with that name in `parent`; `parent` itself where there is no room. */
 static uint32_t scope_in(rp_trace_tables *tables, rp_zone zone, uint32_t parent, const char *name)
 {
     rp_intern *scopes = rp_trace_table(tables, zone, &tables->scopes, &scopes_shape);
-    uint32_t depth = parent ? rp_trace_scope_node(tables, parent)->depth : 0;
+    bool too_deep = rp_trace_scope_node(tables, parent)->depth >= SCOPE_DEPTH_MOST;
     scope_key key = {.parent = parent};
     rp_text_copy(key.name, sizeof key.name, name);
-    uint32_t id = scopes && depth < SCOPE_DEPTH_MOST ? rp_intern_id(scopes, &key, sizeof key) : 0;
-    scope_node *node = id ? rp_trace_scope_node(tables, id) : NULL;
-    if (node && !__atomic_load_n(&node->depth, __ATOMIC_ACQUIRE)) {
-        choose_modes(tables, zone, id);
-        __atomic_store_n(&node->depth, depth + 1, __ATOMIC_RELEASE);
+    uint32_t id = scopes && !too_deep ? rp_intern_id(scopes, &key, sizeof key) : 0;
+    if (!id) {
+        return parent;
     }
-    return id ? id : parent;
+    if (!__atomic_load_n(&rp_trace_scope_node(tables, id)->depth, __ATOMIC_ACQUIRE)) {
+        join(tables, parent, id, modes_of(tables, zone, id));
+    }
+    return id;
 }
 
 void rp_trace_scopes_reconcile(void)
@@ -99,7 +115,9 @@ void rp_trace_scopes_reconcile(void)
         rp_trace_tables *tables = rp_trace_tables_if_any(zone);
         for (uint32_t id = 0;
              tables && tables->scopes && (id = rp_intern_next(tables->scopes, id));) {
-            choose_modes(tables, zone, id); /* a parent is older than its children */
+            /* a parent is older than its children */
+            uint32_t modes = modes_of(tables, zone, id);
+            __atomic_store_n(&rp_trace_scope_node(tables, id)->modes, modes, __ATOMIC_RELAXED);
         }
     }
 }
@@ -262,15 +280,13 @@ static const char *next_name(const char *path, char *name, size_t capacity)
     return path + length;
 }
 
-static uint32_t scope_find(const rp_trace_tables *tables, uint32_t parent, const char *name)
+static uint32_t scope_find(rp_trace_tables *tables, uint32_t parent, const char *name)
 {
-    for (uint32_t id = 0; tables->scopes && (id = rp_intern_next(tables->scopes, id));) {
-        const scope_key *key = key_of(tables, id);
-        if (key->parent == parent && strcmp(key->name, name) == 0) {
-            return id;
-        }
+    uint32_t id = rp_trace_scope_node(tables, parent)->first_child;
+    while (id && strcmp(rp_trace_scope_name(tables, id), name) != 0) {
+        id = rp_trace_scope_node(tables, id)->next;
     }
-    return 0;
+    return id;
 }
 
 rp_status rp_scope_budget(const char *path, uint64_t bytes)

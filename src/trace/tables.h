@@ -43,13 +43,16 @@ typedef struct scope_node {
     uint32_t entered;   /* how often it was begun */
     uint32_t left_open; /* how often it was left without its end */
     uint32_t released;  /* how often its end found blocks that should have been released */
-    uint32_t unused;
+    uint32_t first_child, last_child, next; /* in the order of their making */
+    uint32_t unused[2];
 } scope_node;
 
 typedef struct rp_trace_tables {
     rp_intern *sites, *stacks, *scopes, *counters;
     rp_os_lock lock;
-    uint32_t lost_counts; /* blocks that found no counter of their own */
+    uint32_t lost_counts;             /* blocks that found no counter of their own */
+    struct root_list *leak_roots;     /* reach.c; of the keep zone */
+    struct growth_list *growth_marks; /* growth.c; of the keep zone */
     scope_node root;
     uint32_t near[]; /* sites.c: ids by a hash of the text's address */
 } rp_trace_tables;

@@ -17,6 +17,8 @@
 
 #include "alloc/allocator.h"
 
+#include <reprise/trace.h>
+
 /* Hands rp_debug_ops to the layer below and reads REPRISE_DEBUG's text, if any (`settings` may be
  * null). Once in a process, after the region is open. RP_E_ARGUMENT: the text has an error; what
  * could be read of it holds. */
@@ -46,6 +48,11 @@ uint32_t rp_trace_stack(rp_zone zone, const void *caller);
 size_t rp_trace_stack_walk(const void *caller, uintptr_t *addresses, size_t capacity);
 /* Copies at most `capacity` addresses, the innermost first; returns how many there are. */
 size_t rp_trace_stack_get(rp_zone zone, uint32_t id, const void **addresses, size_t capacity);
+
+/* ---- report_stacks.c ---- */
+
+/* What rp_symboliser_set gave; null: none. */
+rp_symboliser *rp_symboliser_get(void);
 
 /* ---- scopes.c: the tree ---- */
 

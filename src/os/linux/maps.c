@@ -11,17 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A path is at most 4096 bytes; the fields before it take less than 80. */
-enum { LINE_BYTES = 4096 + 256 };
-
-typedef struct line_reader {
-    int fd;
-    size_t start, end;
-    char bytes[LINE_BYTES];
-} line_reader;
-
 /* Refills when no whole line is left. False at the end of the file. */
-static bool fill(line_reader *reader)
+static bool fill(rp_os_lines *reader)
 {
     memmove(reader->bytes, reader->bytes + reader->start, reader->end - reader->start);
     reader->end -= reader->start;
@@ -34,8 +25,20 @@ static bool fill(line_reader *reader)
     return got > 0;
 }
 
-/* The next line, terminated, without its newline; null at the end. */
-static char *next_line(line_reader *reader)
+bool rp_os_lines_open(rp_os_lines *reader, const char *path)
+{
+    reader->start = 0;
+    reader->end = 0;
+    reader->fd = open(path, O_RDONLY | O_CLOEXEC);
+    return reader->fd >= 0;
+}
+
+void rp_os_lines_close(rp_os_lines *reader)
+{
+    close(reader->fd);
+}
+
+char *rp_os_lines_next(rp_os_lines *reader)
 {
     for (;;) {
         char *line = reader->bytes + reader->start;
@@ -106,8 +109,8 @@ static bool describe_line(const char *line, uint64_t from, uint64_t to, rp_text_
 size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, size_t capacity)
 {
     rp_text_buffer buffer = rp_text_buffer_over(text, capacity);
-    line_reader reader = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
-    if (reader.fd < 0) {
+    rp_os_lines reader;
+    if (!rp_os_lines_open(&reader, "/proc/self/maps")) {
         return 0;
     }
     uint64_t from = (uintptr_t)address, to;
@@ -115,21 +118,21 @@ size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, siz
         to = UINT64_MAX;
     }
     size_t overlapping = 0;
-    for (char *line; (line = next_line(&reader));) {
+    for (char *line; (line = rp_os_lines_next(&reader));) {
         overlapping += describe_line(line, from, to, &buffer);
     }
-    close(reader.fd);
+    rp_os_lines_close(&reader);
     return overlapping;
 }
 
 bool rp_os_maps_find(const void *address, rp_os_extent *mapping)
 {
-    line_reader reader = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
-    if (reader.fd < 0) {
+    rp_os_lines reader;
+    if (!rp_os_lines_open(&reader, "/proc/self/maps")) {
         return false;
     }
     bool found = false;
-    for (char *line; !found && (line = next_line(&reader));) {
+    for (char *line; !found && (line = rp_os_lines_next(&reader));) {
         unsigned long long start, end;
         found = sscanf(line, "%llx-%llx", &start, &end) == 2 && (uintptr_t)address >= start &&
                 (uintptr_t)address < end;
@@ -137,6 +140,6 @@ bool rp_os_maps_find(const void *address, rp_os_extent *mapping)
             *mapping = (rp_os_extent){(uint8_t *)(uintptr_t)start, (size_t)(end - start)};
         }
     }
-    close(reader.fd);
+    rp_os_lines_close(&reader);
     return found;
 }

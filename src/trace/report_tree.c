@@ -1,0 +1,279 @@
+/* The tree of scopes, with the sites in them and the allocators that were made there. */
+#include "trace/report.h"
+
+enum { SITES_SHOWN = 10, NAME_COLUMNS = 44 };
+
+typedef struct tree_site {
+    uint32_t scope, site;
+    const rp_tally *tally;
+} tree_site;
+
+typedef struct tree_allocator {
+    uint32_t scope, id;
+    const rp_allocator *allocator;
+} tree_allocator;
+
+typedef struct tree_report {
+    report_out *out;
+    rp_trace_tables *tables;
+    rp_zone zone;
+    report_array sites, allocators; /* each sorted by scope */
+} tree_report;
+
+static int by_scope_and_bytes(const void *a, const void *b)
+{
+    const tree_site *one = a, *other = b;
+    int order = report_order(one->scope, other->scope);
+    order = order ? order : report_order(other->tally->live_bytes, one->tally->live_bytes);
+    return order ? order : report_order(one->site, other->site);
+}
+
+static int by_scope_and_id(const void *a, const void *b)
+{
+    const tree_allocator *one = a, *other = b;
+    int order = report_order(one->scope, other->scope);
+    return order ? order : report_order(one->id, other->id);
+}
+
+/* ---- gathering ---- */
+
+static void gather_sites(tree_report *tree)
+{
+    const rp_intern *counters = tree->tables->counters;
+    size_t bytes;
+    for (uint32_t id = 0; counters && (id = rp_intern_next(counters, id));) {
+        tree_site *added = report_array_add(&tree->sites, sizeof *added);
+        if (added) {
+            const uint32_t *key = rp_intern_key(counters, id, &bytes);
+            *added = (tree_site){key[0], key[1], rp_intern_payload(counters, id)};
+        }
+    }
+    report_array_sort(&tree->sites, by_scope_and_bytes);
+}
+
+static int add_allocator(rp_allocator *allocator, void *context)
+{
+    tree_report *tree = context;
+    tree_allocator *added = report_array_add(&tree->allocators, sizeof *added);
+    if (added) {
+        size_t bytes;
+        bool known =
+            tree->tables->scopes && rp_intern_key(tree->tables->scopes, allocator->scope, &bytes);
+        *added = (tree_allocator){known ? allocator->scope : 0, allocator->id, allocator};
+    }
+    return !added;
+}
+
+/* The first item of the scope in an array that is sorted by it; both kinds begin with it. */
+static size_t first_of(const report_array *array, uint32_t scope)
+{
+    size_t low = 0, high = array->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        bool before = *(const uint32_t *)report_array_at(array, middle) < scope;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    return low;
+}
+
+static bool is_of(const report_array *array, size_t index, uint32_t scope)
+{
+    return index < array->count && *(const uint32_t *)report_array_at(array, index) == scope;
+}
+
+/* ---- one line, one object ---- */
+
+static void figures_text(const tree_report *tree, const rp_tally *tally)
+{
+    report_bytes(tree->out, 10, tally->live_bytes);
+    report_bytes(tree->out, 10, tally->peak_bytes);
+    report_text(tree->out, "%10llu%12llu%8llu", (unsigned long long)tally->live_count,
+                (unsigned long long)tally->total_count,
+                (unsigned long long)rp_tally_rate(tally, rp_trace_frame()));
+}
+
+static void figures_json(const tree_report *tree, const rp_tally *tally)
+{
+    report_number(tree->out, "live_bytes", tally->live_bytes);
+    report_number(tree->out, "live_count", tally->live_count);
+    report_number(tree->out, "peak_bytes", tally->peak_bytes);
+    report_number(tree->out, "total_count", tally->total_count);
+    report_number(tree->out, "total_bytes", tally->total_bytes);
+    report_number(tree->out, "last_frame_count", rp_tally_rate(tally, rp_trace_frame()));
+}
+
+static void name_text(const tree_report *tree, int depth, const char *name)
+{
+    int width = NAME_COLUMNS - depth * 2;
+    report_text(tree->out, "%*s%-*s", depth * 2, "", width > 0 ? width : 0, name);
+}
+
+static void site_show(const tree_report *tree, const tree_site *site, int depth)
+{
+    const char *text = rp_trace_site_text(tree->zone, site->site);
+    if (tree->out->json) {
+        report_open(tree->out, NULL, '{');
+        report_string(tree->out, "site", text);
+        figures_json(tree, site->tally);
+        report_close(tree->out, '}');
+        return;
+    }
+    name_text(tree, depth, *text ? text : "(site not known)");
+    figures_text(tree, site->tally);
+    report_text(tree->out, "\n");
+}
+
+static void sites_show(const tree_report *tree, uint32_t scope, int depth)
+{
+    size_t first = first_of(&tree->sites, scope), more = 0;
+    for (size_t i = first; is_of(&tree->sites, i, scope); i++) {
+        if (tree->out->json || i - first < SITES_SHOWN) {
+            site_show(tree, report_array_at(&tree->sites, i), depth);
+        } else {
+            more++;
+        }
+    }
+    if (more) {
+        report_text(tree->out, "%*s(%zu more sites with less)\n", depth * 2, "", more);
+    }
+}
+
+static void allocator_show(const tree_report *tree, const rp_allocator *allocator, int depth)
+{
+    rp_alloc_stats stats;
+    rp_stats_get(allocator, &stats);
+    const char *kind = rp_allocator_kind_name(allocator);
+    if (tree->out->json) {
+        report_open(tree->out, NULL, '{');
+        report_string(tree->out, "name", allocator->name);
+        report_string(tree->out, "kind", kind);
+        report_number(tree->out, "id", allocator->id);
+        report_number(tree->out, "live_bytes", stats.live_bytes);
+        report_number(tree->out, "live_count", stats.live_count);
+        report_number(tree->out, "peak_bytes", stats.peak_bytes);
+        report_number(tree->out, "taken_bytes", stats.taken_bytes);
+        report_number(tree->out, "cap_bytes", stats.cap_bytes);
+        report_close(tree->out, '}');
+        return;
+    }
+    char name[ALLOCATOR_NAME_BYTES + 32];
+    rp_text_buffer label = rp_text_buffer_over(name, sizeof name);
+    rp_text_add(&label, "[%s \"%s\"]", kind, allocator->name);
+    name_text(tree, depth, name);
+    report_bytes(tree->out, 10, stats.live_bytes);
+    report_bytes(tree->out, 10, stats.peak_bytes);
+    report_text(tree->out, "%10llu  ", (unsigned long long)stats.live_count);
+    report_bytes(tree->out, 10, stats.taken_bytes);
+    report_text(tree->out, " taken\n");
+}
+
+static void allocators_show(const tree_report *tree, uint32_t scope, int depth)
+{
+    for (size_t i = first_of(&tree->allocators, scope); is_of(&tree->allocators, i, scope); i++) {
+        const tree_allocator *one = report_array_at(&tree->allocators, i);
+        allocator_show(tree, one->allocator, depth);
+    }
+}
+
+/* ---- scopes ---- */
+
+static void scope_line(const tree_report *tree, const scope_node *node, const char *name, int depth)
+{
+    name_text(tree, depth, name);
+    figures_text(tree, &node->within);
+    if (node->budget_bytes) {
+        report_text(tree->out, "  budget ");
+        report_bytes(tree->out, 0, node->budget_bytes);
+        report_text(tree->out, node->budget_told ? ", was spent" : "");
+    }
+    if (node->left_open) {
+        report_text(tree->out, "  left open %u times", node->left_open);
+    }
+    report_text(tree->out, "\n");
+}
+
+static void scope_text(const tree_report *tree, uint32_t scope, int depth)
+{
+    const scope_node *node = rp_trace_scope_node(tree->tables, scope);
+    char name[SCOPE_NAME_BYTES + 2];
+    rp_text_buffer label = rp_text_buffer_over(name, sizeof name);
+    rp_text_add(&label, "/%s", rp_trace_scope_name(tree->tables, scope));
+    scope_line(tree, node, name, depth);
+    sites_show(tree, scope, depth + 1);
+    allocators_show(tree, scope, depth + 1);
+    for (uint32_t id = node->first_child; id;) {
+        scope_text(tree, id, depth + 1);
+        id = rp_trace_scope_node(tree->tables, id)->next;
+    }
+}
+
+/* A list, not a tree: "path" says where each belongs, and no reader meets a nesting too deep. */
+static void scope_json(const tree_report *tree, uint32_t scope)
+{
+    const scope_node *node = rp_trace_scope_node(tree->tables, scope);
+    report_open(tree->out, NULL, '{');
+    report_scope_member(tree->out, tree->zone, scope);
+    figures_json(tree, &node->within);
+    report_number(tree->out, "own_live_bytes", node->own.live_bytes);
+    report_number(tree->out, "own_live_count", node->own.live_count);
+    report_number(tree->out, "entered", node->entered);
+    report_number(tree->out, "left_open", node->left_open);
+    report_number(tree->out, "budget_bytes", node->budget_bytes);
+    report_number(tree->out, "budget_spent", node->budget_told);
+    report_open(tree->out, "sites", '[');
+    sites_show(tree, scope, 0);
+    report_close(tree->out, ']');
+    report_open(tree->out, "allocators", '[');
+    allocators_show(tree, scope, 0);
+    report_close(tree->out, ']');
+    report_close(tree->out, '}');
+    for (uint32_t id = node->first_child; id;) {
+        scope_json(tree, id);
+        id = rp_trace_scope_node(tree->tables, id)->next;
+    }
+}
+
+static void tree_zone(report_out *out, rp_zone zone)
+{
+    const char *name = zone == RP_ZONE_WORLD ? "world" : "keep";
+    tree_report tree = {.out = out, .tables = rp_trace_tables_of(zone), .zone = zone};
+    if (out->json) {
+        report_open(out, name, '[');
+    } else {
+        report_text(out, "%-*s%10s%10s%10s%12s%8s\n", NAME_COLUMNS, name, "live", "peak", "blocks",
+                    "made", "frame");
+    }
+    if (tree.tables) {
+        gather_sites(&tree);
+        rp_allocator_walk(zone, add_allocator, &tree);
+        report_array_sort(&tree.allocators, by_scope_and_id);
+        if (out->json) {
+            scope_json(&tree, 0);
+        } else {
+            scope_text(&tree, 0, 0);
+        }
+    }
+    bool cut = tree.sites.full || tree.allocators.full;
+    if (out->json) {
+        report_close(out, ']');
+    } else if (cut) {
+        report_text(out, "(cut: the keep zone has no room for all of it)\n");
+    }
+    report_array_drop(&tree.sites);
+    report_array_drop(&tree.allocators);
+}
+
+void rp_report_tree(rp_report_format format, rp_report_writer *writer, void *context)
+{
+    report_out out = report_begin(format, writer, context);
+    if (out.json) {
+        report_open(&out, NULL, '{');
+    }
+    tree_zone(&out, RP_ZONE_WORLD);
+    tree_zone(&out, RP_ZONE_KEEP);
+    if (out.json) {
+        report_close(&out, '}');
+    }
+    report_end(&out);
+}
