@@ -280,7 +280,7 @@ TEST(misuse_is_named)
     }
     model_dies(model_free_it, block + 16, "inside a block");
     model_dies(model_free_it, block - 16, "inside a block");
-    model_dies(model_free_it, after + 4096, "never handed out");
+    model_dies(model_free_it, after + 4096, "and never was");
     model_dies(model_free_it, room + 8, "heap script");
     model_dies(model_free_it, room + ROOM - 1, "heap script");
     rp_free(block);
