@@ -7,7 +7,8 @@
 
 typedef struct bench_case {
     const char *name;
-    bool pattern; /* false: a real program */
+    bool pattern;  /* false: a real program */
+    double target; /* of CPU time over the fastest peer's; 0: none of its own */
     /* Runs it once in the work folder; the output must be equal under every allocator. */
     usage (*run)(const struct bench_case *c, const char *preload);
 } bench_case;

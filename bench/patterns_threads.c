@@ -19,8 +19,8 @@ enum {
     STRESS_KEPT = 2000,
     STRESS_SHARED = 1000,
     STRESS_NODES = 8,
-    STARTED = 4000,
-    STARTED_BLOCKS = 200,
+    STARTED = 2000,
+    STARTED_BLOCKS = 1000,
 };
 
 /* ---- larson: a server whose threads replace blocks, then leave all of them to a new thread ----
