@@ -21,8 +21,8 @@
 #define FAMILY_CALLER __builtin_return_address(0)
 #define FAMILY_LIKELY(condition) __builtin_expect(!!(condition), 1)
 
-/* The largest alignment of rp_alloc_aligned. */
-enum { FAMILY_ALIGN_MOST = 1 << 20 };
+/* The largest alignment of rp_alloc_aligned, and the one of every block. */
+enum { FAMILY_ALIGN_MOST = 1 << 20, FAMILY_ALIGN = 16 };
 
 static inline void *family_made(void *block)
 {

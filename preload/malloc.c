@@ -1,9 +1,9 @@
-/* The C functions of the malloc family. Each names its caller for reports, so none may be called by
- * another one here; the compiler is told that these are no builtins. */
+/* The C functions of the malloc family. */
 #include "preload/preload.h"
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* In the headers of a later C library, or in none. */
 void cfree(void *block);
@@ -12,36 +12,79 @@ void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes);
 
 /* ---- the fast ones ---- */
 
+void *preload_malloc_slow(size_t size_bytes, const void *caller)
+{
+    if (!preload_allocator()) {
+        return next_malloc(size_bytes);
+    }
+    void *block = rp_generic_malloc_slow(size_bytes, caller);
+    return FAMILY_LIKELY(block) ? block : preload_spill(FAMILY_ALIGN, size_bytes);
+}
+
+void preload_free_slow(void *block, size_t size_bytes, const void *caller)
+{
+    if (!block) {
+        return;
+    }
+    int kept = errno; /* POSIX: free leaves it alone */
+    if (!rp_region_contains(block)) {
+        next_free(block, caller);
+    } else if (size_bytes == SIZE_MAX) {
+        rp_generic_free_slow(block, caller);
+    } else {
+        rp_free_sized(block, size_bytes);
+    }
+    errno = kept;
+}
+
 void *malloc(size_t size_bytes)
 {
-    rp_allocator *world = preload_allocator();
-    return FAMILY_LIKELY(world) ? family_malloc(world, size_bytes) : next_malloc(size_bytes);
+    return preload_malloc(size_bytes, FAMILY_CALLER);
+}
+
+void free(void *block)
+{
+    preload_free(block, SIZE_MAX, FAMILY_CALLER);
 }
 
 void *calloc(size_t count, size_t size_bytes)
 {
     rp_allocator *world = preload_allocator();
-    return FAMILY_LIKELY(world) ? family_calloc(world, count, size_bytes)
-                                : next_calloc(count, size_bytes);
-}
-
-void free(void *block)
-{
-    if (FAMILY_LIKELY(rp_region_contains(block))) {
-        family_free(block);
-    } else if (block) {
-        next_free(block, FAMILY_CALLER);
+    if (!world) {
+        return next_calloc(count, size_bytes);
     }
+    void *block = family_calloc(world, count, size_bytes);
+    size_t total;
+    if (FAMILY_LIKELY(block) || !rp_mul_size(count, size_bytes, &total)) {
+        return block;
+    }
+    block = preload_spill(FAMILY_ALIGN, total);
+    return block ? memset(block, 0, total) : NULL;
 }
 
-/* A block stays with the allocator that made it. */
-static inline void *resized(void *block, size_t size_bytes, const void *caller)
+/* ---- resizing: a block stays with the allocator that made it, as long as that has room ---- */
+
+static void *moved_out(void *block, size_t size_bytes)
 {
-    if (block && !rp_region_contains(block)) {
+    size_t old_bytes = rp_usable_bytes(block);
+    void *moved = preload_spill(FAMILY_ALIGN, size_bytes);
+    if (moved) {
+        memcpy(moved, block, rp_min_size(old_bytes, size_bytes));
+        family_free(block);
+    }
+    return moved;
+}
+
+static void *resized(void *block, size_t size_bytes, const void *caller)
+{
+    if (!block) {
+        return preload_malloc(size_bytes, caller);
+    }
+    if (!rp_region_contains(block)) {
         return next_realloc(block, size_bytes, caller);
     }
-    rp_allocator *world = preload_allocator();
-    return world ? family_realloc(world, block, size_bytes) : next_malloc(size_bytes);
+    void *moved = family_realloc(preload_world, block, size_bytes);
+    return FAMILY_LIKELY(moved) || size_bytes == 0 ? moved : moved_out(block, size_bytes);
 }
 
 void *realloc(void *block, size_t size_bytes)
@@ -52,31 +95,32 @@ void *realloc(void *block, size_t size_bytes)
 void *reallocarray(void *block, size_t count, size_t size_bytes)
 {
     size_t total;
-    if (!rp_mul_size(count, size_bytes, &total)) {
-        return family_made(NULL);
-    }
-    return resized(block, total, FAMILY_CALLER);
+    return rp_mul_size(count, size_bytes, &total) ? resized(block, total, FAMILY_CALLER)
+                                                  : family_made(NULL);
 }
 
 /* ---- aligned ---- */
 
-static inline void *aligned(size_t align_bytes, size_t size_bytes)
+void *preload_memalign(size_t align_bytes, size_t size_bytes)
 {
     rp_allocator *world = preload_allocator();
-    if (world && align_bytes <= FAMILY_ALIGN_MOST) {
-        return family_memalign(world, align_bytes, size_bytes);
+    if (!world || align_bytes > FAMILY_ALIGN_MOST) {
+        return next_memalign(align_bytes, size_bytes);
     }
-    return next_memalign(align_bytes, size_bytes);
+    void *block = family_memalign(world, align_bytes, size_bytes);
+    return FAMILY_LIKELY(block) || !rp_is_power_of_two(align_bytes)
+               ? block
+               : preload_spill(align_bytes, size_bytes);
 }
 
 void *memalign(size_t align_bytes, size_t size_bytes)
 {
-    return aligned(align_bytes, size_bytes);
+    return preload_memalign(align_bytes, size_bytes);
 }
 
 void *aligned_alloc(size_t align_bytes, size_t size_bytes)
 {
-    return aligned(align_bytes, size_bytes);
+    return preload_memalign(align_bytes, size_bytes);
 }
 
 int posix_memalign(void **block, size_t align_bytes, size_t size_bytes)
@@ -85,18 +129,18 @@ int posix_memalign(void **block, size_t align_bytes, size_t size_bytes)
     if (!family_posix_align_ok(align_bytes)) {
         return EINVAL;
     }
-    return family_posix_result(block, aligned(align_bytes, size_bytes), kept);
+    return family_posix_result(block, preload_memalign(align_bytes, size_bytes), kept);
 }
 
 void *valloc(size_t size_bytes)
 {
-    return aligned(RP_PAGE_BYTES, size_bytes);
+    return preload_memalign(RP_PAGE_BYTES, size_bytes);
 }
 
 void *pvalloc(size_t size_bytes)
 {
     size_t rounded;
-    return family_whole_pages(size_bytes, &rounded) ? aligned(RP_PAGE_BYTES, rounded)
+    return family_whole_pages(size_bytes, &rounded) ? preload_memalign(RP_PAGE_BYTES, rounded)
                                                     : family_made(NULL);
 }
 
@@ -109,17 +153,13 @@ void cfree(void *block)
 
 void free_sized(void *block, size_t size_bytes)
 {
-    if (FAMILY_LIKELY(rp_region_contains(block))) {
-        family_free_sized(block, size_bytes);
-    } else if (block) {
-        next_free(block, FAMILY_CALLER);
-    }
+    preload_free(block, size_bytes, FAMILY_CALLER);
 }
 
 void free_aligned_sized(void *block, size_t align_bytes, size_t size_bytes)
 {
     (void)align_bytes;
-    free_sized(block, size_bytes);
+    preload_free(block, size_bytes, FAMILY_CALLER);
 }
 
 size_t malloc_usable_size(void *block)
@@ -165,7 +205,7 @@ void *__libc_reallocarray(void *block, size_t count, size_t size_bytes)
 
 void *__libc_memalign(size_t align_bytes, size_t size_bytes)
 {
-    return aligned(align_bytes, size_bytes);
+    return preload_memalign(align_bytes, size_bytes);
 }
 
 void *__libc_valloc(size_t size_bytes)

@@ -8,7 +8,9 @@
 #include "base/text.h"
 #include "os/os.h"
 #include "preload/preload.h"
+#include "trace/trace.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,6 +21,7 @@ rp_allocator *preload_world;
 static struct {
     rp_os_lock lock;
     bool tried;
+    bool limited;       /* the region is smaller than usual, by a limit of the address space */
     char **environment; /* as the constructor got it; null before */
 } opening;
 
@@ -74,6 +77,7 @@ static uint64_t reserve_under_limit(void)
 static rp_allocator *open_region(void)
 {
     uint64_t reserve_bytes = reserve_under_limit();
+    opening.limited = reserve_bytes != 0;
     rp_status status =
         reserve_bytes && reserve_bytes < RP_REGION_LEAST_BYTES
             ? rp_fail(RP_E_LIMIT, "region: RLIMIT_AS leaves no room for it: raise `ulimit -v`")
@@ -106,6 +110,22 @@ rp_allocator *preload_open(void)
     return preload_world;
 }
 
+void *preload_spill(size_t align_bytes, size_t size_bytes)
+{
+    if (!opening.limited || preload_world->debug) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return next_memalign(align_bytes, size_bytes);
+}
+
+/* The first of the process to register handlers: their locks are taken last and dropped first, so
+ * that the handlers of others may allocate. */
+static void watch_forks(void)
+{
+    pthread_atfork(rp_alloc_fork_prepare, rp_alloc_fork_parent, rp_alloc_fork_child);
+}
+
 __attribute__((constructor)) static void first_constructor(int argc, char **argv,
                                                            char **environment)
 {
@@ -113,5 +133,10 @@ __attribute__((constructor)) static void first_constructor(int argc, char **argv
     opening.environment = environment;
     if (!preload_open()) {
         preload_say("malloc stays as it was: %s", rp_error_last()->text);
+        return;
+    }
+    watch_forks();
+    if (rp_trace_open(preload_setting("REPRISE_DEBUG")) != RP_OK) {
+        preload_say("REPRISE_DEBUG: %s", rp_error_last()->text);
     }
 }

@@ -5,7 +5,7 @@
  *   free of a block outside the region ─────────────► next.c: who else made it
  *
  *   open.c    opens the region at the first call or in the first constructor; settings; fork
- *   report.c  malloc_stats and its kin; what is printed at exit
+ *   report.c  malloc_stats and its kin
  *
  * The library is linked so that its constructor is the first of the process (initfirst), and with
  * thread-local storage of the initial-exec model: another model would make the loader call malloc
@@ -16,6 +16,7 @@
 #ifndef PRELOAD_PRELOAD_H
 #define PRELOAD_PRELOAD_H
 
+#include "alloc/cache.h"
 #include "preload/family.h"
 
 #include <region/region.h>
@@ -42,6 +43,30 @@ const char *preload_setting(const char *name);
 /* "reprise: …" on standard error, in one write; nothing under REPRISE_QUIET=1. */
 __attribute__((format(printf, 1, 2))) void preload_say(const char *format, ...);
 
+/* A block of the next allocator for one that ours had no room for, where a limit of the address
+ * space made the region small; else null and ENOMEM. */
+void *preload_spill(size_t align_bytes, size_t size_bytes);
+
+/* ---- malloc.c ---- */
+
+void *preload_malloc_slow(size_t size_bytes, const void *caller);
+void preload_free_slow(void *block, size_t size_bytes, const void *caller);
+void *preload_memalign(size_t align_bytes, size_t size_bytes);
+
+static inline void *preload_malloc(size_t size_bytes, const void *caller)
+{
+    void *block = rp_generic_alloc_quick(rp_alloc_self.generic, size_bytes);
+    return FAMILY_LIKELY(block) ? block : preload_malloc_slow(size_bytes, caller);
+}
+
+/* `size_bytes` SIZE_MAX: not said. */
+static inline void preload_free(void *block, size_t size_bytes, const void *caller)
+{
+    if (!FAMILY_LIKELY(rp_generic_free_quick(block))) {
+        preload_free_slow(block, size_bytes, caller);
+    }
+}
+
 /* ---- next.c: the allocator behind ours, and memory for the time before either can be used ---- */
 
 void *next_malloc(size_t size_bytes);
@@ -54,11 +79,5 @@ size_t next_usable_size(void *block);
 void next_free(void *block, const void *caller);
 /* A function behind ours by its name; null where there is none. */
 void *next_function(const char *name);
-
-/* ---- report.c ---- */
-
-/* What the settings ask to be printed at exit; runs after every other exit handler and destructor.
- */
-void preload_report_at_exit(void);
 
 #endif
