@@ -75,7 +75,7 @@ static void report_object(Dwfl *dwfl, const link_object *object)
     }
 }
 
-static Dwfl *open_objects(const link_object *objects, int count)
+Dwfl *symbols_open(const link_object *objects, int count)
 {
     Dwfl *dwfl = dwfl_begin(&callbacks);
     if (!dwfl) {
@@ -253,6 +253,13 @@ static void add_call(resolving *r, Dwfl *dwfl, const symbols_call *call)
     }
 }
 
+void symbols_find(Dwfl *dwfl, uint64_t address, symbols_report *report)
+{
+    resolving r = {.report = report};
+    *report = (symbols_report){.blame = -1};
+    add_call(&r, dwfl, &(symbols_call){.address = address});
+}
+
 /* Between the step and the end of its stack there are only the runner's own calls. */
 static void drop_callers_of_the_step(symbols_report *report)
 {
@@ -267,7 +274,7 @@ void symbols_resolve(const link_crash *crash, const link_object *objects, int ob
     symbols_call calls[SYMBOLS_CALL_MAX];
     resolving r = {.report = report};
     *report = (symbols_report){.blame = -1};
-    Dwfl *dwfl = open_objects(objects, object_count);
+    Dwfl *dwfl = symbols_open(objects, object_count);
     if (!dwfl) {
         return;
     }

@@ -41,4 +41,12 @@ typedef struct symbols_report {
 void symbols_resolve(const link_crash *crash, const link_object *objects, int object_count,
                      symbols_report *report);
 
+/* For single addresses, as reprise-symbols answers them: a session over the objects, to be ended
+ * with dwfl_end; null: no memory. Objects that cannot be read are left out. */
+typedef struct Dwfl Dwfl;
+Dwfl *symbols_open(const link_object *objects, int count);
+/* The frames of one return address: the function and what was inlined into it, innermost first. The
+ * place is that of the call. */
+void symbols_find(Dwfl *dwfl, uint64_t address, symbols_report *report);
+
 #endif
