@@ -56,11 +56,9 @@ static double mean_value(const mean *m)
     return m->count > 0 ? exp(m->logarithms / m->count) : 0;
 }
 
-static _Noreturn void fail(const char *name, const char *allocator, const char *why)
+static void complain(const char *name, const char *allocator, const char *why)
 {
     fprintf(stderr, "bench_malloc: %s under %s: %s\n", name, allocator, why);
-    malloc_cases_close();
-    exit(EXIT_FAILURE);
 }
 
 /* ---- measuring ---- */
@@ -83,12 +81,15 @@ static void check_peers(void)
             char why[256];
             snprintf(why, sizeof why, "%s does not provide malloc: install %s", peers[i].library,
                      peers[i].package);
-            fail("malloc", peers[i].name, why);
+            complain("malloc", peers[i].name, why);
+            malloc_cases_close();
+            exit(EXIT_FAILURE);
         }
     }
 }
 
-static void measure(const bench_case *c, int rounds, measured *m)
+/* False where it ended with an error somewhere, or printed different things. */
+static bool measure(const bench_case *c, int rounds, measured *m)
 {
     uint64_t hash = 0;
     memset(m, 0, sizeof *m);
@@ -97,16 +98,19 @@ static void measure(const bench_case *c, int rounds, measured *m)
             int which = (round + turn) % ALLOCATORS;
             usage u = c->run(c, peers[which].library);
             if (!u.good) {
-                fail(c->name, peers[which].name, "ended with an error");
+                complain(c->name, peers[which].name, "ended with an error");
+                return false;
             }
             if (hash != 0 && u.output_hash != hash) {
-                fail(c->name, peers[which].name, "printed something else than before");
+                complain(c->name, peers[which].name, "printed something else than before");
+                return false;
             }
             hash = u.output_hash;
             bench_add(&m->cpu[which], u.cpu_ns);
             bench_add(&m->peak[which], u.peak_kib * 1000);
         }
     }
+    return true;
 }
 
 /* ---- reporting ---- */
@@ -192,15 +196,20 @@ static bool chosen(const bench_case *c)
     return true;
 }
 
-static void run_cases(int rounds)
+/* False where a case failed: the others are measured, and the means leave it out. */
+static bool run_cases(int rounds)
 {
     static measured m;
+    bool good = true;
     mean cpu = {0}, peak[2] = {{0}};
     for (const bench_case *c = malloc_cases; c->name; c++) {
         if (!chosen(c)) {
             continue;
         }
-        measure(c, rounds, &m);
+        if (!measure(c, rounds, &m)) {
+            good = false;
+            continue;
+        }
         ratio r = report("S12", c->name, m.cpu, fastest_peer(&m), c->target);
         if (!c->pattern) {
             mean_add(&cpu, r);
@@ -210,10 +219,12 @@ static void run_cases(int rounds)
     report_mean("S12", "programs, mean", &cpu, 1.00);
     report_mean("S13", "programs, mean", &peak[false], 1.10);
     report_mean("S13", "patterns, mean", &peak[true], 1.10);
+    return good;
 }
 
 int main(int argc, char **argv)
 {
+    bool good = true;
     bench_open(argc, argv);
     if (bench_wants("S12") || bench_wants("S13")) {
         const char *library = getenv("REPRISE_BENCH_MALLOC");
@@ -221,8 +232,8 @@ int main(int argc, char **argv)
         malloc_cases_open();
         check_peers();
         malloc_cases_prepare();
-        run_cases(option("--rounds=", ROUNDS));
+        good = run_cases(option("--rounds=", ROUNDS));
         malloc_cases_close();
     }
-    return bench_done();
+    return good ? bench_done() : EXIT_FAILURE;
 }
