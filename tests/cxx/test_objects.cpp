@@ -68,7 +68,7 @@ struct over_cap {
 TEST(an_object_is_constructed_with_its_arguments_and_destroyed)
 {
     rp_allocator *heap = open_heap();
-    auto *text = rp::make<std::string>(heap, 100, 'x');
+    auto *text = rp::make<std::string>(heap, size_t(100), 'x');
     ck_assert_int_eq(*text == std::string(100, 'x'), 1);
     ck_assert_ptr_eq(rp_allocator_of(text), heap);
     rp::destroy(text);
