@@ -9,7 +9,6 @@
 #include "preload/preload.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <string.h>
 
 /* ---- the buffer for the first moments ---- */
@@ -142,20 +141,14 @@ void *next_memalign(size_t align_bytes, size_t size_bytes)
 
 static bool on_this_stack(const void *address)
 {
-    const uintptr_t farthest = RP_GIB(1); /* asking the system is for the few that may be */
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    if ((uintptr_t)address - frame >= farthest) {
-        return false;
+    rp_os_extent stacks[2];
+    rp_os_stacks_of_thread(stacks);
+    for (size_t i = 0; i < RP_COUNT_OF(stacks); i++) {
+        if ((uintptr_t)address - (uintptr_t)stacks[i].start < stacks[i].size_bytes) {
+            return true;
+        }
     }
-    pthread_attr_t attributes;
-    void *lowest = NULL;
-    size_t size_bytes = 0;
-    if (pthread_getattr_np(pthread_self(), &attributes)) {
-        return false;
-    }
-    pthread_attr_getstack(&attributes, &lowest, &size_bytes);
-    pthread_attr_destroy(&attributes);
-    return (uintptr_t)address - (uintptr_t)lowest < size_bytes;
+    return false;
 }
 
 static bool in_a_module(const void *address)

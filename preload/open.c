@@ -8,9 +8,11 @@
 #include "base/text.h"
 #include "os/os.h"
 #include "preload/preload.h"
+#include "preload/symbolise.h"
 #include "trace/trace.h"
 
 #include <pthread.h>
+#include <reprise/trace.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -126,6 +128,23 @@ static void watch_forks(void)
     pthread_atfork(rp_alloc_fork_prepare, rp_alloc_fork_parent, rp_alloc_fork_child);
 }
 
+static void read_settings(void)
+{
+    const char *debug = preload_setting("REPRISE_DEBUG"),
+               *report = preload_setting("REPRISE_REPORT");
+    if (rp_trace_open(debug) != RP_OK) {
+        preload_say("REPRISE_DEBUG: %s", rp_error_last()->text);
+    }
+    rp_symboliser_set(malloc_symbolise);
+    preload_watch_misuse();
+    if (debug && *debug) {
+        preload_watch_faults();
+    }
+    if ((debug && *debug) || (report && *report)) {
+        preload_watch_exit();
+    }
+}
+
 __attribute__((constructor)) static void first_constructor(int argc, char **argv,
                                                            char **environment)
 {
@@ -136,7 +155,5 @@ __attribute__((constructor)) static void first_constructor(int argc, char **argv
         return;
     }
     watch_forks();
-    if (rp_trace_open(preload_setting("REPRISE_DEBUG")) != RP_OK) {
-        preload_say("REPRISE_DEBUG: %s", rp_error_last()->text);
-    }
+    read_settings();
 }

@@ -6,6 +6,8 @@
  *
  *   open.c    opens the region at the first call or in the first constructor; settings; fork
  *   report.c  malloc_stats and its kin
+ *   exit.c    leaks and reports at the end
+ *   fault.c   misuse and faults explained
  *
  * The library is linked so that its constructor is the first of the process (initfirst), and with
  * thread-local storage of the initial-exec model: another model would make the loader call malloc
@@ -79,5 +81,17 @@ size_t next_usable_size(void *block);
 void next_free(void *block, const void *caller);
 /* A function behind ours by its name; null where there is none. */
 void *next_function(const char *name);
+
+/* ---- exit.c: what the settings ask to be said at exit ---- */
+
+/* Registers it, so that it runs after every other exit handler and destructor. */
+void preload_watch_exit(void);
+
+/* ---- fault.c ---- */
+
+/* The stack of the call in the reports of misuse. After rp_trace_open. */
+void preload_watch_misuse(void);
+/* Faults at guards are explained. */
+void preload_watch_faults(void);
 
 #endif
