@@ -30,6 +30,13 @@ void rp_debug_budget_set(uint64_t guarded_blocks, uint64_t resting_bytes)
     }
 }
 
+static uint64_t guarded_blocks(void)
+{
+    const tracked_store *world = rp_tracked_store(RP_ZONE_WORLD);
+    const tracked_store *keep = rp_tracked_store(RP_ZONE_KEEP);
+    return (world ? world->guarded_count : 0) + (keep ? keep->guarded_count : 0);
+}
+
 void rp_debug_budget_spent(uint32_t which)
 {
     debug_choices *choices = rp_debug_choices_get();
@@ -40,8 +47,10 @@ void rp_debug_budget_spent(uint32_t which)
     rp_text_buffer line = rp_text_buffer_over(text, sizeof text);
     if (which == BUDGET_GUARDED) {
         rp_text_add(&line,
-                    "reprise: debug: no more guard pages (budget: %llu guarded blocks): further "
-                    "blocks have canaries instead: raise it with rp_debug_budget_set\n",
+                    "reprise: debug: no guard page for a block (%llu of %llu blocks are guarded, "
+                    "or the system refused): it has canaries instead, as further ones may: raise "
+                    "the budget with rp_debug_budget_set\n",
+                    (unsigned long long)guarded_blocks(),
                     (unsigned long long)rp_debug_guarded_budget());
     } else {
         rp_text_add(&line,

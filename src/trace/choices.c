@@ -134,7 +134,7 @@ static void activate(rp_allocator *allocator, tracked_pool *pool, const debug_bo
         }
         rp_os_lock_drop(&pool->lock);
     }
-    __atomic_store_n(&allocator->debug, book->modes, __ATOMIC_RELEASE);
+    rp_allocator_debug_set(allocator, book->modes);
 }
 
 rp_status rp_debug_apply(rp_allocator *allocator)

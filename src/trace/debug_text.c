@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "trace/tracked.h"
 
-enum { LINE_BYTES = 256, PATH_BYTES = 256 };
+enum { LINE_BYTES = 256, PATH_BYTES = 256, STACK_SHOWN = 12 };
 
 static const char *headline_of(rp_debug_error_kind kind)
 {
@@ -74,7 +74,7 @@ static const char *state_text(const tracked_record *record)
     case TRACKED_DEAD:
         return "freed";
     default:
-        return "being made or freed";
+        return "being freed or resized";
     }
 }
 
@@ -108,33 +108,52 @@ static void add_address(rp_text_buffer *text, const void *address, bool in_signa
     rp_text_add(text, "    %s\n", line);
 }
 
+static void add_line(void *context, size_t index, const char *line)
+{
+    (void)index;
+    rp_text_add(context, "    %s\n", line);
+}
+
+/* By the host's symboliser, which may take its time, but not in a signal handler. */
+static void add_addresses(rp_text_buffer *text, const char *title, const debug_finding *finding,
+                          const uintptr_t *addresses, size_t count)
+{
+    rp_symboliser *host = finding->in_signal ? NULL : rp_symboliser_get();
+    rp_text_add(text, "  %s\n", title);
+    if (host) {
+        host(addresses, count, add_line, text);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_address(text, (const void *)addresses[i], finding->in_signal);
+    }
+}
+
 static void add_stack(rp_text_buffer *text, const char *title, const debug_finding *finding,
                       uint32_t stack)
 {
-    enum { SHOWN = 12 };
-    const void *addresses[SHOWN];
-    size_t count = rp_trace_stack_get(zone_of(finding->slot->record), stack, addresses, SHOWN);
-    if (count) {
-        rp_text_add(text, "  %s\n", title);
+    const void *kept[STACK_SHOWN];
+    uintptr_t addresses[STACK_SHOWN];
+    size_t have = rp_trace_stack_get(zone_of(finding->slot->record), stack, kept, STACK_SHOWN);
+    size_t count = rp_min_size(have, STACK_SHOWN);
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = (uintptr_t)kept[i];
     }
-    for (size_t i = 0; i < count && i < SHOWN; i++) {
-        add_address(text, addresses[i], finding->in_signal);
+    if (count) {
+        add_addresses(text, title, finding, addresses, count);
     }
 }
 
 static void add_here(rp_text_buffer *text, const debug_finding *finding)
 {
-    enum { SHOWN = 12 };
-    uintptr_t addresses[SHOWN] = {(uintptr_t)finding->caller};
+    uintptr_t addresses[STACK_SHOWN] = {(uintptr_t)finding->caller};
     if (!finding->caller) {
         return;
     }
-    size_t walked = finding->in_signal ? 1 : rp_trace_stack_walk(finding->caller, addresses, SHOWN);
-    size_t count = rp_max_size(rp_min_size(walked, SHOWN), 1);
-    rp_text_add(text, "  %s\n", finding->in_signal ? "touched at" : "found at");
-    for (size_t i = 0; i < count; i++) {
-        add_address(text, (const void *)addresses[i], finding->in_signal);
-    }
+    size_t walked =
+        finding->in_signal ? 1 : rp_trace_stack_walk(finding->caller, addresses, STACK_SHOWN);
+    size_t count = rp_max_size(rp_min_size(walked, STACK_SHOWN), 1);
+    add_addresses(text, finding->in_signal ? "touched at" : "found at", finding, addresses, count);
 }
 
 /* ---- neighbours ---- */

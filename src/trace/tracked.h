@@ -221,6 +221,8 @@ int rp_tracked_walk(const rp_allocator *allocator,
                     int (*visit)(void *block, size_t size_bytes, void *context), void *context);
 void rp_tracked_stats_add(const rp_allocator *allocator, rp_alloc_stats *stats);
 void rp_tracked_destroyed(rp_allocator *allocator);
+/* Takes or drops all locks of the debug side, around a fork. */
+void rp_tracked_fork(bool take);
 
 /* ---- marks.c: what is written into and around blocks ---- */
 

@@ -125,6 +125,39 @@ rp_allocator *rp_tracked_owner(const tracked_pool *pool)
     return rp_allocator_by_id(zone_of(pool), pool->id);
 }
 
+static int pool_lock(tracked_pool *pool, void *context)
+{
+    const bool *take = context;
+    if (*take) {
+        rp_os_lock_take(&pool->lock);
+    } else {
+        rp_os_lock_drop(&pool->lock);
+    }
+    return 0;
+}
+
+/* With the store's lock no pool is made meanwhile, and a dropped one stays as it is. */
+void rp_tracked_fork(bool take)
+{
+    debug_choices *choices = rp_debug_choices_if_any();
+    if (choices && take) {
+        rp_os_lock_take(&choices->lock);
+    }
+    for (int zone = RP_ZONE_WORLD; rp_region_is_open() && zone <= RP_ZONE_KEEP; zone++) {
+        tracked_store *store = rp_tracked_store((rp_zone)zone);
+        if (store && take) {
+            rp_os_lock_take(&store->lock);
+        }
+        rp_tracked_pools((rp_zone)zone, pool_lock, &take);
+        if (store && !take) {
+            rp_os_lock_drop(&store->lock);
+        }
+    }
+    if (choices && !take) {
+        rp_os_lock_drop(&choices->lock);
+    }
+}
+
 /* ---- records ---- */
 
 void *rp_tracked_records_take(tracked_pool *pool, uint32_t count)
@@ -155,7 +188,10 @@ void rp_tracked_pool_drop(rp_zone zone, tracked_pool *pool)
         pool->record_unit = words_of(unit)->next;
         rp_region_block_free(rp_region_unit_start(unit));
     }
+    tracked_store *store = rp_tracked_store(zone);
+    rp_os_lock_take(&store->lock);
     __atomic_store_n(&pool->id, 0, __ATOMIC_RELEASE);
+    rp_os_lock_drop(&store->lock);
 }
 
 /* ---- lists of units ---- */

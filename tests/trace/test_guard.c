@@ -232,9 +232,9 @@ TEST(a_spent_budget_is_said_once)
 {
     child_end end = child_run(spend_the_budget, NULL);
     ck_assert_int_eq(end.exit_code, 0);
-    const char *said = strstr(end.error_text, "no more guard pages");
+    const char *said = strstr(end.error_text, "no guard page for a block");
     ck_assert_ptr_nonnull(said);
-    ck_assert_ptr_null(strstr(said + 1, "no more guard pages"));
+    ck_assert_ptr_null(strstr(said + 1, "no guard page for a block"));
 }
 
 static rp_status make_and_free(void *context)
