@@ -10,13 +10,12 @@ struct world_copy {
 
 void world_open(void)
 {
-    rp_region_desc desc = {.reserve_bytes = RP_GIB(1)};
-    ck_ok(rp_region_create(&desc));
+    ck_ok(rp_memory_open(&(rp_memory_desc){.reserve_bytes = RP_GIB(1)}));
 }
 
 void world_close(void)
 {
-    rp_region_destroy();
+    rp_memory_close();
 }
 
 rp_allocator *world_heap(const char *name, size_t cap_bytes)
