@@ -3,6 +3,7 @@
 # MODES is what REPRISE_DEBUG says of every allocator: canary, fill, … ; without it none.
 # A folder of its own for each test; whatever it started ends with it.
 set -u
+# shellcheck disable=SC2034
 library=$1 sources=$2 modes=${3:-}
 work=$(mktemp -d /tmp/rp-preload-XXXXXX)
 server=''

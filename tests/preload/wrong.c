@@ -1,0 +1,77 @@
+/* One error of memory each, by name; without an error for "none". */
+#include "preload/under.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *volatile kept;
+static char global[64];
+
+__attribute__((noinline)) static char *make(size_t size_bytes)
+{
+    char *block = malloc(size_bytes);
+    return opaque(block);
+}
+
+__attribute__((noinline)) static void leak(void)
+{
+    char **holder = opaque(calloc(4, sizeof *holder));
+    kept = make(50);
+    holder[0] = make(60);
+    holder = opaque(NULL);
+    make(70);
+}
+
+static void handler(int number)
+{
+    (void)number;
+    static const char text[] = "the program's own handler\n";
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) {
+        _exit(2);
+    }
+    _exit(5);
+}
+
+__attribute__((noinline)) static void do_wrong(const char *what)
+{
+    char *block = make(100);
+    if (strcmp(what, "double") == 0) {
+        free(opaque(block));
+        free(opaque(block));
+    } else if (strcmp(what, "inside") == 0) {
+        free(opaque(block + 16));
+    } else if (strcmp(what, "foreign") == 0) {
+        free(opaque(global));
+    } else if (strcmp(what, "overrun") == 0) {
+        *(volatile char *)(block + 101) = 1;
+        free(block);
+    } else if (strcmp(what, "underrun") == 0) {
+        *(volatile char *)(block - 1) = 1;
+        free(block);
+    } else if (strcmp(what, "far") == 0) {
+        *(volatile char *)(block + 112) = 1;
+        free(block);
+    } else if (strcmp(what, "after") == 0) {
+        free(opaque(block));
+        *(volatile char *)(block + 3) = 1;
+        free(make(100));
+    } else if (strcmp(what, "leak") == 0) {
+        leak();
+        free(block);
+    } else {
+        free(block);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 2 && strcmp(argv[2], "handled") == 0) {
+        signal(SIGSEGV, handler);
+    }
+    printf("at work\n");
+    do_wrong(argv[1]);
+    return argc > 2 ? atoi(argv[2]) : 0;
+}
