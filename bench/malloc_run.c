@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +38,7 @@ pid_t run_start(const command *c)
     if (process != 0) {
         return process;
     }
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* no server outlives a driver that was stopped */
     if (redirect(c->input ? c->input : "/dev/null", O_RDONLY, STDIN_FILENO) &&
         redirect(c->output, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO)) {
         set_environment(c);
