@@ -10,12 +10,15 @@
 #include "os/os.h"
 
 #include <pthread.h>
+#include <reprise/arena.h>
 #include <reprise/memory.h>
 
 enum {
     PAIRS = 2000000,
     CHURN_BLOCKS = 20000,
     CHURN_OPS = 1000000,
+    PUSHES = 1000, /* between a mark and its release */
+    PUSH_ROUNDS = 2000,
     HEAPS = 64,
     HEAP_BLOCKS = 200,
     HEAP_OPS = 500000,
@@ -233,9 +236,26 @@ static double peer_heaps(void)
     return many_heaps(&peer);
 }
 
+static double arena_push(void)
+{
+    rp_arena *arena = must(rp_arena_create(&(rp_arena_desc){.name = "bench"}));
+    uint64_t start = bench_cpu_ns();
+    for (size_t round = 0; round < PUSH_ROUNDS; round++) {
+        rp_arena_mark mark = rp_arena_mark_get(arena);
+        for (size_t i = 0; i < PUSHES; i++) {
+            *(volatile char *)rp_arena_push(arena, 64, 16) = 1;
+        }
+        rp_arena_release(arena, mark);
+    }
+    double ns = each(start, (size_t)PUSHES * PUSH_ROUNDS);
+    rp_allocator_destroy(rp_arena_allocator(arena));
+    return ns;
+}
+
 static const operation operations[] = {
     {"S14", "pair 64 B", ours_pair, peer_pair, 2.6, 0},
     {"S14", "churn 64 B", ours_churn, peer_churn, 4.5, 0},
+    {"S14", "arena push", arena_push, NULL, 0.8, 0},
     {"S14", "heap made, gone", ours_make, peer_make, 100, 0},
     {"S14", "heap freed, a block", ours_free, peer_free_heaps, 2.0, 0},
     {"S12", "many heaps", ours_heaps, peer_heaps, 0, 0.90},
