@@ -70,11 +70,16 @@ typedef struct rp_debug_options {
 
 /* ---- by name --------------------------------------------------------------------------------- */
 
-/* Sets the modes of every allocator and scope whose name or path matches `pattern` ('*' any run,
- * '?' one character), those of now and those made later. What was set last wins; `modes` 0 switches
- * back. The choice lies in the keep zone: no restore undoes it. `options` may be null.
- * RP_E_ARGUMENT: unknown bits, a pattern that is empty or too long; RP_E_MEMORY: too many patterns
- * (64). */
+/* A pattern matches an allocator by its name ("physics"), by the scope that it was made in
+ * ("/level/physics", or the last part of it), or by both ("/level/physics/bodies"). It matches a
+ * scope by its path or the last part; then what is allocated in the scope has the modes, from
+ * whichever allocator, with the options of the last such choice. Of the patterns that match, the
+ * one with the most letters holds, of equals the one that was set last. */
+
+/* Sets the modes of all allocators and scopes that match `pattern` ('*' any run, '?' one
+ * character), those of now and those made later; `modes` 0 switches back. The choice lies in the
+ * keep zone: no restore undoes it. `options` may be null. RP_E_ARGUMENT: unknown bits, a pattern
+ * that is empty or too long; RP_E_MEMORY: too many patterns (64). */
 rp_status rp_debug_set(const char *pattern, uint32_t modes);
 rp_status rp_debug_set_with(const char *pattern, uint32_t modes, const rp_debug_options *options);
 /* Reads "physics=end-of-page,fill,pattern=aa,seed=7;*=canary" and sets it. `off` or `none`: no

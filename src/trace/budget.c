@@ -8,8 +8,9 @@
 uint64_t rp_debug_guarded_budget(void)
 {
     const debug_choices *choices = rp_debug_choices_if_any();
-    if (choices && choices->guarded_budget) {
-        return choices->guarded_budget;
+    uint64_t chosen = choices ? __atomic_load_n(&choices->guarded_budget, __ATOMIC_RELAXED) : 0;
+    if (chosen) {
+        return chosen;
     }
     return rp_os_vm_has_light_guards() ? GUARDED_DEFAULT : rp_os_vm_mapping_limit() / 4;
 }
@@ -17,16 +18,17 @@ uint64_t rp_debug_guarded_budget(void)
 uint64_t rp_debug_resting_budget(void)
 {
     const debug_choices *choices = rp_debug_choices_if_any();
-    return choices && choices->resting_budget ? choices->resting_budget : RESTING_DEFAULT;
+    uint64_t chosen = choices ? __atomic_load_n(&choices->resting_budget, __ATOMIC_RELAXED) : 0;
+    return chosen ? chosen : RESTING_DEFAULT;
 }
 
 void rp_debug_budget_set(uint64_t guarded_blocks, uint64_t resting_bytes)
 {
     debug_choices *choices = rp_debug_choices_get();
     if (choices) {
-        choices->guarded_budget = guarded_blocks;
-        choices->resting_budget = resting_bytes;
-        choices->told = 0;
+        __atomic_store_n(&choices->guarded_budget, guarded_blocks, __ATOMIC_RELAXED);
+        __atomic_store_n(&choices->resting_budget, resting_bytes, __ATOMIC_RELAXED);
+        __atomic_store_n(&choices->told, 0, __ATOMIC_RELAXED);
     }
 }
 

@@ -191,17 +191,24 @@ uint32_t rp_trace_modes_for(const char *scope_path)
     if (!chosen_for(&names, &book)) {
         return 0;
     }
-    if (book.modes) {
-        rp_debug_choices_get()->scope_book = book;
+    debug_choices *choices = rp_debug_choices_if_any();
+    if (book.modes && choices) {
+        rp_os_lock_take(&choices->lock);
+        choices->scope_book = book;
+        rp_os_lock_drop(&choices->lock);
     }
     return book.modes;
 }
 
-const debug_book *rp_debug_scope_book(void)
+void rp_debug_scope_book(debug_book *book)
 {
-    static const debug_book defaults = {.sample_one_in = RP_DEBUG_SAMPLE_DEFAULT};
-    const debug_choices *choices = rp_debug_choices_if_any();
-    return choices ? &choices->scope_book : &defaults;
+    debug_choices *choices = rp_debug_choices_if_any();
+    *book = rp_debug_book(0, NULL);
+    if (choices) {
+        rp_os_lock_take(&choices->lock);
+        *book = choices->scope_book;
+        rp_os_lock_drop(&choices->lock);
+    }
 }
 
 /* ---- choosing ---- */

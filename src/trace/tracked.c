@@ -14,7 +14,7 @@ typedef struct request {
     const void *caller;
     uint32_t modes;
     uint32_t scope;
-    const debug_book *book;
+    debug_book book; /* where a mode has options */
 } request;
 
 /* ---- what becomes of a request ---- */
@@ -42,7 +42,7 @@ static bool site_is(const char *site, const char *wanted)
 static bool told_to_fail(const request *asked)
 {
     tracked_pool *pool = asked->pool;
-    const debug_book *book = asked->book;
+    const debug_book *book = &asked->book;
     uint64_t nth = __atomic_add_fetch(&pool->asked, 1, __ATOMIC_RELAXED);
     bool by_site = book->fail_site[0] != 0;
     if (by_site ? !site_is(asked->site, book->fail_site) : nth != book->fail_nth) {
@@ -64,8 +64,8 @@ static bool sampled(const request *asked)
 {
     uint64_t count = __atomic_add_fetch(&asked->pool->sampled, 1, __ATOMIC_RELAXED);
     uint64_t mixed =
-        (count + asked->book->seed * UINT64_C(0xbf58476d1ce4e5b9)) * UINT64_C(0x9e3779b97f4a7c15);
-    return (mixed ^ mixed >> 32) % asked->book->sample_one_in == 0;
+        (count + asked->book.seed * UINT64_C(0xbf58476d1ce4e5b9)) * UINT64_C(0x9e3779b97f4a7c15);
+    return (mixed ^ mixed >> 32) % asked->book.sample_one_in == 0;
 }
 
 /* ---- shapes ---- */
@@ -210,7 +210,7 @@ static void content_write(const request *asked, const tracked_slot *slot)
     if (asked->zeroed) {
         memset(slot->record->start, 0, asked->size_bytes);
     } else if (asked->modes & RP_DEBUG_FILL) {
-        rp_fill_new(slot, asked->book);
+        rp_fill_new(slot, &asked->book);
     }
 }
 
@@ -251,27 +251,43 @@ static void *tracked(request *asked)
 
 /* ---- rp_debug_ops.alloc ---- */
 
+/* The options of its modes, as they are at this moment; most modes have none. */
+static void book_read(request *asked)
+{
+    enum { MODES_WITH_OPTIONS = RP_DEBUG_FILL | RP_DEBUG_SAMPLED | RP_DEBUG_FAILING };
+    tracked_pool *pool = asked->pool;
+    if (!(asked->modes & MODES_WITH_OPTIONS)) {
+        return;
+    }
+    rp_os_lock_take(&pool->lock);
+    asked->book = pool->active;
+    rp_os_lock_drop(&pool->lock);
+    if (!asked->book.modes) {
+        rp_debug_scope_book(&asked->book);
+    }
+}
+
 void *rp_tracked_alloc(rp_allocator *allocator, size_t size_bytes, size_t align_bytes, bool zeroed,
                        const char *site, const void *caller)
 {
-    request asked = {
-        .allocator = allocator,
-        .pool = rp_tracked_pool(allocator),
-        .size_bytes = size_bytes,
-        .align_bytes = align_bytes,
-        .zeroed = zeroed,
-        .site = site,
-        .caller = caller,
-        .modes = allocator->debug,
-        .scope = rp_trace_scope_here((rp_zone)allocator->zone),
-    };
+    rp_zone zone = (rp_zone)allocator->zone;
+    request asked;
+    asked.allocator = allocator;
+    asked.pool = rp_tracked_pool(allocator);
+    asked.size_bytes = size_bytes;
+    asked.align_bytes = align_bytes;
+    asked.zeroed = zeroed;
+    asked.site = site;
+    asked.caller = caller;
+    asked.modes = __atomic_load_n(&allocator->debug, __ATOMIC_RELAXED);
+    asked.scope = rp_trace_scope_here(zone);
     if (!asked.pool) {
         return NULL;
     }
-    asked.book = asked.modes ? &asked.pool->active : rp_debug_scope_book();
     if (rp_alloc_thread_get()->traced) {
-        asked.modes |= RP_DEBUG_TRACE | rp_trace_scope_modes((rp_zone)allocator->zone, asked.scope);
+        asked.modes |= RP_DEBUG_TRACE | rp_trace_scope_modes(zone, asked.scope);
     }
+    book_read(&asked);
     if (asked.modes & RP_DEBUG_FAILING && told_to_fail(&asked)) {
         return NULL;
     }

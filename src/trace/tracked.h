@@ -307,7 +307,7 @@ rp_status rp_debug_apply(rp_allocator *allocator);
 /* The same for all allocators and scopes of both zones. */
 rp_status rp_debug_apply_all(void);
 /* The options for blocks that are tracked because of their scope. */
-const debug_book *rp_debug_scope_book(void);
+void rp_debug_scope_book(debug_book *book);
 debug_book rp_debug_book(uint32_t modes, const rp_debug_options *options);
 
 /* ---- budget.c ---- */
