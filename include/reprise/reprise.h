@@ -2,18 +2,26 @@
  *
  *   stage.h   what a module defines and is given
  *   draw.h    small software drawing for the canvas
- *   memory.h  the region's allocators
+ *   memory.h  the region's allocators; more of them: arena.h backed.h page.h slot.h
+ *   debug.h   catching overwrites, use after free, uninitialised use
+ *   trace.h   who owns memory: scopes, leaks, reports
  *   deck.h    the engine inside your own program: frames, seek, loop
  *   status.h  error codes and the error record
  */
 #ifndef REPRISE_H
 #define REPRISE_H
 
+#include <reprise/arena.h>
+#include <reprise/backed.h>
+#include <reprise/debug.h>
 #include <reprise/deck.h>
 #include <reprise/draw.h>
 #include <reprise/memory.h>
+#include <reprise/page.h>
+#include <reprise/slot.h>
 #include <reprise/stage.h>
 #include <reprise/status.h>
+#include <reprise/trace.h>
 #include <reprise/version.h>
 
 #endif
