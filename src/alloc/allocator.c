@@ -24,12 +24,9 @@ const rp_debug_ops *rp_debug_ops_get(void)
 const rp_allocator_ops *rp_allocator_ops_of(const rp_allocator *allocator)
 {
     static const rp_allocator_ops *const kinds[KIND_COUNT] = {
-        [KIND_STATIC] = &rp_static_ops,
-        [KIND_GENERIC] = &rp_generic_ops,
-        [KIND_HEAP] = &rp_backed_ops,
-        [KIND_PAGE] = &rp_page_ops,
-        [KIND_SLOT] = &rp_slot_ops,
-        [KIND_ARENA] = &rp_arena_ops,
+        [KIND_STATIC] = &rp_static_ops, [KIND_GENERIC] = &rp_generic_ops,
+        [KIND_HEAP] = &rp_backed_ops,   [KIND_PAGE] = &rp_page_ops,
+        [KIND_SLOT] = &rp_slot_ops,     [KIND_ARENA] = &rp_arena_ops,
     };
     rp_allocator_check(allocator);
     return kinds[allocator->kind];
@@ -74,7 +71,7 @@ void *rp_generic_malloc_slow(size_t size_bytes, const void *caller)
     void *block = alloc(generic, size_bytes, LEAST_ALIGN, false, NULL, caller);
     rp_cache *cache = rp_cache_quick(heap_of(generic));
     rp_alloc_self.generic = cache;
-    rp_alloc_self.code = cache ? cache_code(cache) : 0;
+    rp_alloc_self.heap = cache ? generic->id : 0;
     return block;
 }
 

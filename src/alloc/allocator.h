@@ -83,6 +83,14 @@ enum { RP_ALLOCATOR_LIMIT = 65535 };
 /* Aborts unless it is an allocator: a null allocator is the caller's error. */
 void rp_allocator_check(const rp_allocator *allocator);
 
+/* Clears a fresh block of the region; memory that never was used is left untouched. */
+static inline void rp_block_clear(void *start, size_t size_bytes)
+{
+    if (!(rp_region_unit(start)->flags & RP_BLOCK_ZEROED)) {
+        __builtin_memset(start, 0, size_bytes);
+    }
+}
+
 /* ---- misuse.c: the caller's errors, named ---- */
 
 typedef enum rp_misuse_kind {
@@ -141,7 +149,7 @@ typedef struct rp_alloc_thread {
     uint32_t place;  /* the slot that it has, also while `slot` is 0 */
     uint32_t scope;  /* the innermost open scope; 0: the root */
     uint32_t traced; /* depth of open scopes that trace */
-    uint32_t code;   /* cache_code of `generic`; 0: none */
+    uint32_t heap;   /* the id of the heap of `generic`; 0: none */
     void *generic;   /* its cache in the world's generic allocator, for processes without restores:
                         rp_generic_malloc; null: not looked for yet, or in a traced scope */
     uint32_t ended;  /* its caches were given back: it gets no others */
@@ -161,7 +169,8 @@ enum { RP_ALLOC_THREADS_MOST = 4095 };
 uint32_t rp_alloc_thread_attach(void);
 /* Gives the thread's caches back in all heaps, and its slot. Runs by itself at a thread's end. */
 void rp_alloc_thread_detach(void);
-/* Sends what the calling thread freed of other threads' blocks to them; for a frame's end. */
+/* Gives back all that the calling thread keeps free for later, in every heap: for a thread that
+ * will not allocate for long. */
 void rp_alloc_thread_flush(void);
 
 /* Around fork(), where other threads may run: prepare takes every lock of the region and of the

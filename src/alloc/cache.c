@@ -18,16 +18,26 @@ static free_block *next_of(const rp_cache *cache, const free_block *block)
     return block->next;
 }
 
-/* Puts a chain of blocks that are all the cache's own back into their slabs. */
-static void put_chain(rp_cache *cache, free_block *block)
+/* Puts the cache's own blocks of a chain back into their slabs; returns the chain of the others. */
+static free_block *put_own(rp_cache *cache, free_block *block)
 {
     uint64_t before = cache->out_bytes;
+    free_block *others = NULL;
     while (block) {
         free_block *next = next_of(cache, block);
-        rp_slab_put(cache, unit_of(block), block);
+        rp_unit *unit = unit_of(block);
+        if (slab_cache(unit) == cache) {
+            rp_slab_put(cache, unit, block);
+        } else {
+            block_link(block, others);
+            others = block;
+        }
         block = next;
     }
-    rp_heap_count(cache->heap, (int64_t)(cache->out_bytes - before));
+    if (cache->out_bytes != before) {
+        rp_heap_count(cache->heap, (int64_t)(cache->out_bytes - before));
+    }
+    return others;
 }
 
 /* The blocks that came last are the ones that are still in the processor's caches: they stay. */
@@ -39,7 +49,7 @@ void rp_cache_flush(rp_cache *cache, uint32_t class_index)
     if (keep == 0) {
         bin->head = NULL;
         bin->room = limit;
-        put_chain(cache, last);
+        rp_remote_return(put_own(cache, last));
         return;
     }
     for (int32_t i = 1; i < keep; i++) {
@@ -48,7 +58,7 @@ void rp_cache_flush(rp_cache *cache, uint32_t class_index)
     free_block *older = next_of(cache, last);
     block_link(last, NULL);
     bin->room = limit - keep;
-    put_chain(cache, older);
+    rp_remote_return(put_own(cache, older));
 }
 
 static void bins_empty(rp_cache *cache)
@@ -56,33 +66,21 @@ static void bins_empty(rp_cache *cache)
     for (uint32_t i = 1; i < CLASS_COUNT; i++) {
         free_block *head = cache->bins[i].head;
         cache->bins[i] = (cache_bin){.room = rp_size_classes[i].bin_limit};
-        put_chain(cache, head);
+        rp_remote_return(put_own(cache, head));
     }
 }
 
-/* ---- what others freed ---- */
+/* ---- what others sent ---- */
 
-/* Slabs may have changed hands on the way: returns the chain of blocks that are another's now. */
-static free_block *take_in(rp_cache *cache, free_block *block)
+static void count_in(rp_cache *cache, const free_block *chain)
 {
     uint64_t count = 0, bytes = 0;
-    free_block *strays = NULL;
-    while (block) {
-        free_block *next = next_of(cache, block);
-        const rp_unit *unit = unit_of(block);
+    for (; chain; chain = chain->next) {
         count++;
-        bytes += rp_size_classes[unit->size_class].block_bytes;
-        if (slab_cache(unit) == cache) {
-            rp_bin_push(cache, unit->size_class, block);
-        } else {
-            block_link(block, strays);
-            strays = block;
-        }
-        block = next;
+        bytes += rp_size_classes[unit_of(chain)->size_class].block_bytes;
     }
     __atomic_fetch_sub(&cache->remote_blocks, count, __ATOMIC_RELAXED);
     __atomic_fetch_sub(&cache->remote_bytes, bytes, __ATOMIC_RELAXED);
-    return strays;
 }
 
 void rp_cache_drain(rp_cache *cache)
@@ -90,8 +88,14 @@ void rp_cache_drain(rp_cache *cache)
     if (!__atomic_load_n(&cache->remote, __ATOMIC_RELAXED)) {
         return;
     }
-    free_block *chain = __atomic_exchange_n(&cache->remote, NULL, __ATOMIC_ACQ_REL);
-    rp_remote_free_chain(take_in(cache, chain == REMOTE_CLOSED ? NULL : chain));
+    free_block *block = __atomic_exchange_n(&cache->remote, NULL, __ATOMIC_ACQ_REL);
+    block = block == REMOTE_CLOSED ? NULL : block;
+    count_in(cache, block);
+    while (block) {
+        free_block *next = next_of(cache, block);
+        rp_bin_push(cache, unit_of(block)->size_class, block);
+        block = next;
+    }
 }
 
 void rp_cache_scavenge(rp_cache *cache)
@@ -105,11 +109,7 @@ void rp_cache_scavenge(rp_cache *cache)
 
 void *rp_cache_refill(rp_cache *cache, uint32_t class_index)
 {
-    enum { SEND_EVERY = 64 };
     rp_cache_drain(cache);
-    if (++cache->refills % SEND_EVERY == 0 && cache->thread != THREAD_NONE) {
-        rp_remote_send((rp_zone)cache->heap->base.zone, cache->thread);
-    }
     if (!cache->bins[class_index].head) {
         rp_unit *unit = rp_slab_find(cache, class_index);
         if (!unit) {
@@ -202,18 +202,25 @@ rp_cache *rp_cache_shared(rp_heap *heap)
     return heap->shared;
 }
 
-free_block *rp_cache_close(rp_cache *cache)
+/* Bins first, while their blocks can still go anywhere; what arrives until the list is closed is
+ * the cache's own, but for what a sender meant for the thread that had the slot before. */
+void rp_cache_close(rp_cache *cache)
 {
-    rp_cache *shared = rp_cache_shared(cache->heap);
-    if (!shared) {
-        return NULL; /* its blocks wait for the next thread with this slot */
-    }
-    free_block *chain = __atomic_exchange_n(&cache->remote, REMOTE_CLOSED, __ATOMIC_ACQ_REL);
-    free_block *strays = take_in(cache, chain == REMOTE_CLOSED ? NULL : chain);
+    rp_cache_drain(cache);
     bins_empty(cache);
     rp_cache_release(cache);
-    rp_slabs_move(cache, shared);
-    return strays;
+    rp_os_lock_take(&cache->heap->base.lock);
+    rp_cache *shared = rp_cache_shared(cache->heap);
+    free_block *others = NULL;
+    if (shared) { /* else its slabs wait for the next thread with this slot */
+        free_block *late = __atomic_exchange_n(&cache->remote, REMOTE_CLOSED, __ATOMIC_ACQ_REL);
+        late = late == REMOTE_CLOSED ? NULL : late;
+        count_in(cache, late);
+        others = put_own(cache, late);
+        rp_slabs_move(cache, shared);
+    }
+    rp_os_lock_drop(&cache->heap->base.lock);
+    rp_remote_return(others);
 }
 
 static void list_give(rp_zone zone, uint32_t list)

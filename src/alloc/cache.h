@@ -75,18 +75,20 @@ static inline uint32_t rp_block_class(const rp_unit *unit, const void *address)
     return starts ? class_index : 0;
 }
 
-/* Frees a block of a slab of the calling thread, in the world zone; false: nothing was done, take
- * the slow path. */
+/* Frees a block of a slab in the world zone; false: nothing was done, take the slow path. */
 static inline bool rp_generic_free_quick(void *address)
 {
-    const rp_unit *unit = rp_region_world_unit(address);
+    rp_unit *unit = rp_region_world_unit(address);
     uint32_t class_index = __builtin_expect(unit != NULL, 1) ? rp_block_class(unit, address) : 0;
     if (__builtin_expect(class_index == 0, 0)) {
         return false;
     }
     rp_cache *cache = slab_cache(unit);
     if (__builtin_expect(cache->thread != rp_alloc_self.slot, 0)) {
-        return false;
+        cache = rp_cache_quick(cache->heap);
+        if (!cache) {
+            return false;
+        }
     }
     rp_bin_push(cache, class_index, (free_block *)address);
     return true;
@@ -112,7 +114,7 @@ static inline void rp_generic_free(void *address)
 {
     const rp_unit *unit = rp_region_world_unit(address);
     if (__builtin_expect(unit != NULL, 1) &&
-        __builtin_expect(slab_of((rp_unit *)unit)->cache == rp_alloc_self.code, 1)) {
+        __builtin_expect(unit->owner == rp_alloc_self.heap, 1)) {
         uint32_t class_index = rp_block_class(unit, address);
         if (__builtin_expect(class_index != 0, 1)) {
             rp_bin_push((rp_cache *)rp_alloc_self.generic, class_index, (free_block *)address);

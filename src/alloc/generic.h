@@ -4,15 +4,16 @@
  *                                               bins[class]     free blocks, last in, first out
  *                                               partial[class]  ⇄ slabs with blocks to give
  *                                               full            ⇄ slabs without
- *                                               remote          ← blocks that other threads freed
+ *                                               remote          ← blocks that others sent back
  *   heap->shared ──► rp_cache of no thread: the slabs of threads that ended; under the heap's lock
  *
  * A slab is one unit of 64 KiB cut into blocks of one class. It belongs to one cache, whose thread
- * takes blocks from it and puts them back without a lock or an atomic operation: a block that
- * another thread frees goes to that thread's outbox, and from there in batches to the owner's
- * remote list. A free block always bears a mark made of its own address and the next block's, in
- * whatever list it is; a live one does not. So double frees and writes after a free are found when
- * they are met, and a walk knows the live blocks without any list.
+ * takes blocks from it and puts them back without a lock or an atomic operation. A bin holds blocks
+ * of anybody's slabs: what a thread frees it will use itself. Only when a bin is over its limit are
+ * the blocks sorted: its own go to their slabs, the others in batches to their owners' remote
+ * lists. A free block always bears a mark made of its own address and the next block's, in whatever
+ * list it is; a live one does not. So double frees and writes after a free are found when they are
+ * met, and a walk knows the live blocks without any list.
  *
  * All of it lies in the heap's zone and refers to threads by slot only, so a restore of the zone's
  * bytes restores it: the thread that has a slot finds its caches as they were.
@@ -174,11 +175,11 @@ typedef struct rp_cache {
     uint32_t quick_end;  /* sizes from it on go the slow way; 0 where the heap has debug modes */
     uint32_t refills;
     rp_heap *heap;
-    uint64_t out_blocks, out_bytes; /* taken from slabs: in bins, with the program, on the way */
+    uint64_t out_blocks, out_bytes; /* of its slabs: in bins, with the program, on the way */
     uint32_t full, spare, spare_count, unused;
     struct rp_cache *next; /* of the heap */
     /* The others' writes stay off the owner's lines. */
-    free_block *remote; /* freed by other threads; REMOTE_CLOSED: the thread ended */
+    free_block *remote; /* sent by other threads; REMOTE_CLOSED: the thread ended */
     uint64_t remote_blocks, remote_bytes;
     uint64_t apart[5];
     cache_bin bins[CLASS_COUNT];
@@ -231,7 +232,7 @@ static inline rp_heap *heap_of(const rp_allocator *allocator)
 
 /* ---- meta.c: heaps and caches themselves ---- */
 
-typedef enum rp_meta { META_HEAP, META_CACHE, META_OUTBOX, META_COUNT } rp_meta;
+typedef enum rp_meta { META_HEAP, META_CACHE, META_COUNT } rp_meta;
 
 /* Aligned to 64; zero when it is taken for the first time, else as it was given. Null with the
  * record set. */
@@ -258,18 +259,17 @@ void rp_heap_count(rp_heap *heap, int64_t bytes);
 rp_cache *rp_cache_mine(rp_heap *heap);
 /* The heap's cache of no thread; with the heap's lock held. Null: out of memory. */
 rp_cache *rp_cache_shared(rp_heap *heap);
-/* A thread ends: its slabs go to the shared cache. With the heap's lock held. Returns a chain for
- * rp_remote_free_chain, once the lock is dropped. */
-free_block *rp_cache_close(rp_cache *cache);
+/* A thread ends: its slabs go to the shared cache. */
+void rp_cache_close(rp_cache *cache);
 /* The heap goes: all slabs of the cache go back to the region. */
 void rp_cache_destroy(rp_cache *cache);
 
 /* The slow path of an allocation: fills the bin and takes a block from it. Null with the record
  * set. */
 void *rp_cache_refill(rp_cache *cache, uint32_t class_index);
-/* A bin is over its limit: its older half goes back to the slabs. */
+/* A bin is over its limit: its older half goes back to the slabs, whoever owns them. */
 void rp_cache_flush(rp_cache *cache, uint32_t class_index);
-/* Takes in what other threads freed. */
+/* Takes in what other threads sent. */
 void rp_cache_drain(rp_cache *cache);
 /* Gives empty slabs back to the region. */
 void rp_cache_release(rp_cache *cache);
@@ -292,13 +292,8 @@ void rp_slabs_move(rp_cache *from, rp_cache *to);
 
 /* ---- remote.c ---- */
 
-/* Frees a block whose slab belongs to another cache. */
-void rp_remote_free(rp_unit *unit, free_block *block);
-void rp_remote_free_chain(free_block *block);
-/* Sends off all that a thread has collected for others, in a zone. */
-void rp_remote_send(rp_zone zone, uint32_t slot);
-/* Adds up what is on its way to the heap in the threads' outboxes. */
-void rp_remote_pending(const rp_heap *heap, uint64_t *blocks, uint64_t *bytes);
+/* Gives a chain of blocks back to the owners of their slabs. Not with a heap's lock held. */
+void rp_remote_return(free_block *chain);
 
 /* ---- large.c: with the heap's lock held ---- */
 

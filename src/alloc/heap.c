@@ -230,11 +230,12 @@ static void generic_free(rp_allocator *allocator, void *block)
         rp_os_lock_drop(&allocator->lock);
         return;
     }
-    rp_cache *cache = slab_cache(head);
-    if (cache->thread == rp_alloc_thread_attach()) {
+    rp_cache *cache = rp_cache_mine(heap);
+    if (cache) {
         rp_bin_push(cache, head->size_class, block);
     } else {
-        rp_remote_free(head, block);
+        block_link(block, NULL);
+        rp_remote_return(block);
     }
 }
 
@@ -274,10 +275,8 @@ static void generic_stats(const rp_allocator *allocator, rp_alloc_stats *stats)
 {
     rp_heap *heap = heap_of(allocator);
     rp_os_lock_take(&heap->base.lock);
-    uint64_t blocks, bytes;
-    rp_remote_pending(heap, &blocks, &bytes);
-    stats->live_count = heap->large_count - blocks;
-    stats->live_bytes = heap->large_bytes - bytes;
+    stats->live_count = heap->large_count;
+    stats->live_bytes = heap->large_bytes;
     for (const rp_cache *cache = heap->caches; cache; cache = cache->next) {
         stats->live_count += cache->out_blocks - cache->remote_blocks;
         stats->live_bytes += cache->out_bytes - cache->remote_bytes;

@@ -1,8 +1,7 @@
-/* Where heaps, caches and outboxes themselves lie: items of three sizes, cut from units and kept in
+/* Where heaps and caches themselves lie: items of two sizes, cut from units and kept in
  * free lists. They never go back to the region, so an address that was a cache stays readable and
  * its generation tells whether it still is the one that was meant. Layer: alloc. */
 #include "alloc/generic.h"
-#include "alloc/outbox.h"
 
 typedef struct meta_pool {
     rp_os_lock lock;
@@ -18,7 +17,6 @@ typedef struct meta_pool {
 static const size_t strides[META_COUNT] = {
     [META_HEAP] = STRIDE(rp_heap),
     [META_CACHE] = STRIDE(rp_cache),
-    [META_OUTBOX] = STRIDE(outbox),
 };
 
 /* The link of a free item, behind the words that must stay. */

@@ -9,8 +9,6 @@
 #include "base/error.h"
 #include "base/text.h"
 
-#include <string.h>
-
 enum { PAGE_IDS = RP_UNIT_BYTES / sizeof(uintptr_t), PAGE_COUNT = 8 };
 
 typedef struct registry {
@@ -68,7 +66,7 @@ static uint32_t id_take(registry *table, rp_zone zone)
         if (!made) {
             return 0;
         }
-        memset(made, 0, RP_UNIT_BYTES);
+        rp_block_clear(made, RP_UNIT_BYTES);
         __atomic_store_n(page, made, __ATOMIC_RELEASE);
     }
     return table->used++;

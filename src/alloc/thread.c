@@ -21,7 +21,7 @@ void rp_alloc_thread_trace(int change)
     rp_alloc_self.traced += (uint32_t)change;
     rp_alloc_self.slot = rp_alloc_self.traced ? 0 : rp_alloc_self.place;
     rp_alloc_self.generic = NULL; /* found again on the slow path, where there is one */
-    rp_alloc_self.code = 0;
+    rp_alloc_self.heap = 0;
 }
 
 /* ---- slots ---- */
@@ -68,15 +68,14 @@ uint32_t rp_alloc_thread_attach(void)
 static int close_in(rp_allocator *allocator, void *context)
 {
     uint32_t slot = *(const uint32_t *)context;
-    if (allocator->kind != KIND_GENERIC) {
-        return 0;
-    }
     rp_heap *heap = heap_of(allocator);
-    rp_os_lock_take(&allocator->lock);
-    rp_cache *cache = slot <= heap->table_count ? heap->table[slot - 1] : NULL;
-    free_block *strays = cache ? rp_cache_close(cache) : NULL;
-    rp_os_lock_drop(&allocator->lock);
-    rp_remote_free_chain(strays);
+    rp_cache *cache = NULL;
+    if (allocator->kind == KIND_GENERIC && slot <= heap->table_count) {
+        cache = heap->table[slot - 1];
+    }
+    if (cache) {
+        rp_cache_close(cache);
+    }
     return 0;
 }
 
@@ -85,14 +84,13 @@ void rp_alloc_thread_detach(void)
 {
     rp_alloc_thread *self = &rp_alloc_self;
     uint32_t slot = self->place;
-    self->slot = self->place = self->code = 0;
+    self->slot = self->place = self->heap = 0;
     self->generic = NULL;
     self->ended = 1;
     if (!slot || !rp_region_is_open()) {
         return;
     }
     for (int zone = RP_ZONE_WORLD; zone <= RP_ZONE_KEEP; zone++) {
-        rp_remote_send((rp_zone)zone, slot);
         rp_allocators_lock((rp_zone)zone, true); /* no heap goes away meanwhile */
         rp_allocator_walk((rp_zone)zone, close_in, &slot);
         rp_allocators_lock((rp_zone)zone, false);
@@ -100,10 +98,22 @@ void rp_alloc_thread_detach(void)
     slot_give(slot);
 }
 
+static int flush_in(rp_allocator *allocator, void *context)
+{
+    (void)context;
+    rp_cache *cache = allocator->kind == KIND_GENERIC ? rp_cache_quick(heap_of(allocator)) : NULL;
+    if (cache) {
+        rp_cache_scavenge(cache);
+    }
+    return 0;
+}
+
 void rp_alloc_thread_flush(void)
 {
-    for (int zone = RP_ZONE_WORLD; rp_alloc_self.place && zone <= RP_ZONE_KEEP; zone++) {
-        rp_remote_send((rp_zone)zone, rp_alloc_self.place);
+    for (int zone = RP_ZONE_WORLD; rp_region_is_open() && zone <= RP_ZONE_KEEP; zone++) {
+        rp_allocators_lock((rp_zone)zone, true);
+        rp_allocator_walk((rp_zone)zone, flush_in, NULL);
+        rp_allocators_lock((rp_zone)zone, false);
     }
 }
 

@@ -43,7 +43,7 @@ typedef enum rp_block_flags {
     RP_BLOCK_SCRATCH = 1 << 2, /* not state: neither logged nor hashed, wiped at a frame's end */
     RP_BLOCK_ZEROED = 1 << 3, /* set by the region: the whole block read as zero when it was made */
     RP_BLOCK_GUARD_ALL = 1 << 5, /* by rp_region_block_seal: all of its pages are guards */
-    RP_BLOCK_NESTED = 1 << 4, /* an allocator made in this memory may own an address of it */
+    RP_BLOCK_NESTED = 1 << 4,    /* an allocator made in this memory may own an address of it */
 } rp_block_flags;
 
 typedef enum rp_block_kind {
@@ -151,7 +151,6 @@ enum {
     RP_ROOT_MODULE,
     RP_ROOT_RUNNER,
     RP_ROOT_META,
-    RP_ROOT_OUTBOXES,
     RP_ROOT_TRACE,
     RP_ROOT_DEBUG,
     RP_ROOT_COUNT = 16
