@@ -18,63 +18,6 @@ void pattern_fail(const char *what)
     exit(EXIT_FAILURE);
 }
 
-/* xorshift64 */
-uint64_t pattern_random(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
-size_t pattern_between(uint64_t *seed, size_t least, size_t most)
-{
-    return least + (size_t)((pattern_random(seed) >> 32) * (most - least + 1) >> 32);
-}
-
-size_t pattern_log_size(uint64_t *seed, size_t least, size_t most)
-{
-    size_t doublings = (size_t)(__builtin_ctzll(most) - __builtin_ctzll(least));
-    size_t size_bytes = least << pattern_between(seed, 0, doublings - 1);
-    return pattern_between(seed, size_bytes, size_bytes * 2);
-}
-
-void *pattern_malloc(size_t size_bytes)
-{
-    void *start = malloc(size_bytes);
-    if (!start) {
-        pattern_fail("out of memory");
-    }
-    return start;
-}
-
-block pattern_mark(void *start, size_t size_bytes)
-{
-    static _Thread_local unsigned char last;
-    block b = {start, (uint32_t)size_bytes, ++last};
-    b.start[0] = b.start[size_bytes - 1] = b.mark;
-    return b;
-}
-
-block pattern_block(size_t size_bytes)
-{
-    return pattern_mark(pattern_malloc(size_bytes), size_bytes);
-}
-
-void pattern_check(block b)
-{
-    if (b.start[0] != b.mark || b.start[b.size_bytes - 1] != b.mark) {
-        pattern_fail("a block has another's content");
-    }
-}
-
-uint64_t pattern_free(block b)
-{
-    pattern_check(b);
-    free(b.start);
-    return b.size_bytes;
-}
-
 void pattern_start(pthread_t *thread, void *(*run)(void *), void *argument)
 {
     if (pthread_create(thread, NULL, run, argument)) {

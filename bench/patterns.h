@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 typedef struct pattern {
     const char *name;
@@ -28,19 +29,69 @@ typedef struct block {
 /* Ends the program with a message and a failure. */
 _Noreturn void pattern_fail(const char *what);
 
-uint64_t pattern_random(uint64_t *seed);
-size_t pattern_between(uint64_t *seed, size_t least, size_t most);
-/* Between `least` and `most` (powers of two), each doubling as likely as any other. */
-size_t pattern_log_size(uint64_t *seed, size_t least, size_t most);
+/* ---- inline: the pattern should cost little beside the allocator ---- */
 
-void *pattern_malloc(size_t size_bytes);
+/* xorshift64 */
+static inline uint64_t pattern_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+static inline size_t pattern_between(uint64_t *seed, size_t least, size_t most)
+{
+    return least + (size_t)((pattern_random(seed) >> 32) * (most - least + 1) >> 32);
+}
+
+/* Between `least` and `most` (powers of two), each doubling as likely as any other. */
+static inline size_t pattern_log_size(uint64_t *seed, size_t least, size_t most)
+{
+    size_t doublings = (size_t)(__builtin_ctzll(most) - __builtin_ctzll(least));
+    size_t size_bytes = least << pattern_between(seed, 0, doublings - 1);
+    return pattern_between(seed, size_bytes, size_bytes * 2);
+}
+
+static inline void *pattern_malloc(size_t size_bytes)
+{
+    void *start = malloc(size_bytes);
+    if (!start) {
+        pattern_fail("out of memory");
+    }
+    return start;
+}
+
 /* Marks both ends with a number of its own. */
-block pattern_mark(void *start, size_t size_bytes);
-block pattern_block(size_t size_bytes);
-/* Checks the marks. */
-void pattern_check(block b);
+static inline block pattern_mark(void *start, size_t size_bytes)
+{
+    static _Thread_local unsigned char last;
+    block b = {start, (uint32_t)size_bytes, ++last};
+    b.start[0] = b.start[size_bytes - 1] = b.mark;
+    return b;
+}
+
+static inline block pattern_block(size_t size_bytes)
+{
+    return pattern_mark(pattern_malloc(size_bytes), size_bytes);
+}
+
+static inline void pattern_check(block b)
+{
+    if (b.start[0] != b.mark || b.start[b.size_bytes - 1] != b.mark) {
+        pattern_fail("a block has another's content");
+    }
+}
+
 /* Checks, frees, returns the size. */
-uint64_t pattern_free(block b);
+static inline uint64_t pattern_free(block b)
+{
+    pattern_check(b);
+    free(b.start);
+    return b.size_bytes;
+}
+
+/* ---- threads ---- */
 
 void pattern_start(pthread_t *thread, void *(*run)(void *), void *argument);
 void pattern_join(pthread_t thread);
