@@ -46,6 +46,21 @@ static int check_pool(tracked_pool *pool, void *context)
     return 0;
 }
 
+static int visit_marking(tracked_pool *pool, void *context)
+{
+    (void)context;
+    return (pool->active.modes & (MODES_MARK | MODES_FILL | RP_DEBUG_SAMPLED)) != 0;
+}
+
+bool rp_trace_is_marking(void)
+{
+    debug_book scopes;
+    rp_debug_scope_book(&scopes);
+    return scopes.modes & (MODES_MARK | MODES_FILL) ||
+           rp_tracked_pools(RP_ZONE_WORLD, visit_marking, NULL) ||
+           rp_tracked_pools(RP_ZONE_KEEP, visit_marking, NULL);
+}
+
 size_t rp_debug_check(void)
 {
     size_t found = 0;

@@ -81,6 +81,7 @@ static bool number_of(word text, unsigned base, uint64_t most, uint64_t *number)
 /* ---- one setting ---- */
 
 typedef struct setting_parsed {
+    char pattern[CHOICE_PATTERN_BYTES];
     uint32_t modes;
     rp_debug_options options;
     char site[RP_DEBUG_SITE_BYTES];
@@ -170,38 +171,51 @@ static rp_status mode_set(setting_parsed *setting, word mode)
 }
 
 /* "physics=end-of-page,fill" */
-static rp_status entry_set(word entry)
+static rp_status entry_read(word entry, setting_parsed *chosen)
 {
-    char pattern[CHOICE_PATTERN_BYTES];
     word rest = entry, name = word_take(&rest, '=');
-    if (!name.length || name.length == entry.length || name.length >= sizeof pattern) {
+    *chosen = (setting_parsed){.modes = 0};
+    if (!name.length || name.length == entry.length || name.length >= sizeof chosen->pattern) {
         return rp_fail(RP_E_ARGUMENT,
                        "debug: \"%.*s\": no setting: write NAME=MODE,MODE; with a name of at most "
                        "%d bytes",
                        (int)entry.length, entry.start, CHOICE_PATTERN_BYTES - 1);
     }
-    memcpy(pattern, name.start, name.length);
-    pattern[name.length] = 0;
-    setting_parsed chosen = {0};
+    memcpy(chosen->pattern, name.start, name.length);
     do {
-        rp_status status = mode_set(&chosen, word_take(&rest, ','));
+        rp_status status = mode_set(chosen, word_take(&rest, ','));
         if (status != RP_OK) {
             return status;
         }
     } while (rest.length);
-    chosen.options.fail_site = chosen.site[0] ? chosen.site : NULL;
-    return rp_debug_set_with(pattern, chosen.modes, &chosen.options);
+    chosen->options.fail_site = chosen->site[0] ? chosen->site : NULL;
+    return RP_OK;
+}
+
+static rp_status each_entry(const char *text, bool set)
+{
+    word rest = {text, strlen(text)};
+    rp_status status = RP_OK;
+    while (rest.length && status == RP_OK) {
+        setting_parsed chosen;
+        word entry = word_take(&rest, ';');
+        if (!entry.length) {
+            continue;
+        }
+        status = entry_read(entry, &chosen);
+        if (status == RP_OK && set) {
+            status = rp_debug_set_with(chosen.pattern, chosen.modes, &chosen.options);
+        }
+    }
+    return status;
 }
 
 rp_status rp_debug_parse(const char *text)
 {
-    word rest = {text, strlen(text)};
-    while (rest.length) {
-        word entry = word_take(&rest, ';');
-        rp_status status = entry.length ? entry_set(entry) : RP_OK;
-        if (status != RP_OK) {
-            return status;
-        }
-    }
-    return RP_OK;
+    return each_entry(text, true);
+}
+
+rp_status rp_trace_settings_check(const char *settings)
+{
+    return each_entry(settings, false);
 }

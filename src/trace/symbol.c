@@ -37,10 +37,19 @@ static void by_object(const void *address, rp_text_buffer *text)
                 (size_t)((uintptr_t)address - object.dlfo_link_map->l_addr));
 }
 
+static bool deferred; /* one in a process: how its reports are read, not state */
+
+void rp_trace_symbols_defer(bool defer)
+{
+    deferred = defer;
+}
+
 void rp_trace_symbolise(const void *address, bool in_signal, char *text, size_t capacity)
 {
     rp_text_buffer buffer = rp_text_buffer_over(text, capacity);
-    if (in_signal || !by_name(address, &buffer)) {
+    if (deferred) {
+        rp_text_add(&buffer, "{@%llx}", (unsigned long long)(uintptr_t)address);
+    } else if (in_signal || !by_name(address, &buffer)) {
         by_object(address, &buffer);
     }
 }

@@ -23,6 +23,10 @@
  * null). Once in a process, after the region is open. RP_E_ARGUMENT: the text has an error; what
  * could be read of it holds. */
 rp_status rp_trace_open(const char *settings);
+/* Whether rp_debug_parse would read the text; the region may be closed. RP_E_ARGUMENT as there. */
+rp_status rp_trace_settings_check(const char *settings);
+/* Whether blocks are made now that rp_debug_check would look at. */
+bool rp_trace_is_marking(void);
 /* After a restore: what was chosen by name holds for the allocators and scopes that are there now.
  */
 void rp_trace_reconcile(void);
@@ -110,5 +114,8 @@ bool rp_trace_find(const void *address, rp_trace_block *block);
 /* Writes "function+0x12 (object)" as the loader's tables have it, else "object+0x1234", else the
  * number. `in_signal`: from the map of objects alone, which takes no lock. */
 void rp_trace_symbolise(const void *address, bool in_signal, char *text, size_t capacity);
+/* While set, an address becomes "{@7f12…}", in hexadecimal digits, for a reader of the report that
+ * has the debug information. One a process. */
+void rp_trace_symbols_defer(bool defer);
 
 #endif
