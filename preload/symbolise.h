@@ -7,7 +7,7 @@
  * installed; where it cannot be started, or gives no answer in time, the line is
  * "object+0xoffset".
  *
- * Layer: preload.  Threads: any, one at a time.  Tests: tests/trace/test_symbolise.c
+ * Layer: preload.  Threads: any, one at a time.  Tests: tests/host/test_symbolise.c
  */
 #ifndef PRELOAD_SYMBOLISE_H
 #define PRELOAD_SYMBOLISE_H

@@ -5,9 +5,6 @@
 #include "base/error.h"
 #include "region/region.h"
 
-#include <setjmp.h>
-#include <string.h>
-
 /* ---- roots that were named ---- */
 
 enum { ROOTS_MOST = 4096 };
@@ -150,28 +147,22 @@ static void scan_outside(reach_walk *walk, const rp_os_extent *root)
     drain(walk);
 }
 
-/* The registers' content is in this frame as soon as setjmp has stored it. */
-__attribute__((noinline)) static void scan_own_stack(reach_walk *walk)
+/* From `here` to the end of the stack that it lies on. */
+static void scan_stack(reach_walk *walk, uintptr_t here)
 {
-    jmp_buf registers;
     rp_os_extent stacks[2];
-    uintptr_t here = (uintptr_t)&registers;
-    if (setjmp(registers) != 0) { /* NOLINT: nobody jumps */
-        return;
-    }
     rp_os_stacks_of_thread(stacks);
     for (int i = 0; i < 2; i++) {
-        uintptr_t start = (uintptr_t)stacks[i].start;
-        if (here - start < stacks[i].size_bytes) {
-            scan_outside(walk,
-                         &(rp_os_extent){(uint8_t *)here, stacks[i].size_bytes - (here - start)});
+        size_t below = here - (uintptr_t)stacks[i].start;
+        if (below < stacks[i].size_bytes) {
+            scan_outside(walk, &(rp_os_extent){(uint8_t *)here, stacks[i].size_bytes - below});
             return;
         }
     }
     rp_region_block block;
     if (rp_region_contains((void *)here) && rp_region_block_find((void *)here, &block)) {
-        size_t above = block.size_bytes - (size_t)(here - (uintptr_t)block.start);
-        scan_outside(walk, &(rp_os_extent){(uint8_t *)here, above});
+        size_t below = here - (uintptr_t)block.start;
+        scan_outside(walk, &(rp_os_extent){(uint8_t *)here, block.size_bytes - below});
     }
 }
 
@@ -203,12 +194,12 @@ static void mark_indirect(reach_walk *walk)
     }
 }
 
-bool rp_reach_mark(report_array *blocks)
+bool rp_reach_mark(report_array *blocks, const void *stack_from)
 {
     reach_walk walk = {.blocks = blocks, .mark = REACH_YES};
     report_array_sort(blocks, report_block_by_address);
     bound(&walk);
-    scan_own_stack(&walk);
+    scan_stack(&walk, (uintptr_t)stack_from);
     root_list *list = list_of(keep_tables());
     for (uint32_t i = 0; list && i < list->count; i++) {
         scan_outside(&walk, &list->roots[i]);

@@ -12,8 +12,9 @@
 /* In report_block.state. */
 enum { REACH_NO, REACH_INDIRECT, REACH_YES, REACH_NOT_ASKED, REACH_STATES };
 
-/* Sorts the blocks by address and sets their states. False: there was not enough memory to follow
- * all pointers, so some blocks may be called unreachable that are not. */
-bool rp_reach_mark(report_array *blocks);
+/* `stack_from`: the stack of the calling thread counts from there on, as what lies below it is of
+ * the report's own calls. Sorts the blocks by address and sets their states. False: there was not
+ * enough memory to follow all pointers, so some blocks may be called unreachable that are not. */
+bool rp_reach_mark(report_array *blocks, const void *stack_from);
 
 #endif

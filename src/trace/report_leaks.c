@@ -2,6 +2,7 @@
 #include "base/bits.h"
 #include "trace/reach.h"
 
+#include <setjmp.h>
 #include <string.h>
 
 /* Blocks that are alike in all that the report says of them. */
@@ -167,7 +168,9 @@ static void leaks_text(report_out *out, const report_array *groups, const leak_s
     groups_show(out, groups);
 }
 
-size_t rp_report_leaks(rp_report_format format, rp_report_writer *writer, void *context)
+static __attribute__((noinline)) size_t report_leaks(rp_report_format format,
+                                                     rp_report_writer *writer, void *context,
+                                                     const void *stack_from)
 {
     report_array blocks = {0}, groups = {0};
     report_out out = report_begin(format, writer, context);
@@ -175,13 +178,24 @@ size_t rp_report_leaks(rp_report_format format, rp_report_writer *writer, void *
         report_blocks_gather(&blocks, RP_ZONE_WORLD);
         report_blocks_gather(&blocks, RP_ZONE_KEEP);
     }
-    bool whole = rp_reach_mark(&blocks);
+    bool whole = rp_reach_mark(&blocks, stack_from);
     group(&blocks, &groups);
     leak_sums sums = sums_of(&groups);
     (out.json ? leaks_json : leaks_text)(&out, &groups, &sums, whole);
     report_array_drop(&groups);
     report_array_drop(&blocks);
     return (size_t)(sums.count[REACH_NO] + sums.count[REACH_INDIRECT]);
+}
+
+/* A pointer that the caller has in a register alone is in this frame then. */
+size_t rp_report_leaks(rp_report_format format, rp_report_writer *writer, void *context)
+{
+    jmp_buf registers;
+    memset(&registers, 0, sizeof registers);
+    (void)setjmp(registers);
+    size_t count = report_leaks(format, writer, context, &registers);
+    __asm__ volatile("" : : "r"(&registers) : "memory"); /* the frame lives until here */
+    return count;
 }
 
 /* ---- at a scope's end ---- */

@@ -15,7 +15,16 @@ typedef struct ledger_line {
 } ledger_line;
 
 /* Resident bytes of a zone. */
-enum { LINE_LIVE, LINE_QUARANTINE, LINE_WITHIN, LINE_RECORDS, LINE_RETAINED, LINE_MAP, LINE_COUNT };
+enum {
+    LINE_LIVE,
+    LINE_QUARANTINE,
+    LINE_WITHIN,
+    LINE_RECORDS,
+    LINE_RETAINED,
+    LINE_AHEAD,
+    LINE_MAP,
+    LINE_COUNT
+};
 
 static const ledger_line lines[LINE_COUNT] = {
     {"live", "blocks that live"},
@@ -23,6 +32,7 @@ static const ledger_line lines[LINE_COUNT] = {
     {"within", "free or unusable within what allocators hold: caches, slack, headers"},
     {"tables", "tables, records, bookkeeping, and this report's scratch"},
     {"retained", "free runs that were not given back yet"},
+    {"ahead", "past the last unit: huge pages hold more than was asked for"},
     {"map", "the zone's header and unit map"},
 };
 
@@ -57,6 +67,15 @@ static uint64_t span_resident(const rp_region_span *span)
     return span->size_bytes ? rp_os_vm_resident(span->start, span->size_bytes) : 0;
 }
 
+static uint64_t sum_of(const zone_ledger *ledger)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < LINE_COUNT; i++) {
+        sum += ledger->resident[i];
+    }
+    return sum;
+}
+
 static void take_zone(zone_ledger *ledger, rp_zone zone)
 {
     report_units all;
@@ -67,17 +86,10 @@ static void take_zone(zone_ledger *ledger, rp_zone zone)
         count_unit(ledger, report_array_at(&all.units, i));
     }
     rp_region_committed(zone, spans);
+    uint64_t units = span_resident(&spans[1]), counted = sum_of(ledger);
+    ledger->resident[LINE_AHEAD] = units - rp_min_size(units, counted);
     ledger->resident[LINE_MAP] = span_resident(&spans[0]);
     report_units_drop(&all);
-}
-
-static uint64_t sum_of(const zone_ledger *ledger)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < LINE_COUNT; i++) {
-        sum += ledger->resident[i];
-    }
-    return sum;
 }
 
 /* ---- showing ---- */

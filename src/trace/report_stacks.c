@@ -98,6 +98,18 @@ static const char *text_of(const report_symbols *symbols, uintptr_t address)
     return "";
 }
 
+/* The symboliser's line, else what the loader knows. */
+static void frame_text(const report_symbols *symbols, const void *address, rp_text_buffer *line)
+{
+    char text[256];
+    const char *known = text_of(symbols, (uintptr_t)address);
+    if (!*known) {
+        rp_trace_symbolise(address, false, text, sizeof text);
+        known = text;
+    }
+    rp_text_add(line, "%p %s", address, known);
+}
+
 void report_stack(report_out *out, const report_symbols *symbols, rp_zone zone, uint32_t stack)
 {
     const void *addresses[RP_TRACE_STACK_MOST];
@@ -107,9 +119,8 @@ void report_stack(report_out *out, const report_symbols *symbols, rp_zone zone, 
     }
     for (size_t i = 0; i < count; i++) {
         char text[300];
-        const char *known = text_of(symbols, (uintptr_t)addresses[i]);
         rp_text_buffer line = rp_text_buffer_over(text, sizeof text);
-        rp_text_add(&line, "%p%s%s", addresses[i], *known ? " " : "", known);
+        frame_text(symbols, addresses[i], &line);
         if (out->json) {
             report_string(out, NULL, text);
         } else {

@@ -173,7 +173,8 @@ rp_scope rp_scope_begin(const char *name)
         __atomic_add_fetch(&rp_trace_scope_node(tables, id)->entered, 1, __ATOMIC_RELAXED);
         enter(id);
     }
-    return (rp_scope){.id = id, .outer = outer, .since = rp_trace_serial(RP_ZONE_WORLD)};
+    uint64_t since = tables ? rp_trace_serial(RP_ZONE_WORLD) : 0;
+    return (rp_scope){.id = id, .outer = outer, .since = since};
 }
 
 /* Those that are open inside `until` were left without their end. */
