@@ -121,4 +121,12 @@ static inline bool family_whole_pages(size_t size_bytes, size_t *rounded)
     return *rounded >= size_bytes;
 }
 
+static inline void *family_pvalloc(rp_allocator *allocator, size_t size_bytes)
+{
+    size_t rounded;
+    return family_whole_pages(size_bytes, &rounded)
+               ? family_memalign(allocator, RP_PAGE_BYTES, rounded)
+               : family_made(NULL);
+}
+
 #endif

@@ -13,7 +13,7 @@
 #ifndef PRELOAD_OPERATORS_H
 #define PRELOAD_OPERATORS_H
 
-#include "preload/family.h"
+#include "family.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
