@@ -9,6 +9,7 @@
 #include "preload/preload.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <string.h>
 
 /* ---- the buffer for the first moments ---- */
@@ -139,16 +140,21 @@ void *next_memalign(size_t align_bytes, size_t size_bytes)
 
 /* ---- blocks that are not ours ---- */
 
+/* The C library knows exactly; the mapping that a stack lies in may hold its blocks as well. Asking
+ * it allocates, so it is asked only where the answer can be yes. */
 static bool on_this_stack(const void *address)
 {
-    rp_os_extent stacks[2];
-    rp_os_stacks_of_thread(stacks);
-    for (size_t i = 0; i < RP_COUNT_OF(stacks); i++) {
-        if ((uintptr_t)address - (uintptr_t)stacks[i].start < stacks[i].size_bytes) {
-            return true;
-        }
+    const uintptr_t farthest = RP_GIB(1);
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    pthread_attr_t attributes;
+    if ((uintptr_t)address - frame >= farthest || pthread_getattr_np(pthread_self(), &attributes)) {
+        return false;
     }
-    return false;
+    void *lowest = NULL;
+    size_t size_bytes = 0;
+    pthread_attr_getstack(&attributes, &lowest, &size_bytes);
+    pthread_attr_destroy(&attributes);
+    return (uintptr_t)address - (uintptr_t)lowest < size_bytes;
 }
 
 static bool in_a_module(const void *address)

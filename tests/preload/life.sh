@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A process's whole life, and processes in which the region cannot be had.
-# As lib.sh, and: PROGRAM ITS-LIBRARY
-program=$3 program_library=$4
+# As lib.sh, and: PROGRAM ITS-LIBRARY PROGRAM-AT-OUR-ADDRESS STATIC-PROGRAM
+program=$3 program_library=$4 taken=$5 static=$6
 set -- "$1" "$2"
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
@@ -35,6 +35,11 @@ with_limit() { # KIB COMMAND…
 }
 code='import json, threading; json.dumps(list(range(100000))); t = threading.Thread(target=print, args=("fine",)); t.start(); t.join()'
 goes_on RLIMIT_AS with_limit 400000 "$python" -c "$code"
+
+goes_on '0x550000000000' under "$taken"
+
+# A static program has no place for us, and nobody is told.
+[ "$(under "$static" 2>&1)" = fine ] || fail "a static program does not run"
 
 # A limit that leaves room: half of it is reserved, and what does not fit goes on elsewhere.
 for kib in 1000000 4000000 40000000; do

@@ -43,6 +43,21 @@ TEST(a_block_of_the_c_library_is_freed_resized_and_measured_by_it)
     ck_assert_ptr_null(realloc(opaque(block), opaque_size(0)));
 }
 
+/* Beside the thread's own data, in the same mapping, the way the system lays them out. */
+TEST(large_blocks_of_the_c_library_are_known_wherever_they_lie)
+{
+    enum { COUNT = 40 };
+    static void *blocks[COUNT];
+    find_theirs();
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = theirs((size_t)(i + 1) << 20);
+        ck_assert_ptr_nonnull(blocks[i]);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        free(blocks[i]);
+    }
+}
+
 static void *free_there(void *block)
 {
     free(block);
