@@ -124,6 +124,11 @@ tracked_pool *rp_tracked_pool(rp_allocator *allocator);
 tracked_pool *rp_tracked_pool_find(rp_zone zone, uint32_t id);
 /* Calls `visit` for each pool of the zone; stops when it returns non-zero, and returns that. */
 int rp_tracked_pools(rp_zone zone, int (*visit)(tracked_pool *pool, void *context), void *context);
+/* Counts a block that becomes live; false, with nothing counted: it is over the cap. With the
+ * pool's lock; the figures may be read without. */
+bool rp_tracked_admit(tracked_pool *pool, size_t size_bytes);
+/* Counts one that lives no more. With the pool's lock. */
+void rp_tracked_dismiss(tracked_pool *pool, size_t size_bytes);
 /* Gives the pool's records and the pool back; its blocks are gone already. */
 void rp_tracked_pool_drop(rp_zone zone, tracked_pool *pool);
 /* The pool's allocator; null while it is being destroyed. */
