@@ -27,6 +27,7 @@ const rp_allocator_ops *rp_allocator_ops_of(const rp_allocator *allocator)
         [KIND_STATIC] = &rp_static_ops, [KIND_GENERIC] = &rp_generic_ops,
         [KIND_HEAP] = &rp_backed_ops,   [KIND_PAGE] = &rp_page_ops,
         [KIND_SLOT] = &rp_slot_ops,     [KIND_ARENA] = &rp_arena_ops,
+        [KIND_TEMP] = &rp_temp_ops,
     };
     rp_allocator_check(allocator);
     return kinds[allocator->kind];

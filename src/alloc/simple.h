@@ -35,6 +35,11 @@ void **rp_static_word_of(rp_zone zone, rp_static_word which);
  * block of a generic heap. For rp_heap_create. */
 rp_allocator *rp_backed_create(const rp_heap_desc *desc);
 
+/* ---- temp.c ---- */
+
+/* Gives the temp memory of a thread that ends back; `place` was its slot. */
+void rp_temp_thread_end(uint32_t place);
+
 /* ---- outside.c: ranges of callers' memory ---- */
 
 /* Claims a range, in which rp_backed_find finds nobody yet. RP_E_TAKEN: an allocator has a part of

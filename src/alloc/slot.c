@@ -154,7 +154,7 @@ static void pool_fill(rp_slots *slots, const pool_shape *shape, uint8_t *memory)
     slots->chunk_shift_ = shape->chunk_shift;
     slots->slot_bytes_ = shape->slot_bytes;
     slots->reciprocal_ = UINT64_MAX / shape->slot_bytes + 1;
-    *rest_of(slots) = (slot_rest){.owner_place = rp_alloc_thread_get()->place,
+    *rest_of(slots) = (slot_rest){.owner_place = rp_alloc_thread_attach(),
                                   .cap_slots = shape->cap_slots,
                                   .chunks_most = shape->chunks_most,
                                   .align_bytes = (uint32_t)shape->align_bytes,
@@ -228,7 +228,7 @@ rp_allocator *rp_slots_allocator(rp_slots *slots)
 void rp_slots_own(rp_slots *slots)
 {
     slots->owner_thread_ = rp_slot_thread_();
-    rest_of(slots)->owner_place = rp_alloc_thread_get()->place;
+    rest_of(slots)->owner_place = rp_alloc_thread_attach();
 }
 
 /* A thread that a restore in another process stands for has the place, but another thread pointer.
@@ -238,7 +238,7 @@ static bool is_owner(rp_slots *slots)
     if (slots->owner_thread_ == rp_slot_thread_()) {
         return true;
     }
-    uint32_t place = rp_alloc_thread_get()->place;
+    uint32_t place = rp_alloc_thread_attach();
     if (place && place == rest_of(slots)->owner_place) {
         slots->owner_thread_ = rp_slot_thread_();
         return true;

@@ -3,6 +3,7 @@
  * Which thread has which slot is a matter of the process and not of the world, so it is kept here.
  */
 #include "alloc/cache.h"
+#include "alloc/simple.h"
 
 _Thread_local rp_alloc_thread rp_alloc_self;
 
@@ -95,6 +96,7 @@ void rp_alloc_thread_detach(void)
         rp_allocator_walk((rp_zone)zone, close_in, &slot);
         rp_allocators_lock((rp_zone)zone, false);
     }
+    rp_temp_thread_end(slot);
     slot_give(slot);
 }
 
