@@ -72,15 +72,49 @@ static void bins_empty(rp_cache *cache)
 
 /* ---- what others sent ---- */
 
-static void count_in(rp_cache *cache, const free_block *chain)
+/* Calls `take` for each block of a chain that others sent, and counts it in. */
+static void receive(rp_cache *cache, free_block *block,
+                    void (*take)(rp_cache *cache, rp_unit *unit, free_block *block))
 {
     uint64_t count = 0, bytes = 0;
-    for (; chain; chain = chain->next) {
+    while (block) {
+        rp_unit *unit = unit_of(block);
+        if (unit->size_class > 1) {
+            __builtin_prefetch(((const sent_block *)block)->ahead, 1);
+        }
+        free_block *next = next_of(cache, block);
         count++;
-        bytes += rp_size_classes[unit_of(chain)->size_class].block_bytes;
+        bytes += rp_size_classes[unit->size_class].block_bytes;
+        take(cache, unit, block);
+        block = next;
     }
     __atomic_fetch_sub(&cache->remote_blocks, count, __ATOMIC_RELAXED);
     __atomic_fetch_sub(&cache->remote_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+static void take_to_bin(rp_cache *cache, rp_unit *unit, free_block *block)
+{
+    rp_bin_push(cache, unit->size_class, block);
+}
+
+/* Over the limit as well: a flush may need a lock that is held. */
+static void take_to_bin_only(rp_cache *cache, rp_unit *unit, free_block *block)
+{
+    cache_bin *bin = &cache->bins[unit->size_class];
+    block_link(block, bin->head);
+    bin->head = block;
+    bin->room--;
+}
+
+static free_block *chain_join(free_block *chain, free_block *rest)
+{
+    while (chain) {
+        free_block *next = chain->next;
+        block_link(chain, rest);
+        rest = chain;
+        chain = next;
+    }
+    return rest;
 }
 
 void rp_cache_drain(rp_cache *cache)
@@ -88,14 +122,8 @@ void rp_cache_drain(rp_cache *cache)
     if (!__atomic_load_n(&cache->remote, __ATOMIC_RELAXED)) {
         return;
     }
-    free_block *block = __atomic_exchange_n(&cache->remote, NULL, __ATOMIC_ACQ_REL);
-    block = block == REMOTE_CLOSED ? NULL : block;
-    count_in(cache, block);
-    while (block) {
-        free_block *next = next_of(cache, block);
-        rp_bin_push(cache, unit_of(block)->size_class, block);
-        block = next;
-    }
+    free_block *chain = __atomic_exchange_n(&cache->remote, NULL, __ATOMIC_ACQ_REL);
+    receive(cache, chain == REMOTE_CLOSED ? NULL : chain, take_to_bin);
 }
 
 void rp_cache_scavenge(rp_cache *cache)
@@ -202,21 +230,30 @@ rp_cache *rp_cache_shared(rp_heap *heap)
     return heap->shared;
 }
 
-/* Bins first, while their blocks can still go anywhere; what arrives until the list is closed is
- * the cache's own, but for what a sender meant for the thread that had the slot before. */
+/* With the heap's lock held. Returns the chain of blocks that are another's: a sender may have
+ * meant the thread that had the slot before. */
+static free_block *close_list(rp_cache *cache)
+{
+    free_block *late = __atomic_exchange_n(&cache->remote, REMOTE_CLOSED, __ATOMIC_ACQ_REL);
+    receive(cache, late == REMOTE_CLOSED ? NULL : late, take_to_bin_only);
+    free_block *others = NULL;
+    for (uint32_t i = 1; i < CLASS_COUNT; i++) {
+        free_block *head = cache->bins[i].head;
+        cache->bins[i] = (cache_bin){.room = rp_size_classes[i].bin_limit};
+        others = chain_join(put_own(cache, head), others);
+    }
+    return others;
+}
+
 void rp_cache_close(rp_cache *cache)
 {
-    rp_cache_drain(cache);
-    bins_empty(cache);
-    rp_cache_release(cache);
+    rp_cache_scavenge(cache); /* while blocks may still go anywhere */
     rp_os_lock_take(&cache->heap->base.lock);
     rp_cache *shared = rp_cache_shared(cache->heap);
     free_block *others = NULL;
     if (shared) { /* else its slabs wait for the next thread with this slot */
-        free_block *late = __atomic_exchange_n(&cache->remote, REMOTE_CLOSED, __ATOMIC_ACQ_REL);
-        late = late == REMOTE_CLOSED ? NULL : late;
-        count_in(cache, late);
-        others = put_own(cache, late);
+        others = close_list(cache);
+        rp_cache_release(cache);
         rp_slabs_move(cache, shared);
     }
     rp_os_lock_drop(&cache->heap->base.lock);

@@ -11,6 +11,7 @@ typedef struct parcel {
     rp_cache *owner; /* null: empty */
     free_block *head, *tail;
     uint32_t count, bytes;
+    free_block *latest[AHEAD]; /* ring */
 } parcel;
 
 enum { PARCELS = 8 }; /* by owner: most threads get blocks from few others */
@@ -98,6 +99,10 @@ static void add(parcel *p, rp_cache *owner, const rp_unit *unit, free_block *blo
 {
     p->owner = owner;
     block_link(block, p->head);
+    if (unit->size_class > 1) {
+        ((sent_block *)block)->ahead = p->latest[p->count % AHEAD];
+    }
+    p->latest[p->count % AHEAD] = block;
     p->head = block;
     p->tail = p->tail ? p->tail : block;
     p->count++;

@@ -22,7 +22,11 @@ static rp_status extent_grow(rp_zone zone, uint64_t *end, uint64_t wanted)
     if (status != RP_OK) {
         return status;
     }
-    rp_os_vm_want_huge(start, size_bytes);
+    uint64_t zone_start = (uintptr_t)zone_header_of(zone);
+    uint64_t tables = zone == RP_ZONE_WORLD ? WORLD_TABLES_BYTES : KEEP_TABLES_BYTES;
+    if ((uintptr_t)start - zone_start >= tables + keep->small_bytes) {
+        rp_os_vm_want_huge(start, size_bytes);
+    }
     *end += size_bytes;
     if (zone == RP_ZONE_WORLD && keep->observer) {
         keep->observer(keep->observer_context, start, size_bytes);
@@ -169,7 +173,7 @@ static void header_init(zone_header *header, size_t tables_bytes)
 }
 
 /* The keep zone comes first, since it holds the actual state of both. */
-static rp_status zones_init(void)
+static rp_status zones_init(const rp_region_desc *desc)
 {
     keep_header *keep = keep_header_get();
     uint8_t *world = (uint8_t *)(uintptr_t)rp_region_extent.world_start;
@@ -183,6 +187,7 @@ static rp_status zones_init(void)
     if (status != RP_OK) {
         return status;
     }
+    keep->small_bytes = desc->small_bytes;
     header_init(&keep->zone, KEEP_TABLES_BYTES);
     header_init(zone_header_of(RP_ZONE_WORLD), WORLD_TABLES_BYTES);
     zone_frontier_publish(zone_header_of(RP_ZONE_WORLD));
@@ -209,7 +214,7 @@ rp_status rp_region_create(const rp_region_desc *desc)
     rp_region_extent.world_start = RP_REGION_BASE;
     rp_region_extent.keep_start = RP_REGION_BASE + size_bytes / 4 * 3;
     rp_region_extent.end = RP_REGION_BASE + size_bytes;
-    status = zones_init();
+    status = zones_init(desc ? desc : &defaults);
     if (status != RP_OK) {
         rp_region_destroy();
     }

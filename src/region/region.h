@@ -73,7 +73,10 @@ typedef struct rp_region_desc {
     uint64_t reserve_bytes; /* 0: RP_REGION_RESERVE_BYTES; a quarter, a sixteenth, … of it where the
                                limits say no */
     uint64_t minimum_bytes; /* what an image needs; 0: 1 GiB, or reserve_bytes where that is less */
-    char **argv; /* to execute again without randomisation where that helps; null: do not */
+    uint64_t
+        small_bytes; /* so much of each zone stays in small pages; huge ones are asked for beyond
+                        it, where a page that is little used costs little of the whole */
+    char **argv;     /* to execute again without randomisation where that helps; null: do not */
 } rp_region_desc;
 
 typedef struct rp_region_block {

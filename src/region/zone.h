@@ -62,6 +62,7 @@ typedef struct keep_header {
     zone_actual actual[2];
     rp_region_committed_fn *observer;
     void *observer_context;
+    uint64_t small_bytes; /* rp_region_desc */
 } keep_header;
 
 _Static_assert(sizeof(keep_header) <= RP_PAGE_BYTES, "the header is one page");
