@@ -117,33 +117,50 @@ static uint8_t *start_in(const tracked_slot *slot, const block_shape *shape, con
 
 /* ---- taking the memory ---- */
 
-static bool within_cap(const request *asked)
+static bool fail_at_cap(const request *asked)
 {
     const tracked_pool *pool = asked->pool;
-    uint64_t live = __atomic_load_n(&pool->stats.live_bytes, __ATOMIC_RELAXED);
-    if (asked->size_bytes <= pool->cap_bytes && live <= pool->cap_bytes - asked->size_bytes) {
-        return true;
-    }
     rp_fail(RP_E_MEMORY,
             "heap %s: full: %llu bytes live, %zu more are over its cap of %llu: raise the cap or "
             "free something",
-            asked->allocator->name, (unsigned long long)live, asked->size_bytes,
-            (unsigned long long)pool->cap_bytes);
+            asked->allocator->name,
+            (unsigned long long)__atomic_load_n(&pool->stats.live_bytes, __ATOMIC_RELAXED),
+            asked->size_bytes, (unsigned long long)pool->cap_bytes);
+    return false;
+}
+
+static bool single_for(const request *asked, const block_shape *shape, tracked_slot *slot)
+{
+    tracked_pool *pool = asked->pool;
+    rp_os_lock_take(&pool->lock);
+    bool admitted = rp_tracked_admit(pool, asked->size_bytes);
+    rp_os_lock_drop(&pool->lock);
+    if (!admitted) {
+        return fail_at_cap(asked);
+    }
+    if (rp_tracked_single_make(pool, shape->room_bytes, shape->guards, slot)) {
+        return true;
+    }
+    rp_os_lock_take(&pool->lock);
+    rp_tracked_dismiss(pool, asked->size_bytes);
+    rp_os_lock_drop(&pool->lock);
     return false;
 }
 
 static bool slot_for(const request *asked, const block_shape *shape, tracked_slot *slot)
 {
+    tracked_pool *pool = asked->pool;
     if (shape->class_index == SLOT_CLASS_COUNT) {
-        return rp_tracked_single_make(asked->pool, shape->room_bytes, shape->guards, slot);
+        return single_for(asked, shape, slot);
     }
-    rp_os_lock_take(&asked->pool->lock);
-    bool taken = rp_tracked_slot_take(asked->pool, shape->class_index, slot);
-    if (taken && state_of(slot->record) == TRACKED_FRESH) {
-        state_set(slot->record, TRACKED_TRANSIT);
+    rp_os_lock_take(&pool->lock);
+    bool admitted = rp_tracked_admit(pool, asked->size_bytes);
+    bool taken = admitted && rp_tracked_slot_take(pool, shape->class_index, slot);
+    if (admitted && !taken) {
+        rp_tracked_dismiss(pool, asked->size_bytes);
     }
-    rp_os_lock_drop(&asked->pool->lock);
-    return taken;
+    rp_os_lock_drop(&pool->lock);
+    return admitted ? taken : fail_at_cap(asked);
 }
 
 /* What was freed here lay under a fill since; who wrote to it did so after the free. */
@@ -214,17 +231,6 @@ static void content_write(const request *asked, const tracked_slot *slot)
     }
 }
 
-static void count_live(tracked_pool *pool, size_t size_bytes)
-{
-    rp_alloc_stats *stats = &pool->stats;
-    __atomic_add_fetch(&stats->live_count, 1, __ATOMIC_RELAXED);
-    uint64_t live = __atomic_add_fetch(&stats->live_bytes, size_bytes, __ATOMIC_RELAXED);
-    uint64_t peak = __atomic_load_n(&stats->peak_bytes, __ATOMIC_RELAXED);
-    while (live > peak && !__atomic_compare_exchange_n(&stats->peak_bytes, &peak, live, true,
-                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
-}
-
 static void *tracked(request *asked)
 {
     tracked_slot slot;
@@ -235,14 +241,13 @@ static void *tracked(request *asked)
                 asked->allocator->name, asked->size_bytes);
         return NULL;
     }
-    if (!within_cap(asked) || !place(asked, &slot, &shape)) {
+    if (!place(asked, &slot, &shape)) {
         return NULL;
     }
     dead_check(&slot, asked);
     state_set(slot.record, TRACKED_TRANSIT);
     record_write(asked, slot.record, start_in(&slot, &shape, asked));
     content_write(asked, &slot);
-    count_live(asked->pool, asked->size_bytes);
     rp_trace_count_alloc((rp_zone)asked->allocator->zone, slot.record->said.scope,
                          slot.record->said.site, asked->size_bytes);
     state_set(slot.record, TRACKED_LIVE);

@@ -13,33 +13,24 @@ static rp_misuse_kind misuse_of(const tracked_slot *slot, const void *block)
     return slot->record->start == block ? RP_MISUSE_DOUBLE_FREE : RP_MISUSE_INSIDE;
 }
 
-/* Takes the block out of the hands of all others; ends the program where no live block starts. */
-static tracked_slot transit(tracked_pool *pool, rp_allocator *allocator, rp_unit *head,
-                            const void *block, const char *what, const void *caller)
+/* Takes the block out of the hands of all others; ends the program where no live block starts. A
+ * live block's unit and record stay where they are, so no lock is needed to find them. */
+static tracked_slot transit(rp_allocator *allocator, rp_unit *head, const void *block,
+                            const char *what, const void *caller)
 {
     tracked_slot slot;
-    rp_os_lock_take(&pool->lock);
     bool found = rp_tracked_look(head, block, &slot);
-    bool good = found && slot.record->start == block && state_of(slot.record) == TRACKED_LIVE;
-    if (good) {
-        state_set(slot.record, TRACKED_TRANSIT);
-    }
-    rp_misuse_kind kind = found ? misuse_of(&slot, block) : RP_MISUSE_NO_BLOCK;
-    rp_os_lock_drop(&pool->lock);
-    if (!good) {
-        rp_misuse(kind, allocator, block, what, caller);
+    uint8_t live = TRACKED_LIVE;
+    if (!found || slot.record->start != block ||
+        !__atomic_compare_exchange_n(&slot.record->state, &live, TRACKED_TRANSIT, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        rp_misuse(found ? misuse_of(&slot, block) : RP_MISUSE_NO_BLOCK, allocator, block, what,
+                  caller);
     }
     return slot;
 }
 
 /* ---- free ---- */
-
-static void count_dead(tracked_pool *pool, const rp_trace_record *said)
-{
-    __atomic_sub_fetch(&pool->stats.live_count, 1, __ATOMIC_RELAXED);
-    __atomic_sub_fetch(&pool->stats.live_bytes, said->size_bytes, __ATOMIC_RELAXED);
-    rp_trace_count_free(zone_of(pool), said->scope, said->site, said->size_bytes);
-}
 
 static void size_check(const tracked_slot *slot, size_t size_bytes, const void *caller)
 {
@@ -75,16 +66,24 @@ void rp_tracked_release(tracked_pool *pool, const tracked_slot *slot)
 static void depart(tracked_pool *pool, const tracked_slot *slot, const void *caller)
 {
     rp_trace_record *said = &slot->record->said;
+    bool rests = said->modes & RP_DEBUG_QUARANTINE;
+    bool in_slab = slot->head->size_class != SINGLE_CLASS;
     marks_check(slot, caller);
     said->freed_stack = said->made_stack ? rp_trace_stack(zone_of(pool), caller) : 0;
     said->freed_frame = (uint32_t)rp_trace_frame();
-    count_dead(pool, said);
+    rp_trace_count_free(zone_of(pool), said->scope, said->site, said->size_bytes);
     if (said->modes & MODES_FILL) {
         rp_fill_freed(slot);
     }
-    if (said->modes & RP_DEBUG_QUARANTINE) {
+    rp_os_lock_take(&pool->lock);
+    rp_tracked_dismiss(pool, said->size_bytes);
+    if (in_slab && !rests) {
+        rp_tracked_slot_give(pool, slot); /* under the same lock, as nearly all are */
+    }
+    rp_os_lock_drop(&pool->lock);
+    if (rests) {
         rp_rest(pool, slot);
-    } else {
+    } else if (!in_slab) {
         rp_tracked_release(pool, slot);
     }
 }
@@ -94,7 +93,7 @@ void rp_tracked_free(rp_allocator *allocator, rp_unit *head, void *block, size_t
 {
     tracked_pool *pool = rp_tracked_pool_find((rp_zone)allocator->zone, allocator->id);
     RP_ASSERT(pool); /* else something wrote over the map or the store */
-    tracked_slot slot = transit(pool, allocator, head, block, "free", caller);
+    tracked_slot slot = transit(allocator, head, block, "free", caller);
     size_check(&slot, size_bytes, caller);
     depart(pool, &slot, caller);
 }
@@ -126,18 +125,23 @@ static void resized(tracked_pool *pool, const tracked_slot *slot, size_t size_by
     rp_trace_record *said = &slot->record->said;
     rp_trace_count_free(zone_of(pool), said->scope, said->site, said->size_bytes);
     rp_trace_count_alloc(zone_of(pool), said->scope, said->site, size_bytes);
-    __atomic_add_fetch(&pool->stats.live_bytes, size_bytes - said->size_bytes, __ATOMIC_RELAXED);
     said->size_bytes = size_bytes;
     if (said->modes & MODES_MARK) {
         rp_marks_paint(slot);
     }
 }
 
-static bool within_cap(const tracked_pool *pool, const tracked_slot *slot, size_t size_bytes)
+/* Counts the block by its new size; false, and by its old one, where that is over the cap. */
+static bool recount(tracked_pool *pool, size_t old_bytes, size_t new_bytes)
 {
-    uint64_t old_bytes = slot->record->said.size_bytes;
-    return size_bytes <= old_bytes ||
-           size_bytes - old_bytes <= pool->cap_bytes - pool->stats.live_bytes;
+    rp_os_lock_take(&pool->lock);
+    rp_tracked_dismiss(pool, old_bytes);
+    bool admitted = rp_tracked_admit(pool, new_bytes);
+    if (!admitted) {
+        rp_tracked_admit(pool, old_bytes);
+    }
+    rp_os_lock_drop(&pool->lock);
+    return admitted;
 }
 
 bool rp_tracked_resize(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes)
@@ -145,8 +149,8 @@ bool rp_tracked_resize(rp_allocator *allocator, rp_unit *head, void *block, size
     const void *caller = __builtin_return_address(0);
     tracked_pool *pool = rp_tracked_pool_find((rp_zone)allocator->zone, allocator->id);
     RP_ASSERT(pool);
-    tracked_slot slot = transit(pool, allocator, head, block, "resize", caller);
-    bool stays = fits(&slot, size_bytes) && within_cap(pool, &slot, size_bytes);
+    tracked_slot slot = transit(allocator, head, block, "resize", caller);
+    bool stays = fits(&slot, size_bytes) && recount(pool, slot.record->said.size_bytes, size_bytes);
     if (stays) {
         marks_check(&slot, caller);
         resized(pool, &slot, size_bytes);
@@ -202,8 +206,9 @@ static int visit_departing(const tracked_slot *slot, void *context)
 {
     tracked_pool *pool = context;
     if (state_of(slot->record) == TRACKED_LIVE) {
+        const rp_trace_record *said = &slot->record->said;
         marks_check(slot, NULL);
-        count_dead(pool, &slot->record->said);
+        rp_trace_count_free(zone_of(pool), said->scope, said->site, said->size_bytes);
     }
     if (slot->record->said.modes & MODES_GUARD) {
         tracked_store *store = rp_tracked_store(zone_of(pool));

@@ -125,6 +125,35 @@ rp_allocator *rp_tracked_owner(const tracked_pool *pool)
     return rp_allocator_by_id(zone_of(pool), pool->id);
 }
 
+/* ---- figures of a pool ---- */
+
+static void figure_set(uint64_t *figure, uint64_t value)
+{
+    __atomic_store_n(figure, value, __ATOMIC_RELAXED);
+}
+
+bool rp_tracked_admit(tracked_pool *pool, size_t size_bytes)
+{
+    rp_alloc_stats *stats = &pool->stats;
+    if (size_bytes > pool->cap_bytes || stats->live_bytes > pool->cap_bytes - size_bytes) {
+        return false;
+    }
+    figure_set(&stats->live_count, stats->live_count + 1);
+    figure_set(&stats->live_bytes, stats->live_bytes + size_bytes);
+    if (stats->live_bytes > stats->peak_bytes) {
+        figure_set(&stats->peak_bytes, stats->live_bytes);
+    }
+    return true;
+}
+
+void rp_tracked_dismiss(tracked_pool *pool, size_t size_bytes)
+{
+    figure_set(&pool->stats.live_count, pool->stats.live_count - 1);
+    figure_set(&pool->stats.live_bytes, pool->stats.live_bytes - size_bytes);
+}
+
+/* ---- around a fork ---- */
+
 static int pool_lock(tracked_pool *pool, void *context)
 {
     const bool *take = context;
