@@ -88,15 +88,15 @@ static void add_places(report_array *entries, rp_zone zone)
     size_t bytes;
     for (uint32_t id = 0; counters && (id = rp_intern_next(counters, id));) {
         const uint32_t *key = rp_intern_key(counters, id, &bytes);
-        const rp_tally *tally = rp_intern_payload(counters, id);
+        rp_tally tally = rp_tally_get(rp_intern_payload(counters, id));
         growth_entry *added = report_array_add(entries, sizeof *added);
         if (!added) {
             return;
         }
         *added = (growth_entry){
             .hash = place_hash(zone, key[0], key[1]),
-            .live_bytes = tally->live_bytes,
-            .live_count = tally->live_count,
+            .live_bytes = tally.live_bytes,
+            .live_count = tally.live_count,
             .scope = key[0],
             .site = key[1],
             .zone = (uint32_t)zone,

@@ -5,7 +5,7 @@ enum { SITES_SHOWN = 10, NAME_COLUMNS = 44 };
 
 typedef struct tree_site {
     uint32_t scope, site;
-    const rp_tally *tally;
+    rp_tally tally;
 } tree_site;
 
 typedef struct tree_allocator {
@@ -24,7 +24,7 @@ static int by_scope_and_bytes(const void *a, const void *b)
 {
     const tree_site *one = a, *other = b;
     int order = report_order(one->scope, other->scope);
-    order = order ? order : report_order(other->tally->live_bytes, one->tally->live_bytes);
+    order = order ? order : report_order(other->tally.live_bytes, one->tally.live_bytes);
     return order ? order : report_order(one->site, other->site);
 }
 
@@ -45,7 +45,7 @@ static void gather_sites(tree_report *tree)
         tree_site *added = report_array_add(&tree->sites, sizeof *added);
         if (added) {
             const uint32_t *key = rp_intern_key(counters, id, &bytes);
-            *added = (tree_site){key[0], key[1], rp_intern_payload(counters, id)};
+            *added = (tree_site){key[0], key[1], rp_tally_get(rp_intern_payload(counters, id))};
         }
     }
     report_array_sort(&tree->sites, by_scope_and_bytes);
@@ -115,12 +115,12 @@ static void site_show(const tree_report *tree, const tree_site *site, int depth)
     if (tree->out->json) {
         report_open(tree->out, NULL, '{');
         report_string(tree->out, "site", text);
-        figures_json(tree, site->tally);
+        figures_json(tree, &site->tally);
         report_close(tree->out, '}');
         return;
     }
     name_text(tree, depth, *text ? text : "(site not known)");
-    figures_text(tree, site->tally);
+    figures_text(tree, &site->tally);
     report_text(tree->out, "\n");
 }
 
@@ -178,49 +178,69 @@ static void allocators_show(const tree_report *tree, uint32_t scope, int depth)
 
 /* ---- scopes ---- */
 
-static void scope_line(const tree_report *tree, const scope_node *node, const char *name, int depth)
+/* What is shown of a scope, as it was at one moment. */
+typedef struct scope_figures {
+    rp_tally own, within;
+    uint64_t budget_bytes;
+    uint32_t budget_told, entered, left_open;
+} scope_figures;
+
+static scope_figures figures_of(const tree_report *tree, uint32_t scope)
 {
+    const scope_node *node = rp_trace_scope_node(tree->tables, scope);
+    return (scope_figures){
+        .own = rp_tally_get(&node->own),
+        .within = rp_tally_get(&node->within),
+        .budget_bytes = __atomic_load_n(&node->budget_bytes, __ATOMIC_RELAXED),
+        .budget_told = __atomic_load_n(&node->budget_told, __ATOMIC_RELAXED),
+        .entered = __atomic_load_n(&node->entered, __ATOMIC_RELAXED),
+        .left_open = __atomic_load_n(&node->left_open, __ATOMIC_RELAXED),
+    };
+}
+
+static void scope_line(const tree_report *tree, uint32_t scope, int depth)
+{
+    scope_figures figures = figures_of(tree, scope);
+    char name[SCOPE_NAME_BYTES + 2];
+    rp_text_buffer label = rp_text_buffer_over(name, sizeof name);
+    rp_text_add(&label, "/%s", rp_trace_scope_name(tree->tables, scope));
     name_text(tree, depth, name);
-    figures_text(tree, &node->within);
-    if (node->budget_bytes) {
+    figures_text(tree, &figures.within);
+    if (figures.budget_bytes) {
         report_text(tree->out, "  budget ");
-        report_bytes(tree->out, 0, node->budget_bytes);
-        report_text(tree->out, node->budget_told ? ", was spent" : "");
+        report_bytes(tree->out, 0, figures.budget_bytes);
+        report_text(tree->out, figures.budget_told ? ", was spent" : "");
     }
-    if (node->left_open) {
-        report_text(tree->out, "  left open %u times", node->left_open);
+    if (figures.left_open) {
+        report_text(tree->out, "  left open %u times", figures.left_open);
     }
     report_text(tree->out, "\n");
 }
 
 static void scope_text(const tree_report *tree, uint32_t scope, int depth)
 {
-    const scope_node *node = rp_trace_scope_node(tree->tables, scope);
-    char name[SCOPE_NAME_BYTES + 2];
-    rp_text_buffer label = rp_text_buffer_over(name, sizeof name);
-    rp_text_add(&label, "/%s", rp_trace_scope_name(tree->tables, scope));
-    scope_line(tree, node, name, depth);
+    scope_line(tree, scope, depth);
     sites_show(tree, scope, depth + 1);
     allocators_show(tree, scope, depth + 1);
-    for (uint32_t id = node->first_child; id;) {
+    for (uint32_t id = rp_trace_scope_first_child(tree->tables, scope); id;) {
         scope_text(tree, id, depth + 1);
-        id = rp_trace_scope_node(tree->tables, id)->next;
+        id = rp_trace_scope_next(tree->tables, id);
     }
 }
 
-/* A list, not a tree: "path" says where each belongs, and no reader meets a nesting too deep. */
+/* A list, not a tree: "scope" says where each belongs, and no reader meets a nesting too deep. */
 static void scope_json(const tree_report *tree, uint32_t scope)
 {
-    const scope_node *node = rp_trace_scope_node(tree->tables, scope);
+    scope_figures figures = figures_of(tree, scope);
     report_open(tree->out, NULL, '{');
     report_scope_member(tree->out, tree->zone, scope);
-    figures_json(tree, &node->within);
-    report_number(tree->out, "own_live_bytes", node->own.live_bytes);
-    report_number(tree->out, "own_live_count", node->own.live_count);
-    report_number(tree->out, "entered", node->entered);
-    report_number(tree->out, "left_open", node->left_open);
-    report_number(tree->out, "budget_bytes", node->budget_bytes);
-    report_number(tree->out, "budget_spent", node->budget_told);
+    figures_json(tree, &figures.within);
+    report_number(tree->out, "own_live_bytes", figures.own.live_bytes);
+    report_number(tree->out, "own_live_count", figures.own.live_count);
+    report_number(tree->out, "entered", figures.entered);
+    report_number(tree->out, "left_open", figures.left_open);
+    report_number(tree->out, "budget_bytes", figures.budget_bytes);
+    report_number(tree->out, "budget_spent", figures.budget_told);
     report_open(tree->out, "sites", '[');
     sites_show(tree, scope, 0);
     report_close(tree->out, ']');
@@ -228,9 +248,9 @@ static void scope_json(const tree_report *tree, uint32_t scope)
     allocators_show(tree, scope, 0);
     report_close(tree->out, ']');
     report_close(tree->out, '}');
-    for (uint32_t id = node->first_child; id;) {
+    for (uint32_t id = rp_trace_scope_first_child(tree->tables, scope); id;) {
         scope_json(tree, id);
-        id = rp_trace_scope_node(tree->tables, id)->next;
+        id = rp_trace_scope_next(tree->tables, id);
     }
 }
 

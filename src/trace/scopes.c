@@ -40,6 +40,16 @@ const char *rp_trace_scope_name(const rp_trace_tables *tables, uint32_t scope)
     return key ? key->name : "";
 }
 
+uint32_t rp_trace_scope_first_child(rp_trace_tables *tables, uint32_t scope)
+{
+    return __atomic_load_n(&rp_trace_scope_node(tables, scope)->first_child, __ATOMIC_ACQUIRE);
+}
+
+uint32_t rp_trace_scope_next(rp_trace_tables *tables, uint32_t scope)
+{
+    return __atomic_load_n(&rp_trace_scope_node(tables, scope)->next, __ATOMIC_ACQUIRE);
+}
+
 bool rp_trace_scope_within(const rp_trace_tables *tables, uint32_t scope, uint32_t top)
 {
     while (scope && scope != top) {
@@ -283,9 +293,9 @@ static const char *next_name(const char *path, char *name, size_t capacity)
 
 static uint32_t scope_find(rp_trace_tables *tables, uint32_t parent, const char *name)
 {
-    uint32_t id = rp_trace_scope_node(tables, parent)->first_child;
+    uint32_t id = rp_trace_scope_first_child(tables, parent);
     while (id && strcmp(rp_trace_scope_name(tables, id), name) != 0) {
-        id = rp_trace_scope_node(tables, id)->next;
+        id = rp_trace_scope_next(tables, id);
     }
     return id;
 }
@@ -327,11 +337,16 @@ rp_status rp_scope_stats_get(rp_zone zone, const char *path, rp_scope_stats *sta
     }
     if (tables) {
         const scope_node *node = rp_trace_scope_node(tables, scope);
-        const rp_tally *within = &node->within;
-        *stats = (rp_scope_stats){within->live_count,  within->live_bytes,
-                                  within->peak_bytes,  within->total_count,
-                                  within->total_bytes, rp_tally_rate(within, rp_trace_frame()),
-                                  node->budget_bytes};
+        rp_tally within = rp_tally_get(&node->within);
+        *stats = (rp_scope_stats){
+            .live_count = within.live_count,
+            .live_bytes = within.live_bytes,
+            .peak_bytes = within.peak_bytes,
+            .total_count = within.total_count,
+            .total_bytes = within.total_bytes,
+            .last_frame_count = rp_tally_rate(&within, rp_trace_frame()),
+            .budget_bytes = __atomic_load_n(&node->budget_bytes, __ATOMIC_RELAXED),
+        };
     }
     return RP_OK;
 }

@@ -73,6 +73,9 @@ rp_intern *rp_trace_table(rp_trace_tables *tables, rp_zone zone, rp_intern **tab
 scope_node *rp_trace_scope_node(rp_trace_tables *tables, uint32_t scope);
 uint32_t rp_trace_scope_parent(const rp_trace_tables *tables, uint32_t scope);
 const char *rp_trace_scope_name(const rp_trace_tables *tables, uint32_t scope);
+/* In the order of their making; 0: no more. */
+uint32_t rp_trace_scope_first_child(rp_trace_tables *tables, uint32_t scope);
+uint32_t rp_trace_scope_next(rp_trace_tables *tables, uint32_t scope);
 /* Whether `scope` is `top` or lies below it. */
 bool rp_trace_scope_within(const rp_trace_tables *tables, uint32_t scope, uint32_t top);
 
@@ -80,6 +83,8 @@ bool rp_trace_scope_within(const rp_trace_tables *tables, uint32_t scope, uint32
 
 void rp_tally_alloc(rp_tally *tally, uint64_t frame, size_t size_bytes);
 void rp_tally_free(rp_tally *tally, size_t size_bytes);
+/* The figures as they are now, while others count. */
+rp_tally rp_tally_get(const rp_tally *tally);
 /* Blocks made in the frame before `frame`. */
 uint64_t rp_tally_rate(const rp_tally *tally, uint64_t frame);
 

@@ -41,6 +41,20 @@ void rp_tally_free(rp_tally *tally, size_t size_bytes)
     __atomic_sub_fetch(&tally->live_bytes, size_bytes, __ATOMIC_RELAXED);
 }
 
+rp_tally rp_tally_get(const rp_tally *tally)
+{
+    rp_tally now;
+    __atomic_load(&tally->live_count, &now.live_count, __ATOMIC_RELAXED);
+    __atomic_load(&tally->live_bytes, &now.live_bytes, __ATOMIC_RELAXED);
+    __atomic_load(&tally->peak_bytes, &now.peak_bytes, __ATOMIC_RELAXED);
+    __atomic_load(&tally->total_count, &now.total_count, __ATOMIC_RELAXED);
+    __atomic_load(&tally->total_bytes, &now.total_bytes, __ATOMIC_RELAXED);
+    __atomic_load(&tally->frame, &now.frame, __ATOMIC_RELAXED);
+    __atomic_load(&tally->frame_count, &now.frame_count, __ATOMIC_RELAXED);
+    __atomic_load(&tally->last_count, &now.last_count, __ATOMIC_RELAXED);
+    return now;
+}
+
 uint64_t rp_tally_rate(const rp_tally *tally, uint64_t frame)
 {
     uint64_t of = __atomic_load_n(&tally->frame, __ATOMIC_RELAXED);

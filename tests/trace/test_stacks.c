@@ -130,7 +130,7 @@ TEST(a_thread_on_a_stack_of_the_callers_is_followed_to_its_end)
     open_region();
     pthread_attr_t attributes;
     pthread_t thread;
-    size_t bytes = RP_KIB(256);
+    size_t bytes = RP_MIB(4); /* sanitizers want much */
     uint8_t *stack = mmap(NULL, bytes + RP_PAGE_BYTES, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(stack + bytes, RP_PAGE_BYTES, PROT_NONE);
