@@ -61,7 +61,8 @@ enum {
     SLOT_CLASS_COUNT = 36,
     SLOT_LARGEST_BYTES = 16384,
     SLOTS_MOST = 1023,  /* with the slab, their records fill a unit */
-    SINGLE_CLASS = 255, /* rp_unit.size_class of a block of its own */
+    /* rp_unit.size_class of a block of its own; rp_free's fast path looks it up in its table */
+    SINGLE_CLASS = SLOT_CLASS_COUNT,
     POOL_BYTES = 1024,
     POOLS_A_PAGE = (int)(RP_UNIT_BYTES / POOL_BYTES),
     POOL_PAGES = (RP_ALLOCATOR_LIMIT + 1) / POOLS_A_PAGE,
