@@ -60,7 +60,7 @@ _Static_assert(sizeof(tracked_slab) == sizeof(tracked_record), "heads the run of
 enum {
     SLOT_CLASS_COUNT = 36,
     SLOT_LARGEST_BYTES = 16384,
-    SLOTS_MOST = 1023,  /* with the slab, their records fill a unit */
+    SLOTS_MOST = 1023, /* with the slab, their records fill a unit */
     /* rp_unit.size_class of a block of its own; rp_free's fast path looks it up in its table */
     SINGLE_CLASS = SLOT_CLASS_COUNT,
     POOL_BYTES = 1024,
