@@ -124,12 +124,13 @@ static void give(rp_cache *cache, rp_unit *unit)
     rp_heap_give(cache->heap, rp_region_unit_start(unit), RP_UNIT_BYTES);
 }
 
+/* No thread would take a spare slab of the shared cache. */
 static void retire(rp_cache *cache, rp_unit *unit)
 {
     rp_list_remove(zone_of(cache), &cache->partial[unit->size_class], unit);
     __atomic_store_n(&unit->size_class, CLASS_NONE, __ATOMIC_RELAXED);
     __atomic_store_n(&unit->extra, 0, __ATOMIC_RELAXED);
-    if (cache->spare_count < SPARE_SLABS) {
+    if (cache->spare_count < SPARE_SLABS && cache->thread != THREAD_NONE) {
         rp_list_push(zone_of(cache), &cache->spare, unit);
         cache->spare_count++;
     } else {
