@@ -88,7 +88,7 @@ static void add_places(report_array *entries, rp_zone zone)
     size_t bytes;
     for (uint32_t id = 0; counters && (id = rp_intern_next(counters, id));) {
         const uint32_t *key = rp_intern_key(counters, id, &bytes);
-        rp_tally tally = rp_tally_get(rp_intern_payload(counters, id));
+        rp_tally_figures tally = rp_tally_get(rp_intern_payload(counters, id), rp_trace_frame());
         growth_entry *added = report_array_add(entries, sizeof *added);
         if (!added) {
             return;

@@ -5,7 +5,7 @@ enum { SITES_SHOWN = 10, NAME_COLUMNS = 44 };
 
 typedef struct tree_site {
     uint32_t scope, site;
-    rp_tally tally;
+    rp_tally_figures tally;
 } tree_site;
 
 typedef struct tree_allocator {
@@ -45,7 +45,8 @@ static void gather_sites(tree_report *tree)
         tree_site *added = report_array_add(&tree->sites, sizeof *added);
         if (added) {
             const uint32_t *key = rp_intern_key(counters, id, &bytes);
-            *added = (tree_site){key[0], key[1], rp_tally_get(rp_intern_payload(counters, id))};
+            *added = (tree_site){key[0], key[1],
+                                 rp_tally_get(rp_intern_payload(counters, id), rp_trace_frame())};
         }
     }
     report_array_sort(&tree->sites, by_scope_and_bytes);
@@ -84,23 +85,23 @@ static bool is_of(const report_array *array, size_t index, uint32_t scope)
 
 /* ---- one line, one object ---- */
 
-static void figures_text(const tree_report *tree, const rp_tally *tally)
+static void figures_text(const tree_report *tree, const rp_tally_figures *tally)
 {
     report_bytes(tree->out, 10, tally->live_bytes);
     report_bytes(tree->out, 10, tally->peak_bytes);
     report_text(tree->out, "%10llu%12llu%8llu", (unsigned long long)tally->live_count,
                 (unsigned long long)tally->total_count,
-                (unsigned long long)rp_tally_rate(tally, rp_trace_frame()));
+                (unsigned long long)tally->last_frame_count);
 }
 
-static void figures_json(const tree_report *tree, const rp_tally *tally)
+static void figures_json(const tree_report *tree, const rp_tally_figures *tally)
 {
     report_number(tree->out, "live_bytes", tally->live_bytes);
     report_number(tree->out, "live_count", tally->live_count);
     report_number(tree->out, "peak_bytes", tally->peak_bytes);
     report_number(tree->out, "total_count", tally->total_count);
     report_number(tree->out, "total_bytes", tally->total_bytes);
-    report_number(tree->out, "last_frame_count", rp_tally_rate(tally, rp_trace_frame()));
+    report_number(tree->out, "last_frame_count", tally->last_frame_count);
 }
 
 static void name_text(const tree_report *tree, int depth, const char *name)
@@ -180,22 +181,45 @@ static void allocators_show(const tree_report *tree, uint32_t scope, int depth)
 
 /* What is shown of a scope, as it was at one moment. */
 typedef struct scope_figures {
-    rp_tally own, within;
+    rp_tally_figures own, within;
     uint64_t budget_bytes;
     uint32_t budget_told, entered, left_open;
 } scope_figures;
 
+static rp_tally_figures sum_own(const tree_report *tree, uint32_t scope)
+{
+    rp_tally_figures sum = {0};
+    for (size_t i = first_of(&tree->sites, scope); is_of(&tree->sites, i, scope); i++) {
+        const tree_site *site = report_array_at(&tree->sites, i);
+        rp_tally_figures_add(&sum, &site->tally);
+    }
+    return sum;
+}
+
+static rp_tally_figures sum_within(const tree_report *tree, uint32_t scope)
+{
+    rp_tally_figures sum = sum_own(tree, scope);
+    for (uint32_t id = rp_trace_scope_first_child(tree->tables, scope); id;) {
+        rp_tally_figures below = sum_within(tree, id);
+        rp_tally_figures_add(&sum, &below);
+        id = rp_trace_scope_next(tree->tables, id);
+    }
+    return sum;
+}
+
 static scope_figures figures_of(const tree_report *tree, uint32_t scope)
 {
     const scope_node *node = rp_trace_scope_node(tree->tables, scope);
-    return (scope_figures){
-        .own = rp_tally_get(&node->own),
-        .within = rp_tally_get(&node->within),
+    scope_figures figures = {
+        .own = sum_own(tree, scope),
+        .within = sum_within(tree, scope),
         .budget_bytes = __atomic_load_n(&node->budget_bytes, __ATOMIC_RELAXED),
         .budget_told = __atomic_load_n(&node->budget_told, __ATOMIC_RELAXED),
         .entered = __atomic_load_n(&node->entered, __ATOMIC_RELAXED),
         .left_open = __atomic_load_n(&node->left_open, __ATOMIC_RELAXED),
     };
+    figures.within.peak_bytes = __atomic_load_n(&node->peak_bytes, __ATOMIC_RELAXED);
+    return figures;
 }
 
 static void scope_line(const tree_report *tree, uint32_t scope, int depth)

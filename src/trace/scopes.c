@@ -222,12 +222,12 @@ void rp_scope_leave_(rp_scope *scope)
 
 /* ---- counting ---- */
 
-static void check_budget(rp_zone zone, uint32_t scope, scope_node *node)
+static void check_budget(rp_zone zone, uint32_t scope, scope_node *node, uint64_t live_bytes)
 {
-    uint64_t live = __atomic_load_n(&node->within.live_bytes, __ATOMIC_RELAXED);
     uint64_t budget = __atomic_load_n(&node->budget_bytes, __ATOMIC_RELAXED);
-    if (budget && live > budget && !__atomic_exchange_n(&node->budget_told, 1, __ATOMIC_RELAXED)) {
-        rp_report_over_budget(zone, scope, live, budget);
+    if (budget && live_bytes > budget &&
+        !__atomic_exchange_n(&node->budget_told, 1, __ATOMIC_RELAXED)) {
+        rp_report_over_budget(zone, scope, live_bytes, budget);
     }
 }
 
@@ -239,24 +239,25 @@ static rp_tally *counter_of(rp_trace_tables *tables, rp_zone zone, uint32_t scop
     return id ? rp_intern_payload(counters, id) : NULL;
 }
 
+/* A scope's bytes are also those of the scopes around it, for their peaks and budgets; all else is
+ * added up when it is asked for. */
 void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes)
 {
     rp_trace_tables *tables = rp_trace_tables_of(zone);
     if (!tables) {
         return;
     }
-    uint64_t frame = rp_trace_frame();
     rp_tally *counter = counter_of(tables, zone, scope, site);
     if (counter) {
-        rp_tally_alloc(counter, frame, size_bytes);
+        rp_tally_alloc(counter, rp_trace_frame(), size_bytes);
     } else {
         __atomic_add_fetch(&tables->lost_counts, 1, __ATOMIC_RELAXED);
     }
-    rp_tally_alloc(&rp_trace_scope_node(tables, scope)->own, frame, size_bytes);
     for (bool more = true; more; scope = rp_trace_scope_parent(tables, scope)) {
         scope_node *node = rp_trace_scope_node(tables, scope);
-        rp_tally_alloc(&node->within, frame, size_bytes);
-        check_budget(zone, scope, node);
+        uint64_t live = __atomic_add_fetch(&node->live_bytes, size_bytes, __ATOMIC_RELAXED);
+        rp_tally_raise(&node->peak_bytes, live);
+        check_budget(zone, scope, node, live);
         more = scope != 0;
     }
 }
@@ -268,14 +269,29 @@ void rp_trace_count_free(rp_zone zone, uint32_t scope, uint32_t site, size_t siz
         return;
     }
     rp_tally *counter = counter_of(tables, zone, scope, site);
-    if (counter && __atomic_load_n(&counter->live_count, __ATOMIC_RELAXED)) {
+    if (counter) {
         rp_tally_free(counter, size_bytes);
     }
-    rp_tally_free(&rp_trace_scope_node(tables, scope)->own, size_bytes);
     for (bool more = true; more; scope = rp_trace_scope_parent(tables, scope)) {
-        rp_tally_free(&rp_trace_scope_node(tables, scope)->within, size_bytes);
+        scope_node *node = rp_trace_scope_node(tables, scope);
+        __atomic_sub_fetch(&node->live_bytes, size_bytes, __ATOMIC_RELAXED);
         more = scope != 0;
     }
+}
+
+static rp_tally_figures sum_within(const rp_trace_tables *tables, uint32_t top)
+{
+    rp_tally_figures sum = {0};
+    size_t bytes;
+    const rp_intern *counters = __atomic_load_n(&tables->counters, __ATOMIC_ACQUIRE);
+    for (uint32_t id = 0; counters && (id = rp_intern_next(counters, id));) {
+        const uint32_t *key = rp_intern_key(counters, id, &bytes);
+        if (rp_trace_scope_within(tables, key[0], top)) {
+            rp_tally_figures one = rp_tally_get(rp_intern_payload(counters, id), rp_trace_frame());
+            rp_tally_figures_add(&sum, &one);
+        }
+    }
+    return sum;
 }
 
 /* ---- by path ---- */
@@ -337,14 +353,14 @@ rp_status rp_scope_stats_get(rp_zone zone, const char *path, rp_scope_stats *sta
     }
     if (tables) {
         const scope_node *node = rp_trace_scope_node(tables, scope);
-        rp_tally within = rp_tally_get(&node->within);
+        rp_tally_figures within = sum_within(tables, scope);
         *stats = (rp_scope_stats){
             .live_count = within.live_count,
             .live_bytes = within.live_bytes,
-            .peak_bytes = within.peak_bytes,
+            .peak_bytes = __atomic_load_n(&node->peak_bytes, __ATOMIC_RELAXED),
             .total_count = within.total_count,
             .total_bytes = within.total_bytes,
-            .last_frame_count = rp_tally_rate(&within, rp_trace_frame()),
+            .last_frame_count = within.last_frame_count,
             .budget_bytes = __atomic_load_n(&node->budget_bytes, __ATOMIC_RELAXED),
         };
     }

@@ -16,14 +16,22 @@
 #include "trace/intern.h"
 #include "trace/trace.h"
 
-/* Written with relaxed atomics: each figure is right, two of them may be a moment apart. */
+/* Of one site in one scope. Written with relaxed atomics, as few of them as tell all: what lives is
+ * what was made less what was freed. */
 typedef struct rp_tally {
-    uint64_t live_count, live_bytes, peak_bytes;
-    uint64_t total_count, total_bytes; /* all that were ever made */
-    uint64_t frame;                    /* that frame_count is about */
-    uint32_t frame_count;              /* made in that frame */
-    uint32_t last_count;               /* made in the frame before it */
+    uint64_t made_count, made_bytes, freed_count, freed_bytes;
+    uint64_t peak_bytes;
+    uint64_t frame;       /* the last one in which a block was made */
+    uint64_t frame_start; /* made_count as that frame began */
+    uint64_t last_count;  /* made in the frame before it */
 } rp_tally;
+
+/* What a tally says at one moment; also of several together, but for the peak. */
+typedef struct rp_tally_figures {
+    uint64_t live_count, live_bytes, peak_bytes;
+    uint64_t total_count, total_bytes;
+    uint64_t last_frame_count; /* made in the frame before the present one */
+} rp_tally_figures;
 
 enum { SCOPE_NAME_BYTES = 48, SCOPE_DEPTH_MOST = 64 };
 
@@ -33,8 +41,7 @@ typedef struct scope_key {
 } scope_key;
 
 typedef struct scope_node {
-    rp_tally own;    /* blocks of this scope itself */
-    rp_tally within; /* and of the scopes below it */
+    uint64_t live_bytes, peak_bytes; /* of this scope and of those below it */
     uint64_t budget_bytes;
     uint32_t budget_told; /* 1: it was said that the budget is spent */
     uint32_t modes;       /* rp_debug_mode bits by name, its own and those of the scopes above */
@@ -83,9 +90,10 @@ bool rp_trace_scope_within(const rp_trace_tables *tables, uint32_t scope, uint32
 
 void rp_tally_alloc(rp_tally *tally, uint64_t frame, size_t size_bytes);
 void rp_tally_free(rp_tally *tally, size_t size_bytes);
-/* The figures as they are now, while others count. */
-rp_tally rp_tally_get(const rp_tally *tally);
-/* Blocks made in the frame before `frame`. */
-uint64_t rp_tally_rate(const rp_tally *tally, uint64_t frame);
+/* While others count. `frame`: the present one. */
+rp_tally_figures rp_tally_get(const rp_tally *tally, uint64_t frame);
+void rp_tally_figures_add(rp_tally_figures *sum, const rp_tally_figures *more);
+/* Raises a peak to `value` where that is higher. */
+void rp_tally_raise(uint64_t *peak, uint64_t value);
 
 #endif

@@ -1,12 +1,7 @@
 /* Counting blocks: live, peak, total, by frame. */
 #include "trace/tables.h"
 
-static uint64_t add(uint64_t *word, uint64_t by)
-{
-    return __atomic_add_fetch(word, by, __ATOMIC_RELAXED);
-}
-
-static void raise_to(uint64_t *peak, uint64_t value)
+void rp_tally_raise(uint64_t *peak, uint64_t value)
 {
     uint64_t was = __atomic_load_n(peak, __ATOMIC_RELAXED);
     while (was < value && !__atomic_compare_exchange_n(peak, &was, value, true, __ATOMIC_RELAXED,
@@ -14,52 +9,61 @@ static void raise_to(uint64_t *peak, uint64_t value)
     }
 }
 
-/* Threads that meet at a frame's turn may lose a few of its count. */
-static void count_frame(rp_tally *tally, uint64_t frame)
+/* The first block of a frame keeps how many there were before it. Threads that meet there may count
+ * a few of them to the wrong frame. */
+static void begin_frame(rp_tally *tally, uint64_t frame, uint64_t made_before)
 {
     uint64_t was = __atomic_load_n(&tally->frame, __ATOMIC_RELAXED);
     if (was != frame && __atomic_compare_exchange_n(&tally->frame, &was, frame, false,
                                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-        uint32_t count = __atomic_exchange_n(&tally->frame_count, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&tally->last_count, was + 1 == frame ? count : 0, __ATOMIC_RELAXED);
+        uint64_t start = __atomic_exchange_n(&tally->frame_start, made_before, __ATOMIC_RELAXED);
+        uint64_t last = was + 1 == frame && made_before > start ? made_before - start : 0;
+        __atomic_store_n(&tally->last_count, last, __ATOMIC_RELAXED);
     }
-    __atomic_add_fetch(&tally->frame_count, 1, __ATOMIC_RELAXED);
 }
 
 void rp_tally_alloc(rp_tally *tally, uint64_t frame, size_t size_bytes)
 {
-    add(&tally->live_count, 1);
-    add(&tally->total_count, 1);
-    add(&tally->total_bytes, size_bytes);
-    raise_to(&tally->peak_bytes, add(&tally->live_bytes, size_bytes));
-    count_frame(tally, frame);
+    uint64_t before = __atomic_fetch_add(&tally->made_count, 1, __ATOMIC_RELAXED);
+    uint64_t bytes = __atomic_add_fetch(&tally->made_bytes, size_bytes, __ATOMIC_RELAXED);
+    rp_tally_raise(&tally->peak_bytes,
+                   bytes - __atomic_load_n(&tally->freed_bytes, __ATOMIC_RELAXED));
+    begin_frame(tally, frame, before);
 }
 
 void rp_tally_free(rp_tally *tally, size_t size_bytes)
 {
-    __atomic_sub_fetch(&tally->live_count, 1, __ATOMIC_RELAXED);
-    __atomic_sub_fetch(&tally->live_bytes, size_bytes, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&tally->freed_count, 1, __ATOMIC_RELEASE);
+    __atomic_add_fetch(&tally->freed_bytes, size_bytes, __ATOMIC_RELEASE);
 }
 
-rp_tally rp_tally_get(const rp_tally *tally)
+/* What was freed is read first, so that it is never more than what was made. */
+rp_tally_figures rp_tally_get(const rp_tally *tally, uint64_t frame)
 {
-    rp_tally now;
-    __atomic_load(&tally->live_count, &now.live_count, __ATOMIC_RELAXED);
-    __atomic_load(&tally->live_bytes, &now.live_bytes, __ATOMIC_RELAXED);
-    __atomic_load(&tally->peak_bytes, &now.peak_bytes, __ATOMIC_RELAXED);
-    __atomic_load(&tally->total_count, &now.total_count, __ATOMIC_RELAXED);
-    __atomic_load(&tally->total_bytes, &now.total_bytes, __ATOMIC_RELAXED);
-    __atomic_load(&tally->frame, &now.frame, __ATOMIC_RELAXED);
-    __atomic_load(&tally->frame_count, &now.frame_count, __ATOMIC_RELAXED);
-    __atomic_load(&tally->last_count, &now.last_count, __ATOMIC_RELAXED);
-    return now;
+    uint64_t freed_count = __atomic_load_n(&tally->freed_count, __ATOMIC_ACQUIRE);
+    uint64_t freed_bytes = __atomic_load_n(&tally->freed_bytes, __ATOMIC_ACQUIRE);
+    uint64_t made_count = __atomic_load_n(&tally->made_count, __ATOMIC_ACQUIRE);
+    uint64_t made_bytes = __atomic_load_n(&tally->made_bytes, __ATOMIC_ACQUIRE);
+    uint64_t last_frame = __atomic_load_n(&tally->frame, __ATOMIC_RELAXED);
+    uint64_t start = __atomic_load_n(&tally->frame_start, __ATOMIC_RELAXED);
+    uint64_t last_count = __atomic_load_n(&tally->last_count, __ATOMIC_RELAXED);
+    return (rp_tally_figures){
+        .live_count = made_count - freed_count,
+        .live_bytes = made_bytes - freed_bytes,
+        .peak_bytes = __atomic_load_n(&tally->peak_bytes, __ATOMIC_RELAXED),
+        .total_count = made_count,
+        .total_bytes = made_bytes,
+        .last_frame_count = last_frame == frame       ? last_count
+                            : last_frame + 1 == frame ? made_count - start
+                                                      : 0,
+    };
 }
 
-uint64_t rp_tally_rate(const rp_tally *tally, uint64_t frame)
+void rp_tally_figures_add(rp_tally_figures *sum, const rp_tally_figures *more)
 {
-    uint64_t of = __atomic_load_n(&tally->frame, __ATOMIC_RELAXED);
-    if (of == frame) {
-        return __atomic_load_n(&tally->last_count, __ATOMIC_RELAXED);
-    }
-    return of + 1 == frame ? __atomic_load_n(&tally->frame_count, __ATOMIC_RELAXED) : 0;
+    sum->live_count += more->live_count;
+    sum->live_bytes += more->live_bytes;
+    sum->total_count += more->total_count;
+    sum->total_bytes += more->total_bytes;
+    sum->last_frame_count += more->last_frame_count;
 }
