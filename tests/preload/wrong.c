@@ -25,6 +25,15 @@ __attribute__((noinline)) static void leak(void)
     make(70);
 }
 
+/* What is left of ended functions on the stack would count as pointers. */
+__attribute__((noinline)) static void scrub(void)
+{
+    volatile char bytes[8192];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = 0;
+    }
+}
+
 static void handler(int number)
 {
     (void)number;
@@ -73,5 +82,6 @@ int main(int argc, char **argv)
     }
     printf("at work\n");
     do_wrong(argv[1]);
+    scrub();
     return argc > 2 ? atoi(argv[2]) : 0;
 }
