@@ -2,7 +2,7 @@
  *
  *   stage.h   what a module defines and is given
  *   draw.h    small software drawing for the canvas
- *   memory.h  the region's allocators; more of them: arena.h backed.h page.h slot.h
+ *   memory.h  the region's allocators; more of them: arena.h backed.h page.h slot.h temp.h
  *   debug.h   catching overwrites, use after free, uninitialised use
  *   trace.h   who owns memory: scopes, leaks, reports
  *   deck.h    the engine inside your own program: frames, seek, loop
@@ -21,6 +21,7 @@
 #include <reprise/slot.h>
 #include <reprise/stage.h>
 #include <reprise/status.h>
+#include <reprise/temp.h>
 #include <reprise/trace.h>
 #include <reprise/version.h>
 

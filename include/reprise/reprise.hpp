@@ -34,6 +34,7 @@
 #include <new>
 #include <reprise/memory.h>
 #include <reprise/status.h>
+#include <reprise/temp.h>
 #include <reprise/trace.h>
 #include <string_view>
 #include <type_traits>
@@ -460,6 +461,53 @@ class scope
   private:
     rp_scope open_;
     bool stands_ = true;
+};
+
+/* ---- temp memory ----------------------------------------------------------------------------- */
+
+/* An arena that ends with the function: rp_temp_begin and rp_temp_end. Objects in it are not
+ * destroyed; containers in it must end before it does. Throws out_of_memory. `site`: RP_HERE. */
+class temp
+{
+  public:
+    /* `debug` is the caller's: sources with NDEBUG and without may meet in one program. */
+    explicit temp(const char *site = "rp::temp", bool debug = RP_TEMP_DEBUG_)
+        : arena_(rp_temp_begin_at(debug, site))
+    {
+        if (!arena_) {
+            detail::throw_error(out_of_memory());
+        }
+    }
+    temp(const temp &) = delete;
+    temp &operator=(const temp &) = delete;
+    ~temp()
+    {
+        rp_temp_end_at(arena_, "~temp");
+    }
+    rp_arena *arena() const noexcept
+    {
+        return arena_;
+    }
+    /* For rp::allocator and rp::resource: 16 bytes a block. */
+    rp_allocator *allocator() const noexcept
+    {
+        return rp_arena_allocator(arena_);
+    }
+    /* Memory for `count` objects, zeroed; of types that need no constructor. */
+    template <class T> [[nodiscard]] T *push(std::size_t count = 1)
+    {
+        static_assert(std::is_trivially_default_constructible_v<T> &&
+                          std::is_trivially_destructible_v<T>,
+                      "nobody would construct or destroy it");
+        void *start = rp_arena_push_array_at(arena_, count, sizeof(T), alignof(T));
+        if (!start) {
+            detail::throw_error(out_of_memory());
+        }
+        return static_cast<T *>(start);
+    }
+
+  private:
+    rp_arena *arena_;
 };
 
 } // namespace rp
