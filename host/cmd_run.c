@@ -140,6 +140,7 @@ static rp_status world_open(run *r)
                          .watchdog_ms = o->watchdog_ms,
                          .keep = o->keep,
                          .keep_count = o->keep_count,
+                         .debug = o->debug.text,
                          .print = print_output,
                          .idle = idle,
                          .context = r};
@@ -273,6 +274,7 @@ static void others_serve(run *r)
 {
     control_poll(r->control);
     run_builds_poll(r);
+    run_finding_take(r);
     if (session_tend(&r->session) == RP_E_DIED) {
         run_toast(r, "the runner was ended: frame %llu is restored",
                   (unsigned long long)session_frame(&r->session));
@@ -373,6 +375,7 @@ int cmd_run(int argc, char **argv)
         fprintf(stderr, "reprise: the stage went away: the display or the terminal was closed\n");
         r.exit_code = r.exit_code ? r.exit_code : RUN_EXIT_FAILED;
     }
+    run_leaks(&r);
     finish(&r);
     fflush(stdout);
     return r.exit_code;

@@ -1,4 +1,5 @@
 /* The report of a failure: what happened, where, and what one can do now. See session.h. */
+#include "memory_text.h"
 #include "session_internal.h"
 #include "symbols.h"
 
@@ -7,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -101,17 +103,85 @@ static void stack_lines(session_failure *f, const symbols_report *report)
     }
 }
 
+/* ---- what the debug side found ---- */
+
+static int objects_of(const process *p)
+{
+    return (int)rp_min_size(p->link->object_count, LINK_OBJECT_MAX);
+}
+
+/* Takes it over, with names for its addresses. */
+static void finding_take(session_failure *f, const process *p)
+{
+    f->finding = p->link->finding;
+    f->finding.text[sizeof f->finding.text - 1] = 0;
+    f->finding.allocator[sizeof f->finding.allocator - 1] = 0;
+    char *named = memory_text_named(f->finding.text, p->link->objects, objects_of(p), 0);
+    if (named) {
+        rp_text_copy(f->finding.text, sizeof f->finding.text, named);
+        free(named);
+    }
+    f->found = true;
+}
+
+/* "reprise: overrun: …" without the name in front. */
+static const char *finding_headline(const session_failure *f, int *length)
+{
+    static const char front[] = "reprise: ";
+    bool fronted = strncmp(f->finding.text, front, sizeof front - 1) == 0;
+    const char *text = f->finding.text + (fronted ? sizeof front - 1 : 0);
+    *length = (int)strcspn(text, "\n");
+    return text;
+}
+
+static void finding_lines(session_failure *f)
+{
+    const char *text = f->finding.text + strcspn(f->finding.text, "\n");
+    f->report_line = f->line_count;
+    while (*text && *++text) {
+        int length = (int)strcspn(text, "\n");
+        line_add(f, "%.*s", length, text);
+        text += length;
+    }
+}
+
+void session_failure_found(session *s, process *p)
+{
+    session_failure *f = &s->failure;
+    *f = (session_failure){.active = true,
+                           .kind = LINK_CRASH_HEAP,
+                           .frame = session_frame(s),
+                           .build = s->loaded,
+                           .stands = true};
+    finding_take(f, p);
+    int length;
+    const char *headline = finding_headline(f, &length);
+    line_add(f, "%.*s", length, headline);
+    line_add(f, "frame %llu, build %u", (unsigned long long)f->frame, f->build);
+    finding_lines(f);
+}
+
+/* ---- a crash ---- */
+
 static void recorded_failure(session_failure *f, const process *p)
 {
     symbols_report report = {.blame = -1};
     char what[300];
+    if (p->link->crash.kind == LINK_CRASH_HEAP && p->link->finding.count) {
+        finding_take(f, p);
+    }
     link_crash *crash = &p->link->crash;
-    uint32_t objects = p->link->object_count;
     if (crash->stack_bytes > LINK_STACK_COPY_BYTES) {
         crash->stack_bytes = 0;
     }
-    symbols_resolve(crash, p->link->objects, (int)rp_min_size(objects, LINK_OBJECT_MAX), &report);
-    what_text(crash, what, sizeof what);
+    symbols_resolve(crash, p->link->objects, objects_of(p), &report);
+    if (f->found) {
+        int length;
+        const char *headline = finding_headline(f, &length);
+        snprintf(what, sizeof what, "%.*s", length, headline);
+    } else {
+        what_text(crash, what, sizeof what);
+    }
     if (report.blame >= 0 && report.frames[report.blame].file[0]) {
         const symbols_frame *blamed = &report.frames[report.blame];
         line_add(f, "%s:%d  %s", short_file(blamed->file), blamed->line, what);
@@ -123,6 +193,9 @@ static void recorded_failure(session_failure *f, const process *p)
     }
     line_add(f, "frame %llu, build %u", (unsigned long long)f->frame, f->build);
     stack_lines(f, &report);
+    if (f->found) {
+        finding_lines(f);
+    }
 }
 
 static void unrecorded_failure(session_failure *f, const process *p)
@@ -178,7 +251,9 @@ void session_failure_fill(session *s, process *p, uint64_t frame)
     } else {
         unrecorded_failure(f, p);
     }
-    printed_lines(f, p);
+    if (!f->found) {
+        printed_lines(f, p);
+    }
     process_end(p);
 }
 

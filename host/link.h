@@ -18,7 +18,7 @@
 
 #define LINK_MAGIC UINT32_C(0x4b4e4c52)
 enum {
-    LINK_VERSION = 1,
+    LINK_VERSION = 2,
     LINK_CANVAS_MAX_PX = 4096,
     LINK_AUDIO_MAX_FRAMES = 65536,
     LINK_STACK_COPY_BYTES = 256 << 10,
@@ -28,7 +28,10 @@ enum {
     LINK_OBJECT_MAX = RP_OBJECT_MAX,
     LINK_RANGE_MAX = 512,
     LINK_SLOT_RUN_MAX = 4096,
-    LINK_WATCHDOG_SIGNAL = 40 /* a real-time signal that no library uses */
+    LINK_DEBUG_BYTES = 8192,
+    LINK_FINDING_BYTES = 16384,
+    LINK_PIECE_BYTES = 256 << 10, /* of a report */
+    LINK_WATCHDOG_SIGNAL = 40     /* a real-time signal that no library uses */
 };
 
 typedef enum link_op {
@@ -46,13 +49,16 @@ typedef enum link_op {
     LINK_CARRY,      /* bulk: an rp_plan of a bytes, then, aligned to 16, a link_known with the old
                         build's ranges: copies, re-points, calls reloaded, commits */
     LINK_RENDER,     /* rp_module_render, then drops what it wrote */
-    LINK_MORE_SLOTS, /* answer to LINK_NEED_SLOTS; runs in the link */
-    LINK_STOP,       /* rp_module_stop, then ends */
+    LINK_DEBUG,      /* sets the debug modes in link->debug, beside those that are set */
+    LINK_REPORT,     /* a: link_report, b: 1: as JSON, c, d: marks; the text comes as LINK_PIECE */
+    LINK_MORE_SLOTS, /* answer to LINK_NEED_SLOTS, runs in the link; to LINK_PIECE: go on */
+    LINK_STOP,       /* rp_module_stop, then ends; a: 1: stays, for the leaks that are left */
     /* runner to host */
     LINK_READY,      /* after the start */
     LINK_DONE,       /* status, counts; entries in bulk */
     LINK_ENTRIES,    /* a batch of entries in bulk: a: count; goes on after LINK_MORE_SLOTS */
     LINK_NEED_SLOTS, /* a: how many */
+    LINK_PIECE,      /* a: bytes of a report in bulk; goes on after LINK_MORE_SLOTS */
     LINK_CRASHED,    /* the crash record is complete; the runner waits to be ended */
 } link_op;
 
@@ -64,6 +70,17 @@ enum {
 };
 
 enum { LINK_APPLY_BEGIN = 1, LINK_APPLY_END = 2 };
+
+typedef enum link_report {
+    LINK_REPORT_TREE,
+    LINK_REPORT_LEAKS, /* answer: a: how many blocks nothing points to */
+    LINK_REPORT_FRAGMENTATION,
+    LINK_REPORT_LEDGER,
+    LINK_REPORT_MARK,   /* no text; answer: a: the mark's number */
+    LINK_REPORT_GROWTH, /* between the marks c and d */
+    LINK_REPORT_MODES,  /* which debug modes hold for which allocator */
+    LINK_REPORT_COUNT
+} link_report;
 
 typedef struct link_message {
     uint32_t op;
@@ -94,6 +111,17 @@ typedef struct link_crash {
     uint32_t stack_bytes;
     uint8_t stack[LINK_STACK_COPY_BYTES];
 } link_crash;
+
+/* What the debug side found broken while a frame was made. The frame stands, unless a record of a
+ * crash follows. Addresses in the text are {@7f12…}: the host names them. */
+typedef struct link_finding {
+    uint32_t count; /* written last; 0: nothing. The members are of the first, the text of all. */
+    uint32_t kind;  /* rp_debug_error_kind */
+    int64_t offset_bytes;
+    uint64_t block, size_bytes, serial;
+    char allocator[32];
+    char text[LINK_FINDING_BYTES];
+} link_finding;
 
 typedef struct link_object {
     char path[RP_OBJECT_PATH_BYTES];
@@ -140,7 +168,7 @@ typedef struct link_memory {
     uint64_t seed, start_wall_ns;
     uint64_t canary, pointer_guard;
     uint32_t tracking; /* rp_tracking asked for; the runner writes back which one it has */
-    uint32_t guarded;  /* 1: heap checks on */
+    char debug[LINK_DEBUG_BYTES]; /* debug modes by name, as REPRISE_DEBUG has them */
     /* the stage */
     uint32_t width_px, height_px;
     uint32_t rate_hz;
@@ -165,6 +193,7 @@ typedef struct link_memory {
     link_range ranges[LINK_RANGE_MAX];
     char error[480];
     link_crash crash;
+    link_finding finding;
     uint8_t bulk[LINK_BULK_BYTES];
     float audio[LINK_AUDIO_MAX_FRAMES * 2];
     uint32_t canvas[LINK_CANVAS_MAX_PX * (size_t)LINK_CANVAS_MAX_PX];

@@ -87,6 +87,7 @@ static rp_status link_make(const process_desc *desc, process *p, int *link_fd)
     link->rate_hz = desc->rate_hz;
     link->audio_rate_hz = desc->audio_rate_hz;
     link->audio_channels = desc->audio_channels;
+    rp_text_copy(link->debug, sizeof link->debug, desc->debug ? desc->debug : "");
     size_t at = names_add(link, 0, desc->preload, desc->preload_count, &link->preload_count);
     names_add(link, at, desc->keep, desc->keep_count, &link->keep_count);
     return RP_OK;
@@ -363,7 +364,8 @@ static rp_status answer_wait(process *p, link_message *answer, const process_wai
             return status;
         } else if (answer->op == LINK_CRASHED) {
             return crashed(p);
-        } else if (answer->op == LINK_NEED_SLOTS || answer->op == LINK_ENTRIES) {
+        } else if (answer->op == LINK_NEED_SLOTS || answer->op == LINK_ENTRIES ||
+                   answer->op == LINK_PIECE) {
             status = part(p, wait, answer);
             if (status) {
                 return status;

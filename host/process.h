@@ -19,6 +19,7 @@ typedef struct process_desc {
     int preload_count;
     const char *const *keep; /* patterns of --keep-lib */
     int keep_count;
+    const char *debug; /* debug modes by name; null: none */
 } process_desc;
 
 enum { PROCESS_OUTPUT_BYTES = 4096 };
@@ -42,7 +43,8 @@ typedef struct process {
 typedef struct process_wait {
     uint32_t watchdog_ms;        /* 0: none */
     void (*idle)(void *context); /* called while waiting, about 50 times a second */
-    /* LINK_NEED_SLOTS and LINK_ENTRIES of a commit: answers by filling the link's slot runs. */
+    /* LINK_NEED_SLOTS and LINK_ENTRIES of a commit: answers by filling the link's slot runs.
+     * LINK_PIECE of a report: takes it out of the bulk. */
     rp_status (*part)(void *context, process *p, const link_message *message);
     void *context;
 } process_wait;

@@ -3,6 +3,7 @@
  *   run_options.c  the command line          cmd_run.c      start, the main loop, the end
  *   run_frame.c    actions of the transport  run_builds.c   builds that come
  *   run_view.c     what the stage shows      run_control.c  what `reprise ctl` asks
+ *   run_memory.c   debug modes, reports on memory
  *
  * Layer: host.  Threads: the main thread.  Design: docs/internals/host.md  Tests: tests/e2e/
  */
@@ -18,15 +19,24 @@
 #include <deck/input.h>
 #include <deck/transport.h>
 #include <os/os.h>
+#include <reprise/trace.h>
 
 enum {
     RUN_EXIT_DONE = 0,
     RUN_EXIT_FAILED = 1, /* it could not run: no module, no region, no display … */
     RUN_EXIT_USAGE = 2,
     RUN_EXIT_PROGRAM = 3, /* the program failed, on a stage without a person */
+    RUN_EXIT_LEAKS = RP_LEAKS_EXIT_CODE,
 };
 
-enum { RUN_LIST_MAX = 32 };
+enum { RUN_LIST_MAX = 32, RUN_MARK_MAX = 32, RUN_MARK_BYTES = 48 };
+
+/* A mark that `reprise ctl memory mark` made. It lies in a runner, and ends with it. */
+typedef struct run_growth_mark {
+    char name[RUN_MARK_BYTES]; /* "": none */
+    uint64_t number, frame;
+    pid_t runner;
+} run_growth_mark;
 
 typedef struct run_options {
     const char *module;
@@ -38,6 +48,8 @@ typedef struct run_options {
     const char *name; /* of the control socket; null: the module's file name */
     const char *keep[RUN_LIST_MAX];
     int keep_count;
+    debug_choices_text debug;
+    bool leaks;      /* report them at the end */
     uint64_t frames; /* 0: until the end */
     bool hashes, paced, fixed_time;
     size_t budget_bytes;
@@ -67,6 +79,7 @@ typedef struct run {
     bool has_pending;
     uint64_t killed_frame; /* a runner was ended from outside while it made this frame */
     int killed_count;
+    run_growth_mark growth_marks[RUN_MARK_MAX];
     bool building;
     int notice_count; /* lines about a build that failed; 0: none */
     bool notice_alarm;
@@ -88,6 +101,8 @@ void run_options_help(void);
 void run_tick(run *r);
 void run_command(run *r, rp_command command);
 void run_at(run *r);
+/* After a frame, or between frames: tells what the debug side found broken. */
+void run_finding_take(run *r);
 /* In a stage without a person: nothing more is to be done. */
 bool run_finished(const run *r);
 
@@ -107,5 +122,14 @@ void run_say(run *r, const char *format, ...) __attribute__((format(printf, 2, 3
 
 /* run_control.c */
 json_t *run_answer(void *context, const json_t *request);
+json_t *run_refused(void); /* with the error record's text */
+/* Bytes of programs and compilers, which need not be UTF-8: others than ASCII become '?' then. */
+json_t *run_text_json(const char *text);
+
+/* run_memory.c: what `reprise ctl debug` and `reprise ctl memory` ask */
+json_t *run_debug_answer(run *r, const json_t *request);
+json_t *run_memory_answer(run *r, const json_t *request);
+/* At an orderly end with --leaks: prints them, and sets the exit code. */
+void run_leaks(run *r);
 
 #endif

@@ -4,7 +4,7 @@
 #include <base/bits.h>
 #include <base/error.h>
 #include <base/text.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -31,20 +31,41 @@ static void set_number(json_t *to, const char *key, uint64_t value)
     json_object_set_new(to, key, json_integer((json_int_t)value));
 }
 
-/* A string of what programs and compilers print, which need not be UTF-8: other bytes become '?'.
- */
-static json_t *text_json(const char *text)
+json_t *run_text_json(const char *text)
 {
     json_t *string = json_string(text);
-    char clean[STAGE_LINE_CHARS * 2];
     if (string) {
         return string;
     }
-    rp_text_copy(clean, sizeof clean, text);
-    for (char *c = clean; *c; c++) {
+    char *clean = strdup(text);
+    for (char *c = clean; c && *c; c++) {
         *c = (unsigned char)*c < 0x80 ? *c : '?';
     }
-    return json_string(clean);
+    string = json_string(clean ? clean : "");
+    free(clean);
+    return string;
+}
+
+/* In the order of rp_debug_error_kind. */
+static const char *const finding_kinds[] = {"overrun",           "underrun",    "write-after-free",
+                                            "access-after-free", "guard-after", "guard-before",
+                                            "double-free",       "bad-free",    "wrong-size"};
+
+static json_t *finding_json(const session_failure *failure)
+{
+    const link_finding *finding = &failure->finding;
+    json_t *report = json_object();
+    bool known = finding->kind < RP_COUNT_OF(finding_kinds);
+    json_object_set_new(report, "kind",
+                        json_string(known ? finding_kinds[finding->kind] : "unknown"));
+    json_object_set_new(report, "offset_bytes", json_integer(finding->offset_bytes));
+    set_number(report, "block", finding->block);
+    set_number(report, "size_bytes", finding->size_bytes);
+    set_number(report, "serial", finding->serial);
+    set_number(report, "count", finding->count);
+    json_object_set_new(report, "allocator", run_text_json(finding->allocator));
+    json_object_set_new(report, "text", run_text_json(finding->text));
+    return report;
 }
 
 static json_t *failure_json(const session_failure *failure)
@@ -53,9 +74,13 @@ static json_t *failure_json(const session_failure *failure)
     set_number(report, "frame", failure->frame);
     set_number(report, "build", failure->build);
     for (int i = 0; i < failure->line_count; i++) {
-        json_array_append_new(lines, text_json(failure->lines[i]));
+        json_array_append_new(lines, run_text_json(failure->lines[i]));
     }
     json_object_set_new(report, "lines", lines);
+    json_object_set_new(report, "goes_on", json_boolean(failure->stands));
+    if (failure->found) {
+        json_object_set_new(report, "memory", finding_json(failure));
+    }
     return report;
 }
 
@@ -67,7 +92,7 @@ static json_t *loop_json(const run *r)
     set_number(loop, "pass", r->transport.loop_pass);
     set_number(loop, "diverged", r->session.diverged_frame);
     if (r->session.diverged_frame) {
-        json_object_set_new(loop, "difference", text_json(r->session.diverged_text));
+        json_object_set_new(loop, "difference", run_text_json(r->session.diverged_text));
     }
     return loop;
 }
@@ -76,7 +101,7 @@ static json_t *notice_json(const run *r)
 {
     json_t *lines = json_array();
     for (int i = 0; i < r->notice_count; i++) {
-        json_array_append_new(lines, text_json(r->notice[i]));
+        json_array_append_new(lines, run_text_json(r->notice[i]));
     }
     return lines;
 }
@@ -125,11 +150,11 @@ static json_t *status_json(run *r)
     return answer;
 }
 
-static json_t *refused(void)
+json_t *run_refused(void)
 {
     json_t *answer = json_object();
     json_object_set_new(answer, "ok", json_false());
-    json_object_set_new(answer, "error", text_json(rp_error_last()->text));
+    json_object_set_new(answer, "error", run_text_json(rp_error_last()->text));
     return answer;
 }
 
@@ -160,14 +185,14 @@ static json_t *command_answer(run *r, rp_command_kind kind, const json_t *reques
     rp_command command = {.kind = kind};
     if (!session_has_world(&r->session)) {
         rp_fail(RP_E_INCOMPLETE, "ctl: no build runs yet: wait for the first, or mend it");
-        return refused();
+        return run_refused();
     }
     if (argument(request, "a", &command.a) || argument(request, "b", &command.b)) {
-        return refused();
+        return run_refused();
     }
     rp_transport before = r->transport;
     if (rp_transport_command(&before, command)) { /* tried on a copy: refusals change nothing */
-        return refused();
+        return run_refused();
     }
     run_command(r, command);
     if (is_done_at_once(kind)) {
@@ -181,13 +206,13 @@ static json_t *revert_answer(run *r, const json_t *request)
     uint64_t build;
     session *s = &r->session;
     if (argument(request, "a", &build)) {
-        return refused();
+        return run_refused();
     }
     if (!build && s->newest > 1) {
         build = s->newest - 1;
     }
     if (session_build_revert(s, (uint32_t)(build > UINT32_MAX ? 0 : build))) {
-        return refused();
+        return run_refused();
     }
     run_at(r);
     rp_transport_rebuilt(&r->transport);
@@ -202,7 +227,7 @@ json_t *run_answer(void *context, const json_t *request)
     const char *name = json_string_value(json_object_get(request, "cmd"));
     if (!name) {
         rp_fail(RP_E_ARGUMENT, "ctl: a request is {\"cmd\":\"…\"}: see `reprise ctl --help`");
-        return refused();
+        return run_refused();
     }
     for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
         if (strcmp(commands[i].name, name) == 0) {
@@ -215,10 +240,16 @@ json_t *run_answer(void *context, const json_t *request)
     if (strcmp(name, "revert") == 0) {
         return revert_answer(r, request);
     }
+    if (strcmp(name, "debug") == 0) {
+        return run_debug_answer(r, request);
+    }
+    if (strcmp(name, "memory") == 0) {
+        return run_memory_answer(r, request);
+    }
     if (strcmp(name, "quit") == 0) {
         r->quit = true;
         return status_json(r);
     }
     rp_fail(RP_E_ARGUMENT, "ctl: no command \"%.40s\": see `reprise ctl --help`", name);
-    return refused();
+    return run_refused();
 }

@@ -35,8 +35,34 @@ static bool killed_from_outside(run *r, uint64_t frame)
 static void failure_print(const run *r)
 {
     const session_failure *f = &r->session.failure;
-    for (int i = 0; i < f->line_count; i++) {
-        fprintf(stderr, "%s%s\n", i ? "  " : "reprise: the program failed: ", f->lines[i]);
+    const char *head =
+        f->stands ? "reprise: memory was found broken: " : "reprise: the program failed: ";
+    for (int i = 0; i < (f->found ? f->report_line : f->line_count); i++) {
+        fprintf(stderr, "%s%s\n", i ? "  " : head, f->lines[i]);
+    }
+    if (f->found) { /* the whole of it, its lines uncut; the headline was said */
+        const char *rest = strchr(f->finding.text, '\n');
+        fprintf(stderr, "%s\n", rest ? rest + 1 : "");
+    }
+}
+
+/* The frame stands and the deck is paused behind it; playing on is the choice to go on. Without a
+ * person all that is found is told, and the exit code says that there was something. */
+void run_finding_take(run *r)
+{
+    if (!session_finding_take(&r->session)) {
+        return;
+    }
+    run_mark(r, 'c', session_frame(&r->session));
+    r->shown = false;
+    if (r->stage_class != &stage_term_class) {
+        failure_print(r);
+    }
+    if (unattended(r) && r->options.frames) {
+        r->exit_code = RUN_EXIT_PROGRAM;
+        r->session.failure.active = false;
+    } else {
+        rp_transport_command(&r->transport, (rp_command){.kind = RP_COMMAND_PAUSE});
     }
 }
 
@@ -136,6 +162,7 @@ static void step(run *r, const rp_input *input, bool again)
     run_at(r);
     hash_print(r);
     sound_play(r);
+    run_finding_take(r);
     if (r->session.diverged_frame != diverged) {
         diverged_say(r);
     }
@@ -235,6 +262,9 @@ void run_command(run *r, rp_command command)
         return;
     }
     loop_follow(r);
+    if (r->session.failure.stands && command.kind != RP_COMMAND_PAUSE) {
+        r->session.failure.active = false;
+    }
     if (failed && !r->transport.failed) {
         session_tend(&r->session);
         r->session.failure.active = false;

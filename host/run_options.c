@@ -33,16 +33,26 @@ void run_options_help(void)
          "                       --stage none 946684800 (1 January 2000)\n"
          "  --watchdog SECONDS   a step that takes longer is a hang (2; 0: never)\n"
          "  --keep-lib PATTERN   a library that is not part of the state (more than once)\n"
+         "  --debug NAME=MODES   debug modes of an allocator or a scope, as 'physics=end-of-page' "
+         "or\n"
+         "                       '*=canary,fill'; more than once; default: $REPRISE_DEBUG\n"
+         "  --leaks              at the end: what lives that nothing points to, and its stacks\n"
          "  --size WxH, --rate HZ, --scale N   of the canvas; its rate; pixels of the window\n"
          "  --help               this text\n"
          "\n"
          "Keys: F1 shows them. F5 pause, F6 held: backwards, F7 mark in, out, end of the loop.\n"
          "\n"
-         "Exit codes: 0 done · 1 it could not run · 2 wrong usage · 3 the program failed (without\n"
-         "a stage)\n"
+         "Debug modes: trace stacks fill canary end-of-page start-of-page quarantine sampled "
+         "failing\n"
+         "leaks, or off (docs/memory). While it runs: `reprise ctl debug`, `reprise ctl memory`.\n"
          "\n"
-         "Example:\n"
-         "  reprise run --build make ./game.so");
+         "Exit codes: 0 done · 1 it could not run · 2 wrong usage · 3 the program failed, or "
+         "memory\n"
+         "was found broken (without a stage) · 23 leaks (with --leaks, where nothing else failed)\n"
+         "\n"
+         "Examples:\n"
+         "  reprise run --build make ./game.so\n"
+         "  reprise run --stage none --input play.input --debug '*=canary' --leaks ./game.so");
 }
 
 enum {
@@ -60,6 +70,8 @@ enum {
     OPT_TIME,
     OPT_WATCHDOG,
     OPT_KEEP,
+    OPT_DEBUG,
+    OPT_LEAKS,
     OPT_SIZE,
     OPT_RATE,
     OPT_SCALE,
@@ -81,6 +93,8 @@ static const struct option table[] = {
     {"time", required_argument, NULL, OPT_TIME},
     {"watchdog", required_argument, NULL, OPT_WATCHDOG},
     {"keep-lib", required_argument, NULL, OPT_KEEP},
+    {"debug", required_argument, NULL, OPT_DEBUG},
+    {"leaks", no_argument, NULL, OPT_LEAKS},
     {"size", required_argument, NULL, OPT_SIZE},
     {"rate", required_argument, NULL, OPT_RATE},
     {"scale", required_argument, NULL, OPT_SCALE},
@@ -228,6 +242,11 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return status;
     case OPT_KEEP:
         return add("--keep-lib", o->keep, &o->keep_count, value);
+    case OPT_DEBUG:
+        return debug_choices_add(&o->debug, value);
+    case OPT_LEAKS:
+        o->leaks = true;
+        return RP_OK;
     case OPT_SIZE:
         return canvas_size(o, value);
     case OPT_RATE:
@@ -240,6 +259,30 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return rp_fail(RP_E_ARGUMENT,
                        "run: unknown option or missing value: see `reprise run --help`");
     }
+}
+
+/* Every block is known, with its stack, but those of libraries that are no state. What was chosen
+ * by a name goes before it. */
+static const char leaks_settings[] = "*=trace,stacks,leaks;keep=off";
+
+/* The option wins over the environment. */
+static rp_status debug_complete(run_options *o)
+{
+    const char *environment = getenv("REPRISE_DEBUG");
+    if (!o->debug.text[0] && environment) {
+        rp_status status = debug_choices_add(&o->debug, environment);
+        if (status) {
+            rp_error why = *rp_error_last();
+            return rp_fail(why.status, "REPRISE_DEBUG: %s", why.text);
+        }
+    }
+    debug_choices_text chosen = o->debug;
+    if (o->leaks) {
+        o->debug = (debug_choices_text){0};
+        debug_choices_add(&o->debug, leaks_settings);
+        return debug_choices_add(&o->debug, chosen.text);
+    }
+    return RP_OK;
 }
 
 rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
@@ -275,5 +318,5 @@ rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
                        optind == argc ? "no module" : "more than one module");
     }
     o->module = argv[optind];
-    return RP_OK;
+    return debug_complete(o);
 }

@@ -76,10 +76,15 @@ static void line_add(stage_view *view, const char *text)
 
 static void failure_lines(stage_view *view, const session_failure *failure)
 {
-    for (int i = 0; i < failure->line_count; i++) {
+    enum { HINT_LINES = 3 };
+    for (int i = 0; i < failure->line_count && i < STAGE_LINE_MAX - HINT_LINES; i++) {
         line_add(view, failure->lines[i]);
     }
     line_add(view, "");
+    if (failure->stands) {
+        line_add(view, "the frame stands: F5 goes on · F6 back");
+        return;
+    }
     line_add(view, "mend it and save: the same input is tried again");
     line_add(view, "F4 retry · Shift F4 skip this input · F6 back");
 }
@@ -89,7 +94,7 @@ static void panel_fill(run *r)
     stage_view *view = &r->view;
     const session_failure *failure = &r->session.failure;
     view->line_count = 0;
-    view->dimmed = failure->active && r->transport.failed;
+    view->dimmed = failure->active && (r->transport.failed || failure->stands);
     view->alarm = true;
     if (r->keys.want_help) {
         view->alarm = false;

@@ -45,7 +45,11 @@ rp_status session_open(const session_desc *desc, session *s)
         .audio_rate_hz = 48000,
         .audio_channels = 2,
         .keep = desc->keep,
-        .keep_count = desc->keep_count};
+        .keep_count = desc->keep_count,
+        .debug = s->debug.text};
+    if (desc->debug && debug_choices_add(&s->debug, desc->debug)) {
+        return rp_error_last()->status;
+    }
     s->live.print = s->spare.print = desc->print;
     s->live.print_context = s->spare.print_context = desc->context;
     return RP_OK;

@@ -15,6 +15,7 @@
 #ifndef HOST_SESSION_H
 #define HOST_SESSION_H
 
+#include "debug_choices.h"
 #include "divergence.h"
 #include "process.h"
 
@@ -31,13 +32,19 @@ typedef struct session_build {
     uint64_t tls_address;
 } session_build;
 
+enum { SESSION_FAILURE_LINES = 64 };
+
 typedef struct session_failure {
     bool active;
     uint32_t kind;  /* link_crash_kind; LINK_CRASH_NONE: ended without a record */
     uint64_t frame; /* that could not be made */
     uint32_t build;
     int line_count;
-    char lines[20][160]; /* the report */
+    char lines[SESSION_FAILURE_LINES][160]; /* what happened, cut to what a panel shows */
+    bool found;                             /* the debug side found it: what follows is set */
+    bool stands;                            /* the frame was made nevertheless: one may go on */
+    int report_line;                        /* lines from here on are the report's */
+    link_finding finding; /* its text with the names of functions; more than lines can hold */
 } session_failure;
 
 typedef struct session_desc {
@@ -48,6 +55,7 @@ typedef struct session_desc {
     uint32_t watchdog_ms; /* 0: none */
     const char *const *keep;
     int keep_count;
+    const char *debug; /* debug modes by name, checked; null: none */
     void (*print)(void *context, const char *text, size_t length); /* what the program prints */
     void (*idle)(void *context);                                   /* while a step takes long */
     void *context;
@@ -81,6 +89,9 @@ typedef struct session {
     double build_ms;           /* complete file to its first step; of the newest build */
     uint64_t waiting_since_ns; /* complete_ns of a build whose first step is still to come */
     uint64_t step_ns, commit_ns, page_count, steps, restarts;
+    debug_choices_text debug;
+    uint64_t accepted_serial, accepted_frame; /* of the last finding that was told: a loop that
+                                                 makes its frame again does not tell it again */
     bool randomised; /* the system forbids to turn address randomisation off */
 } session;
 
@@ -115,6 +126,29 @@ bool session_has_world(const session *s);
 /* The sound of the last step. */
 const float *session_sound(const session *s, uint32_t *frames, uint32_t *channels,
                            uint32_t *rate_hz);
+
+/* ---- memory: session_memory.c ---- */
+
+/* Sets debug modes by name, for now and for all runners to come. RP_E_ARGUMENT: nothing changed. */
+rp_status session_debug_set(session *s, const char *settings);
+/* Whether the last frame left a finding of the debug side that was not told yet; fills `failure`.
+ */
+bool session_finding_take(session *s);
+
+enum { SESSION_REPORT_MOST_BYTES = 64 << 20 };
+
+/* A report of the runner's on the state at the position. */
+typedef struct session_report {
+    char *text; /* terminated; the caller frees it */
+    size_t length;
+    uint64_t count; /* leaks, or a mark's number */
+} session_report;
+
+/* RP_E_MEMORY, RP_E_DIED …: with a text. `a`, `b`: marks, for LINK_REPORT_GROWTH. */
+rp_status session_report_make(session *s, link_report kind, bool json, uint64_t a, uint64_t b,
+                              session_report *report);
+/* At an orderly end: says goodbye to the module, and then what is left. */
+rp_status session_leaks(session *s, session_report *report);
 
 rp_status session_loop(session *s, uint64_t from, uint64_t to);
 void session_unloop(session *s);

@@ -116,6 +116,15 @@ static bool overflowed(uint64_t address)
     return address >= low - RP_UNIT_BYTES && address < low;
 }
 
+/* Of a page fault the processor says whether it was a write. */
+static bool guard_was_hit(const siginfo_t *info, const void *context)
+{
+    enum { PAGE_FAULT_WRITE = 2 };
+    const greg_t *registers = ((const ucontext_t *)context)->uc_mcontext.gregs;
+    return runner_fault_explain(info->si_addr, (registers[REG_ERR] & PAGE_FAULT_WRITE) != 0,
+                                (uint64_t)registers[REG_RIP]);
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     static volatile sig_atomic_t depth;
@@ -131,10 +140,15 @@ static void on_signal(int number, siginfo_t *info, void *context)
     bool has_address = number == SIGSEGV || number == SIGBUS;
     crash->address = has_address ? (uint64_t)(uintptr_t)info->si_addr : 0;
     uint32_t kind = number == SIGABRT && crash->text[0] ? LINK_CRASH_ASSERT : LINK_CRASH_SIGNAL;
+    if (number == SIGABRT && __atomic_load_n(&the_runner.link->finding.count, __ATOMIC_ACQUIRE)) {
+        kind = LINK_CRASH_HEAP; /* a free that could not be done: its report was written before */
+    }
     if (has_address) {
         rp_text_buffer text = rp_text_buffer_over(crash->text, sizeof crash->text);
         runner_describe(&text, crash->address);
-        kind = overflowed(crash->address) ? LINK_CRASH_OVERFLOW : LINK_CRASH_SIGNAL;
+        kind = overflowed(crash->address)     ? LINK_CRASH_OVERFLOW
+               : guard_was_hit(info, context) ? LINK_CRASH_HEAP
+                                              : LINK_CRASH_SIGNAL;
     }
     record_publish(crash, kind);
 }

@@ -157,6 +157,10 @@ static rp_status start(void)
         return status;
     }
     runner_fail_open();
+    status = runner_debug_open();
+    if (status) {
+        return status;
+    }
     preload();
     the_runner.object_count = rp_objects_scan(the_runner.objects, RP_OBJECT_MAX);
     rp_class_map_update(the_runner.objects, the_runner.object_count);

@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <os/os.h>
 #include <region/region.h>
+#include <trace/trace.h>
 
 static struct {
     rp_allocator *keep, *world;
@@ -27,6 +28,9 @@ static _Thread_local int heap_override __attribute__((tls_model("initial-exec"))
 static void memory_open(void)
 {
     memory.status = rp_region_create(&(rp_region_desc){0});
+    if (!memory.status) {
+        memory.status = rp_trace_open(NULL); /* what was chosen stands in the link */
+    }
     if (memory.status) {
         return;
     }

@@ -9,7 +9,9 @@
  *   serve.c     the requests            load.c   builds, old builds, ranges
  *   step.c      running the module      commit.c written pages to the host
  *   malloc.c    the program's malloc    libc_*.c what else of the C library is state or differs by
- * run fail.c      signals, exits and assertions become a record for the host
+ * run
+ *   memory.c    debug modes, findings   report.c who owns memory
+ *   fail.c      signals, exits and assertions become a record for the host
  *
  * Layer: host (runner).  Threads: the main thread serves and steps.  Design: docs/internals/host.md
  */
@@ -89,6 +91,20 @@ rp_allocator *runner_heap_for(const void *caller);
  * that allocate for their caller. Returns the former value. */
 int runner_heap_override(int zone_or_none);
 enum { RUNNER_HEAP_BY_CALLER = -1 };
+
+/* memory.c: the debug side */
+rp_status runner_debug_open(void);
+rp_status runner_debug_set(void);
+/* The world's bytes came from elsewhere. */
+void runner_restored(void);
+/* Around each call of the module that makes a frame. */
+void runner_frame_begin(void);
+void runner_frame_end(void);
+/* For a fault: fills the finding where a guard of ours stands at the address. */
+bool runner_fault_explain(const void *address, int is_write, uint64_t pc);
+
+/* report.c: reports on memory; sends pieces before it returns */
+rp_status runner_report(const link_message *request, link_message *answer);
 
 /* libc_time.c */
 rp_environment *runner_environment(void); /* null before there is a world */

@@ -38,6 +38,7 @@ static rp_status apply(const link_message *request, link_message *answer)
         size_t skipped = 0;
         status = rp_world_apply_end(the_runner.world, &skipped);
         answer->d = skipped;
+        runner_restored();
     }
     return status;
 }
@@ -48,6 +49,7 @@ static rp_status drop_what_was_written(uint64_t *page_count)
     uint32_t first = 0;
     rp_status status = rp_world_revert(the_runner.world, &count, &first);
     *page_count = count;
+    runner_restored();
     return status;
 }
 
@@ -69,11 +71,14 @@ static rp_status step(const link_message *request, link_message *answer)
     }
     uint32_t flags = (uint32_t)request->a;
     uint64_t begin_ns = rp_os_monotonic_ns();
+    runner_frame_begin();
     runner_stage_begin(flags);
     runner_call(the_runner.module.step);
+    runner_frame_end();
     the_runner.link->step_ns = rp_os_monotonic_ns() - begin_ns;
     if (flags & LINK_STEP_SHOW) {
         uint64_t dropped;
+        the_runner.link->finding.count = 0; /* told when the frame was made */
         return drop_what_was_written(&dropped);
     }
     rp_status status = runner_commit(answer);
@@ -88,10 +93,12 @@ static rp_status step(const link_message *request, link_message *answer)
 static rp_status begin(link_message *answer)
 {
     the_runner.link->frame = 0;
+    runner_frame_begin();
     runner_stage_begin(0);
     if (the_runner.module.start) {
         runner_call(the_runner.module.start);
     }
+    runner_frame_end();
     return runner_commit(answer);
 }
 
@@ -125,11 +132,16 @@ static rp_status carry(const link_message *request, link_message *answer)
     return status ? status : runner_commit(answer);
 }
 
-_Noreturn static void stop(void)
+static rp_status stop(const link_message *request)
 {
     if (the_runner.module.stop) {
+        runner_frame_begin();
         runner_stage_begin(0);
         runner_call(the_runner.module.stop);
+        the_runner.module.stop = NULL;
+    }
+    if (request->a) {
+        return RP_OK;
     }
     fflush(stdout);
     runner_send(&(link_message){.op = LINK_DONE});
@@ -159,8 +171,12 @@ static rp_status serve(const link_message *request, link_message *answer)
         return carry(request, answer);
     case LINK_RENDER:
         return render(answer);
+    case LINK_DEBUG:
+        return runner_debug_set();
+    case LINK_REPORT:
+        return runner_report(request, answer);
     case LINK_STOP:
-        stop();
+        return stop(request);
     default:
         return rp_fail(RP_E_ARGUMENT, "runner: unknown request %u", request->op);
     }
