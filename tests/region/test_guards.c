@@ -357,3 +357,77 @@ TEST(guards_by_page_protection_do_the_same_as_light_ones)
 }
 
 #endif
+
+/* ---- sealed blocks ---- */
+
+static void seals(size_t size_bytes, uint32_t flags)
+{
+    uint8_t *start = guarded(size_bytes, flags);
+    size_t bytes = usable(start);
+    memset(start, 0xee, bytes);
+    ck_ok(rp_region_block_seal(start));
+    ck_assert(faults(start) && faults(start + bytes / 2) && faults(start + bytes - 1));
+    ck_assert_uint_eq(usable(start), bytes);
+    ck_assert(!rp_region_block_resize(start, 2 * size_bytes));
+    check_zone();
+    rp_region_block_free(start);
+    ck_assert(!faults(start) && !faults(start + bytes - 1));
+    ck_assert_uint_eq(guard_count(), 0);
+    check_zone();
+}
+
+TEST(a_sealed_block_cannot_be_touched_until_it_is_freed)
+{
+    open_region();
+    walls();
+    const size_t sizes[] = {1, RP_PAGE_BYTES, RP_UNIT_BYTES, 3 * RP_UNIT_BYTES + 5};
+    for (size_t i = 0; i < RP_COUNT_OF(sizes); i++) {
+        seals(sizes[i], 0);
+        seals(sizes[i], RP_BLOCK_GUARD_BEFORE);
+        seals(sizes[i], BOTH);
+    }
+    rp_region_destroy();
+}
+
+TEST(seals_come_and_go_with_a_restore)
+{
+    open_region();
+    uint8_t *open = guarded(RP_UNIT_BYTES, 0), *sealed = guarded(100, RP_BLOCK_GUARD_AFTER);
+    memset(open, 7, RP_UNIT_BYTES);
+    ck_ok(rp_region_block_seal(sealed));
+    snapshot then = snapshot_take();
+    ck_ok(rp_region_block_seal(open));
+    rp_region_block_free(sealed);
+    snapshot_restore(&then);
+    check_zone();
+    ck_assert(!faults(open) && faults(sealed) && faults(sealed + 50));
+    ck_assert_uint_eq(open[RP_UNIT_BYTES - 1], 7);
+    rp_region_block_free(sealed);
+    ck_assert_uint_eq(guard_count(), 0);
+    snapshot_drop(&then);
+    rp_region_destroy();
+}
+
+static rp_status seal_and_free(void *context)
+{
+    (void)context;
+    uint8_t *start = rp_region_block_alloc(RP_ZONE_WORLD, 5000, RP_BLOCK_PAGES, 3, BOTH);
+    if (!start) {
+        return rp_error_last()->status;
+    }
+    rp_status status = rp_region_block_seal(start);
+    check_zone();
+    if (status != RP_OK) {
+        ck_assert(faults(start - 1) && !faults(start)); /* as it was */
+    }
+    rp_region_block_free(start);
+    check_zone();
+    return status;
+}
+
+TEST(a_seal_that_the_system_refuses_leaves_the_block_as_it_was)
+{
+    open_region();
+    fault_each_call_or_recover(seal_and_free, NULL, ENOMEM);
+    rp_region_destroy();
+}
