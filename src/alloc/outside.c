@@ -23,9 +23,12 @@ typedef struct outside_table {
     outside_range ranges[];
 } outside_table;
 
+/* The loads acquire and the stores release, so that neither moves across the version's, without a
+ * fence, which TSan does not know (Boehm: Can seqlocks get along with programming language memory
+ * models?, 2012). */
 static uint64_t read_word(const uint64_t *word)
 {
-    return __atomic_load_n(word, __ATOMIC_RELAXED);
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
 static outside_table *table_in(rp_zone zone)
@@ -40,7 +43,7 @@ static outside_table *table_in(rp_zone zone)
 static uint32_t count_before(const outside_table *table, uint64_t address)
 {
     uint32_t low = 0;
-    uint32_t high = __atomic_load_n(&table->count, __ATOMIC_RELAXED);
+    uint32_t high = __atomic_load_n(&table->count, __ATOMIC_ACQUIRE);
     high = high < table->capacity ? high : table->capacity;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -71,7 +74,6 @@ static uint32_t find_in(rp_zone zone, const void *address)
         }
         uint32_t version = __atomic_load_n(&table->version, __ATOMIC_ACQUIRE);
         uint32_t id = id_at(table, (uintptr_t)address);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
         bool steady = !(version & 1) &&
                       __atomic_load_n(&table->version, __ATOMIC_RELAXED) == version &&
                       table == table_in(zone);
@@ -111,7 +113,6 @@ rp_allocator *rp_backed_find(const void *address)
 static void write_begin(outside_table *table)
 {
     __atomic_store_n(&table->version, table->version + 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 static void write_end(outside_table *table)
@@ -121,9 +122,9 @@ static void write_end(outside_table *table)
 
 static void range_write(outside_range *to, const outside_range *from)
 {
-    __atomic_store_n(&to->start, from->start, __ATOMIC_RELAXED);
-    __atomic_store_n(&to->end, from->end, __ATOMIC_RELAXED);
-    __atomic_store_n(&to->id, from->id, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->start, from->start, __ATOMIC_RELEASE);
+    __atomic_store_n(&to->end, from->end, __ATOMIC_RELEASE);
+    __atomic_store_n(&to->id, from->id, __ATOMIC_RELEASE);
 }
 
 static outside_table *table_make(rp_zone zone, size_t size_bytes)
@@ -226,7 +227,7 @@ static void insert(outside_table *table, const outside_range *range, uint32_t at
         range_write(&table->ranges[i], &table->ranges[i - 1]);
     }
     range_write(&table->ranges[at], range);
-    __atomic_store_n(&table->count, table->count + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&table->count, table->count + 1, __ATOMIC_RELEASE);
     write_end(table);
 }
 
@@ -265,7 +266,7 @@ void rp_outside_name(const rp_allocator *allocator, const void *start)
     outside_table *table = table_lock((rp_zone)allocator->zone);
     uint32_t before = table ? count_before(table, (uintptr_t)start) : 0;
     RP_ASSERT(before && table->ranges[before - 1].start == (uintptr_t)start);
-    __atomic_store_n(&table->ranges[before - 1].id, allocator->id, __ATOMIC_RELAXED);
+    __atomic_store_n(&table->ranges[before - 1].id, allocator->id, __ATOMIC_RELEASE);
     rp_os_lock_drop(&table->lock);
 }
 
@@ -281,8 +282,16 @@ void rp_outside_release(rp_zone zone, const void *start)
         for (uint32_t i = before; i < table->count; i++) {
             range_write(&table->ranges[i - 1], &table->ranges[i]);
         }
-        __atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELEASE);
         write_end(table);
     }
     rp_os_lock_drop(&table->lock);
+}
+
+void rp_outside_lock(rp_zone zone, bool take)
+{
+    outside_table *table = take ? table_lock(zone) : table_in(zone);
+    if (table && !take) {
+        rp_os_lock_drop(&table->lock);
+    }
 }

@@ -29,6 +29,13 @@ typedef enum rp_static_word {
 /* The place of a word; null where the region is not open. For atomic access. */
 void **rp_static_word_of(rp_zone zone, rp_static_word which);
 
+/* Takes or drops the locks of this header's files that are no allocator's, around a fork: before
+ * all other locks of the zone, as nobody asks for one while holding those. Dropping them comes
+ * before the region's, so that no table has been made since. */
+void rp_simple_lock(rp_zone zone, bool take);
+void rp_outside_lock(rp_zone zone, bool take);
+void rp_temp_lock(bool take); /* of the world */
+
 /* ---- backed.c ---- */
 
 /* A heap in desc->memory, which may lie anywhere. In the region it may be anything but a small

@@ -100,6 +100,26 @@ void **rp_static_word_of(rp_zone zone, rp_static_word which)
     return is_open() ? &heap_in(zone)->words[which] : NULL;
 }
 
+static void lock_set(rp_os_lock *lock, bool take)
+{
+    if (take) {
+        rp_os_lock_take(lock);
+    } else {
+        rp_os_lock_drop(lock);
+    }
+}
+
+void rp_simple_lock(rp_zone zone, bool take)
+{
+    static_heap *heap = heap_in(zone);
+    lock_set(&heap->registering, take);
+    rp_outside_lock(zone, take);
+    if (zone == RP_ZONE_WORLD) {
+        rp_temp_lock(take);
+    }
+    lock_set(&heap->lock, take);
+}
+
 /* ---- as an allocator ---- */
 
 rp_allocator *rp_static_heap(rp_zone zone)

@@ -42,6 +42,16 @@ const temp_choice *rp_temp_choice(void)
     return choice ? choice : &nothing;
 }
 
+void rp_temp_lock(bool take)
+{
+    temp_table *table = rp_temp_table();
+    if (table && take) {
+        rp_os_lock_take(&table->lock);
+    } else if (table) {
+        rp_os_lock_drop(&table->lock);
+    }
+}
+
 static void block_give(rp_zone zone, void *block)
 {
     (void)zone;

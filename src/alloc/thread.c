@@ -138,6 +138,7 @@ static void lock_all(bool take)
         debug->fork(take);
     }
     for (int zone = RP_ZONE_WORLD; rp_region_is_open() && zone <= RP_ZONE_KEEP; zone++) {
+        rp_simple_lock((rp_zone)zone, take);
         if (take) {
             rp_allocators_lock((rp_zone)zone, take);
         }

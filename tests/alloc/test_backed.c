@@ -374,3 +374,56 @@ TEST(threads_share_a_heap_while_others_come_and_go)
     ck_assert_uint_eq(model_stats(heap).live_count, 0);
     rp_region_destroy();
 }
+
+/* ---- fork ---- */
+
+static int use_all(void *context)
+{
+    (void)context;
+    static uint8_t own[2048];
+    rp_allocator *heap = heap_in(own, sizeof own, RP_ZONE_KEEP);
+    bool good = heap && rp_alloc(heap, 10);
+    rp_allocator_destroy(heap);
+    void *block = rp_static_alloc(RP_ZONE_KEEP, 32);
+    rp_static_free(RP_ZONE_KEEP, block);
+    return good && block && rp_static_heap(RP_ZONE_KEEP) ? 0 : 1;
+}
+
+static volatile int stop;
+
+static void *make_and_destroy_until_stopped(void *memory)
+{
+    while (!stop) {
+        make_and_destroy(memory);
+        rp_static_free(RP_ZONE_KEEP, rp_static_alloc(RP_ZONE_KEEP, 100));
+    }
+    return NULL;
+}
+
+TEST(a_child_forked_beside_busy_threads_can_use_everything)
+{
+    static uint8_t other[2][2048];
+    pthread_t threads[2];
+    model_open_region();
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, make_and_destroy_until_stopped, other[i]);
+    }
+    for (int i = 0; i < 60; i++) {
+        rp_alloc_fork_prepare();
+        pid_t child = fork();
+        if (child == 0) {
+            rp_alloc_fork_child();
+            alarm(20); /* a lock that nobody drops */
+            _exit(use_all(NULL));
+        }
+        rp_alloc_fork_parent();
+        int status;
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_int_eq(status, 0);
+    }
+    stop = 1;
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    rp_region_destroy();
+}

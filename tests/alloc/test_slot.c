@@ -54,7 +54,7 @@ TEST(every_size_divides_its_offsets_exactly)
     for (int i = 0; i < 60; i++) {
         size_t size = 1 + test_random(&random) % (i < 50 ? 3000 : 2000000);
         rp_slots *slots = make(size, i < 50 ? 2000 : 30);
-        uint8_t *slot[2000];
+        uint8_t *slot[2001];
         size_t count = 0;
         while ((slot[count] = rp_slot_alloc(slots)) != NULL) {
             ck_assert(count == 0 || slot[count] >= slot[count - 1] + size);
