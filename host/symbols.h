@@ -42,7 +42,8 @@ void symbols_resolve(const link_crash *crash, const link_object *objects, int ob
                      symbols_report *report);
 
 /* For single addresses, as reprise-symbols answers them: a session over the objects, to be ended
- * with dwfl_end; null: no memory. Objects that cannot be read are left out. */
+ * with dwfl_end; null: no memory. Objects that cannot be read are left out. `objects` is pointed to
+ * until then. */
 typedef struct Dwfl Dwfl;
 Dwfl *symbols_open(const link_object *objects, int count);
 /* The frames of one return address: the function and what was inlined into it, innermost first. The

@@ -17,40 +17,29 @@
 enum { OBJECTS_MOST = 64, LINE_BYTES = 4096 + 64 };
 
 typedef struct opened {
-    char path[RP_OBJECT_PATH_BYTES];
+    link_object object; /* the session points to it */
     Dwfl *dwfl;
 } opened;
 
 static opened objects[OBJECTS_MOST];
 static int object_count;
 
-static Dwfl *object_open(const char *path)
-{
-    link_object *object = calloc(1, sizeof *object);
-    if (!object) {
-        return NULL;
-    }
-    rp_text_copy(object->path, sizeof object->path, path);
-    Dwfl *dwfl = symbols_open(object, 1);
-    free(object);
-    return dwfl;
-}
-
 /* Opened once; of more than OBJECTS_MOST, the last one makes room. */
 static Dwfl *object_with(const char *path)
 {
     for (int i = 0; i < object_count; i++) {
-        if (strcmp(objects[i].path, path) == 0) {
+        if (strcmp(objects[i].object.path, path) == 0) {
             return objects[i].dwfl;
         }
     }
     if (object_count == OBJECTS_MOST) {
         dwfl_end(objects[--object_count].dwfl);
     }
-    opened *object = &objects[object_count++];
-    rp_text_copy(object->path, sizeof object->path, path);
-    object->dwfl = object_open(path);
-    return object->dwfl;
+    opened *made = &objects[object_count++];
+    made->object = (link_object){0};
+    rp_text_copy(made->object.path, sizeof made->object.path, path);
+    made->dwfl = symbols_open(&made->object, 1);
+    return made->dwfl;
 }
 
 static const char *file_name(const char *path)
