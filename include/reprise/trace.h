@@ -47,7 +47,8 @@ void rp_scope_end(rp_scope scope);
  * in the same scope count as well. */
 size_t rp_scope_end_released(rp_scope scope);
 /* A report, once, when what lives in the scope and below it is more than this. `path`:
- * "/level/physics"; scopes that there are not yet are made. 0: no budget. RP_E_MEMORY. */
+ * "/level/physics"; scopes that there are not yet are made. 0: no budget. Kept
+ * through seeks, as is whether it was reported. RP_E_MEMORY. */
 rp_status rp_scope_budget(const char *path, uint64_t bytes);
 
 typedef struct rp_scope_stats {

@@ -85,6 +85,30 @@ static uint32_t modes_of(rp_trace_tables *tables, rp_zone zone, uint32_t scope)
     return __atomic_load_n(&outer->modes, __ATOMIC_RELAXED) | rp_trace_modes_for(path);
 }
 
+/* The node of the keep zone's scope with the same path, where budgets are kept; null: none. */
+static scope_node *twin_of(rp_trace_tables *tables, uint32_t scope)
+{
+    rp_trace_tables *keep = rp_trace_tables_if_any(RP_ZONE_KEEP);
+    if (!keep || !scope || keep == tables) {
+        return keep ? rp_trace_scope_node(keep, scope) : NULL;
+    }
+    uint32_t parent = rp_trace_scope_parent(tables, scope);
+    scope_node *outer = twin_of(tables, parent);
+    const char *name = rp_trace_scope_name(tables, scope);
+    uint32_t id = outer ? __atomic_load_n(&outer->first_child, __ATOMIC_ACQUIRE) : 0;
+    while (id && strcmp(rp_trace_scope_name(keep, id), name) != 0) {
+        id = rp_trace_scope_next(keep, id);
+    }
+    return id ? rp_trace_scope_node(keep, id) : NULL;
+}
+
+static void take_budget(rp_trace_tables *tables, uint32_t scope)
+{
+    const scope_node *twin = twin_of(tables, scope);
+    uint64_t budget = twin ? __atomic_load_n(&twin->budget_bytes, __ATOMIC_RELAXED) : 0;
+    __atomic_store_n(&rp_trace_scope_node(tables, scope)->budget_bytes, budget, __ATOMIC_RELAXED);
+}
+
 /* A new scope becomes its parent's last child, once. */
 static void join(rp_trace_tables *tables, uint32_t parent, uint32_t id, uint32_t modes)
 {
@@ -115,19 +139,34 @@ static uint32_t scope_in(rp_trace_tables *tables, rp_zone zone, uint32_t parent,
     }
     if (!__atomic_load_n(&rp_trace_scope_node(tables, id)->depth, __ATOMIC_ACQUIRE)) {
         join(tables, parent, id, modes_of(tables, zone, id));
+        if (zone == RP_ZONE_WORLD) {
+            take_budget(tables, id);
+        }
     }
     return id;
+}
+
+static void reconcile_zone(rp_trace_tables *tables, rp_zone zone)
+{
+    if (zone == RP_ZONE_WORLD) {
+        take_budget(tables, 0);
+    }
+    for (uint32_t id = 0; tables->scopes && (id = rp_intern_next(tables->scopes, id));) {
+        /* a parent is older than its children */
+        uint32_t modes = modes_of(tables, zone, id);
+        __atomic_store_n(&rp_trace_scope_node(tables, id)->modes, modes, __ATOMIC_RELAXED);
+        if (zone == RP_ZONE_WORLD) {
+            take_budget(tables, id);
+        }
+    }
 }
 
 void rp_trace_scopes_reconcile(void)
 {
     for (rp_zone zone = RP_ZONE_WORLD; zone <= RP_ZONE_KEEP; zone++) {
         rp_trace_tables *tables = rp_trace_tables_if_any(zone);
-        for (uint32_t id = 0;
-             tables && tables->scopes && (id = rp_intern_next(tables->scopes, id));) {
-            /* a parent is older than its children */
-            uint32_t modes = modes_of(tables, zone, id);
-            __atomic_store_n(&rp_trace_scope_node(tables, id)->modes, modes, __ATOMIC_RELAXED);
+        if (tables) {
+            reconcile_zone(tables, zone);
         }
     }
 }
@@ -222,12 +261,26 @@ void rp_scope_leave_(rp_scope *scope)
 
 /* ---- counting ---- */
 
-static void check_budget(rp_zone zone, uint32_t scope, scope_node *node, uint64_t live_bytes)
+/* Said once: the keep zone knows, so that a loop does not say it in each of its passes. */
+static void over_budget(rp_trace_tables *tables, rp_zone zone, uint32_t scope, uint64_t live_bytes)
 {
+    scope_node *node = rp_trace_scope_node(tables, scope), *twin = twin_of(tables, scope);
+    bool first = !__atomic_exchange_n(&node->budget_told, 1, __ATOMIC_RELAXED);
+    if (first && twin && twin != node) {
+        first = !__atomic_exchange_n(&twin->budget_told, 1, __ATOMIC_RELAXED);
+    }
+    if (first) {
+        rp_report_over_budget(zone, scope, live_bytes,
+                              __atomic_load_n(&node->budget_bytes, __ATOMIC_RELAXED));
+    }
+}
+
+static void check_budget(rp_trace_tables *tables, rp_zone zone, uint32_t scope, uint64_t live_bytes)
+{
+    const scope_node *node = rp_trace_scope_node(tables, scope);
     uint64_t budget = __atomic_load_n(&node->budget_bytes, __ATOMIC_RELAXED);
-    if (budget && live_bytes > budget &&
-        !__atomic_exchange_n(&node->budget_told, 1, __ATOMIC_RELAXED)) {
-        rp_report_over_budget(zone, scope, live_bytes, budget);
+    if (budget && live_bytes > budget && !__atomic_load_n(&node->budget_told, __ATOMIC_RELAXED)) {
+        over_budget(tables, zone, scope, live_bytes);
     }
 }
 
@@ -257,7 +310,7 @@ void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t si
         scope_node *node = rp_trace_scope_node(tables, scope);
         uint64_t live = __atomic_add_fetch(&node->live_bytes, size_bytes, __ATOMIC_RELAXED);
         rp_tally_raise(&node->peak_bytes, live);
-        check_budget(zone, scope, node, live);
+        check_budget(tables, zone, scope, live);
         more = scope != 0;
     }
 }
@@ -318,8 +371,8 @@ static uint32_t scope_find(rp_trace_tables *tables, uint32_t parent, const char 
 
 rp_status rp_scope_budget(const char *path, uint64_t bytes)
 {
-    for (rp_zone zone = RP_ZONE_WORLD; zone <= RP_ZONE_KEEP; zone++) {
-        rp_trace_tables *tables = rp_trace_tables_of(zone);
+    for (int zone = RP_ZONE_KEEP; zone >= RP_ZONE_WORLD; zone--) { /* the keep zone's counts */
+        rp_trace_tables *tables = rp_trace_tables_of((rp_zone)zone);
         if (!tables) {
             return rp_fail(RP_E_MEMORY,
                            "scope %s: no budget: its table has no room: give the "
@@ -329,7 +382,7 @@ rp_status rp_scope_budget(const char *path, uint64_t bytes)
         char name[SCOPE_NAME_BYTES];
         uint32_t scope = 0;
         for (const char *rest = path; rest = next_name(rest, name, sizeof name), name[0];) {
-            scope = scope_in(tables, zone, scope, name);
+            scope = scope_in(tables, (rp_zone)zone, scope, name);
         }
         scope_node *node = rp_trace_scope_node(tables, scope);
         __atomic_store_n(&node->budget_bytes, bytes, __ATOMIC_RELAXED);

@@ -320,6 +320,34 @@ TEST(a_spent_budget_is_reported_once)
     ck_assert_ptr_null(strstr(strchr(first, '\n'), "over its budget"));
 }
 
+static int spend_in_a_loop(void *unused)
+{
+    (void)unused;
+    snapshot start = snapshot_take();
+    ck_ok(rp_scope_budget("/level", 1000));
+    for (int pass = 0; pass < 3; pass++) {
+        RP_SCOPE("level")
+        {
+            (void)rp_alloc(heap, 2000);
+        }
+        ck_assert_uint_eq(stats_of("/level").budget_bytes, 1000);
+        snapshot_restore(&start);
+        rp_trace_reconcile();
+    }
+    snapshot_drop(&start);
+    return 0;
+}
+
+TEST(a_budget_outlives_a_seek_and_is_reported_once_in_a_loop)
+{
+    open_heap();
+    child_end end = child_run(spend_in_a_loop, NULL);
+    ck_assert_int_eq(end.exit_code, 0);
+    const char *first = strstr(end.error_text, "scope /level: over its budget: 2.0 KiB");
+    ck_assert_ptr_nonnull(first);
+    ck_assert_ptr_null(strstr(strchr(first, '\n'), "over its budget"));
+}
+
 /* ---- frames, threads, restores ---- */
 
 TEST(the_rate_is_what_the_last_frame_made)
