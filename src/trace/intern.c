@@ -118,7 +118,7 @@ static uint32_t add(rp_intern *table, uint32_t *bucket, uint32_t hash, const voi
     size_t bytes = sizeof(item) + key_room + rp_align_up(table->payload_bytes, GRANULE_BYTES);
     uint32_t granules = (uint32_t)(bytes / GRANULE_BYTES), id = place_for(table, granules);
     if (!id || !chunk_ready(table, id / CHUNK_GRANULES)) {
-        table->misses++;
+        __atomic_add_fetch(&table->misses, 1, __ATOMIC_RELAXED);
         return 0;
     }
     item *entry = item_at(table, id);

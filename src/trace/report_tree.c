@@ -1,4 +1,5 @@
 /* The tree of scopes, with the sites in them and the allocators that were made there. */
+#include "base/bits.h"
 #include "trace/report.h"
 
 enum { SITES_SHOWN = 10, NAME_COLUMNS = 44 };
@@ -308,6 +309,46 @@ static void tree_zone(report_out *out, rp_zone zone)
     report_array_drop(&tree.allocators);
 }
 
+/* Keys that found no room in their table, of both zones. */
+static uint32_t lost_in(size_t table_offset)
+{
+    uint32_t lost = 0;
+    for (rp_zone zone = RP_ZONE_WORLD; zone <= RP_ZONE_KEEP; zone++) {
+        const rp_trace_tables *tables = rp_trace_tables_if_any(zone);
+        rp_intern *const *table =
+            tables ? (rp_intern *const *)(const void *)((const char *)tables + table_offset) : NULL;
+        lost += table && *table ? __atomic_load_n(&(*table)->misses, __ATOMIC_RELAXED) : 0;
+    }
+    return lost;
+}
+
+static void lost_show(report_out *out)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } tables[] = {
+        {"sites", offsetof(rp_trace_tables, sites)},
+        {"stacks", offsetof(rp_trace_tables, stacks)},
+        {"scopes", offsetof(rp_trace_tables, scopes)},
+        {"counters", offsetof(rp_trace_tables, counters)},
+    };
+    if (out->json) {
+        report_open(out, "found_no_room", '{');
+    }
+    for (size_t i = 0; i < RP_COUNT_OF(tables); i++) {
+        uint32_t lost = lost_in(tables[i].offset);
+        if (out->json) {
+            report_number(out, tables[i].name, lost);
+        } else if (lost) {
+            report_text(out, "(%u times there was no room for more %s)\n", lost, tables[i].name);
+        }
+    }
+    if (out->json) {
+        report_close(out, '}');
+    }
+}
+
 void rp_report_tree(rp_report_format format, rp_report_writer *writer, void *context)
 {
     report_out out = report_begin(format, writer, context);
@@ -316,6 +357,7 @@ void rp_report_tree(rp_report_format format, rp_report_writer *writer, void *con
     }
     tree_zone(&out, RP_ZONE_WORLD);
     tree_zone(&out, RP_ZONE_KEEP);
+    lost_show(&out);
     if (out.json) {
         report_close(&out, '}');
     }

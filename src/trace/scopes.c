@@ -303,8 +303,6 @@ void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t si
     rp_tally *counter = counter_of(tables, zone, scope, site);
     if (counter) {
         rp_tally_alloc(counter, rp_trace_frame(), size_bytes);
-    } else {
-        __atomic_add_fetch(&tables->lost_counts, 1, __ATOMIC_RELAXED);
     }
     for (bool more = true; more; scope = rp_trace_scope_parent(tables, scope)) {
         scope_node *node = rp_trace_scope_node(tables, scope);

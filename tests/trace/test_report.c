@@ -103,6 +103,31 @@ TEST(without_a_region_the_tree_is_empty_and_valid)
     rp_report_tree(RP_REPORT_TEXT, report_keep, &kept_report);
 }
 
+TEST(what_found_no_room_is_counted)
+{
+    open_heap();
+    json_t *read = tree();
+    ck_assert_uint_eq(number_in(json_object_get(read, "found_no_room"), "sites"), 0);
+    json_decref(read);
+    char text[500];
+    memset(text, 'y', sizeof text);
+    text[sizeof text - 1] = 0;
+    uint64_t refused = 0;
+    for (uint32_t i = 0; i < 12000; i++) {
+        for (size_t k = 0; k < 8; k++) {
+            text[k] = (char)('a' + (i >> (2 * k) & 3));
+        }
+        refused += rp_trace_site(RP_ZONE_WORLD, text) == 0;
+    }
+    ck_assert_uint_gt(refused, 0);
+    read = tree();
+    ck_assert_uint_eq(number_in(json_object_get(read, "found_no_room"), "sites"), refused);
+    json_decref(read);
+    report_clear();
+    rp_report_tree(RP_REPORT_TEXT, report_keep, &kept_report);
+    ck_assert(report_has("no room for more sites"));
+}
+
 /* ---- scratch ---- */
 
 static int by_number(const void *a, const void *b)
