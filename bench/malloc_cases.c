@@ -1,5 +1,6 @@
 #include "malloc_cases.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,12 +193,24 @@ static void find_compiler(void)
     compiler[strcspn(compiler, "\n")] = '\0';
 }
 
+/* Only calls that a handler may make. */
+static void remove_and_end(int signal_number)
+{
+    if (fork() == 0) {
+        execlp("rm", "rm", "-rf", work, (char *)NULL);
+    }
+    _exit(128 + signal_number);
+}
+
 void malloc_cases_open(void)
 {
     if (!mkdtemp(work) || chdir(work) != 0) {
         fprintf(stderr, "bench_malloc: %s: the folder cannot be made\n", work);
         exit(EXIT_FAILURE);
     }
+    signal(SIGINT, remove_and_end);
+    signal(SIGTERM, remove_and_end);
+    signal(SIGHUP, remove_and_end);
 }
 
 void malloc_cases_prepare(void)
