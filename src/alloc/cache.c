@@ -10,34 +10,10 @@ void rp_cache_damaged(const rp_cache *cache, const free_block *block)
     rp_misuse(RP_MISUSE_WRITTEN_AFTER_FREE, &cache->heap->base, block, "allocation", NULL);
 }
 
-static free_block *next_of(const rp_cache *cache, const free_block *block)
+static void bin_open(cache_bin *bin, uint32_t class_index)
 {
-    if (!is_marked(block)) {
-        rp_cache_damaged(cache, block);
-    }
-    return block->next;
-}
-
-/* Puts the cache's own blocks of a chain back into their slabs; returns the chain of the others. */
-static free_block *put_own(rp_cache *cache, free_block *block)
-{
-    uint64_t before = cache->out_bytes;
-    free_block *others = NULL;
-    while (block) {
-        free_block *next = next_of(cache, block);
-        rp_unit *unit = unit_of(block);
-        if (slab_cache(unit) == cache) {
-            rp_slab_put(cache, unit, block);
-        } else {
-            block_link(block, others);
-            others = block;
-        }
-        block = next;
-    }
-    if (cache->out_bytes != before) {
-        rp_heap_count(cache->heap, (int64_t)(cache->out_bytes - before));
-    }
-    return others;
+    const size_class *class = &rp_size_classes[class_index];
+    *bin = (cache_bin){.room = class->bin_limit, .batch = class->block_bytes <= 512 ? 4 : 1};
 }
 
 /* The blocks that came last are the ones that are still in the processor's caches: they stay. */
@@ -49,24 +25,24 @@ void rp_cache_flush(rp_cache *cache, uint32_t class_index)
     if (keep == 0) {
         bin->head = NULL;
         bin->room = limit;
-        rp_remote_return(put_own(cache, last));
+        rp_remote_return(rp_slab_put(cache, last));
         return;
     }
     for (int32_t i = 1; i < keep; i++) {
-        last = next_of(cache, last);
+        last = rp_block_next(cache, last);
     }
-    free_block *older = next_of(cache, last);
+    free_block *older = rp_block_next(cache, last);
     block_link(last, NULL);
     bin->room = limit - keep;
-    rp_remote_return(put_own(cache, older));
+    rp_remote_return(rp_slab_put(cache, older));
 }
 
 static void bins_empty(rp_cache *cache)
 {
     for (uint32_t i = 1; i < CLASS_COUNT; i++) {
         free_block *head = cache->bins[i].head;
-        cache->bins[i] = (cache_bin){.room = rp_size_classes[i].bin_limit};
-        rp_remote_return(put_own(cache, head));
+        bin_open(&cache->bins[i], i);
+        rp_remote_return(rp_slab_put(cache, head));
     }
 }
 
@@ -82,7 +58,7 @@ static void receive(rp_cache *cache, free_block *block,
         if (unit->size_class > 1) {
             __builtin_prefetch(((const sent_block *)block)->ahead, 1);
         }
-        free_block *next = next_of(cache, block);
+        free_block *next = rp_block_next(cache, block);
         count++;
         bytes += rp_size_classes[unit->size_class].block_bytes;
         take(cache, unit, block);
@@ -163,7 +139,7 @@ static rp_cache *cache_make(rp_heap *heap, uint32_t thread)
     cache->heap = heap;
     cache->quick_end = heap->diverted ? 0 : CLASS_LARGEST_BYTES + 1;
     for (uint32_t i = 1; i < CLASS_COUNT; i++) {
-        cache->bins[i].room = rp_size_classes[i].bin_limit;
+        bin_open(&cache->bins[i], i);
     }
     cache->next = heap->caches;
     heap->caches = cache;
@@ -239,8 +215,8 @@ static free_block *close_list(rp_cache *cache)
     free_block *others = NULL;
     for (uint32_t i = 1; i < CLASS_COUNT; i++) {
         free_block *head = cache->bins[i].head;
-        cache->bins[i] = (cache_bin){.room = rp_size_classes[i].bin_limit};
-        others = chain_join(put_own(cache, head), others);
+        bin_open(&cache->bins[i], i);
+        others = chain_join(rp_slab_put(cache, head), others);
     }
     return others;
 }

@@ -15,6 +15,14 @@ extern _Thread_local rp_alloc_thread rp_alloc_self
 /* A free block whose mark is wrong was written to. Does not return. */
 _Noreturn void rp_cache_damaged(const rp_cache *cache, const free_block *block);
 
+static inline free_block *rp_block_next(const rp_cache *cache, const free_block *block)
+{
+    if (__builtin_expect(!is_marked(block), 0)) {
+        rp_cache_damaged(cache, block);
+    }
+    return block->next;
+}
+
 /* Null where the bin is empty. */
 static inline void *rp_bin_pop(rp_cache *cache, uint32_t class_index)
 {
@@ -73,6 +81,20 @@ static inline uint32_t rp_block_class(const rp_unit *unit, const void *address)
                   __builtin_expect(offset >> GRAIN_SHIFT < slab_bump(unit), 1) &&
                   __builtin_expect(!may_be_marked((const free_block *)address), 1);
     return starts ? class_index : 0;
+}
+
+/* The bytes of a live block of a slab in the world zone; 0: look closer. */
+static inline size_t rp_generic_usable_quick(const void *address)
+{
+    const rp_unit *unit = rp_region_world_unit(address);
+    uint32_t class_index = unit ? rp_block_class(unit, address) : 0;
+    return rp_size_classes[class_index].block_bytes;
+}
+
+/* Whether a small block stays where it is: while at least half of it is used. */
+static inline bool rp_small_stays(size_t have_bytes, size_t size_bytes)
+{
+    return size_bytes <= have_bytes && (size_bytes >= have_bytes / 2 || have_bytes <= 32);
 }
 
 /* Frees a block of a slab in the world zone; false: nothing was done, take the slow path. */

@@ -43,7 +43,7 @@ enum {
 typedef struct size_class {
     uint32_t block_bytes, block_count; /* of a slab */
     int32_t bin_limit;                 /* blocks in a bin before half of them go to their slabs */
-    uint32_t unused;
+    uint32_t end_grains;               /* rp_unit.extra once every block was handed out */
 } size_class;
 
 extern const size_class rp_size_classes[CLASS_COUNT] __attribute__((visibility("hidden")));
@@ -172,8 +172,8 @@ static inline uint32_t slab_bump(const rp_unit *unit)
 
 typedef struct cache_bin {
     free_block *head;
-    int32_t room; /* bin_limit minus the blocks in it; a refill may take it below 0 */
-    uint32_t unused;
+    int32_t room;   /* bin_limit minus the blocks in it; may fall below 0 for a moment */
+    uint32_t batch; /* blocks of the next refill: doubled by each, up to half the limit */
 } cache_bin;
 
 typedef struct rp_heap rp_heap;
@@ -292,10 +292,10 @@ void rp_list_remove(rp_zone zone, uint32_t *list, rp_unit *unit);
 /* A slab of the class with a block to give: a partial one, one of a thread that ended, or a new
  * one. Null with the record set. */
 rp_unit *rp_slab_find(rp_cache *cache, uint32_t class_index);
-/* Takes blocks from the slab into the empty bin of its class. */
+/* Takes a batch from the slab into the empty bin of its class. */
 void rp_slab_take(rp_cache *cache, rp_unit *unit);
-/* Puts a block back into its slab. */
-void rp_slab_put(rp_cache *cache, rp_unit *unit, free_block *block);
+/* Puts the cache's own blocks of a chain back into their slabs; returns the chain of the others. */
+free_block *rp_slab_put(rp_cache *cache, free_block *chain);
 /* Moves all slabs of a cache to another of the same heap. */
 void rp_slabs_move(rp_cache *from, rp_cache *to);
 

@@ -257,8 +257,7 @@ static bool generic_resize(rp_allocator *allocator, void *block, size_t size_byt
 {
     rp_unit *head = head_or_die(allocator, block, "resize");
     if (head->kind == RP_BLOCK_SLAB) {
-        size_t have = usable_bytes(head);
-        return size_bytes <= have && (size_bytes >= have / 2 || have <= 32);
+        return rp_small_stays(usable_bytes(head), size_bytes);
     }
     if (size_bytes <= CLASS_LARGEST_BYTES) {
         return false;

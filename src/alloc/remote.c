@@ -19,25 +19,11 @@ enum { PARCELS = 8 }; /* by owner: most threads get blocks from few others */
 /* ---- to slabs of no thread ---- */
 
 /* Returns the chain of those that were adopted meanwhile. */
-static free_block *put_shared(rp_cache *shared, free_block *block)
+static free_block *put_shared(rp_cache *shared, free_block *chain)
 {
-    rp_heap *heap = shared->heap;
-    free_block *adopted = NULL;
-    rp_os_lock_take(&heap->base.lock);
-    uint64_t before = shared->out_bytes;
-    while (block) {
-        free_block *next = block->next;
-        rp_unit *unit = unit_of(block);
-        if (slab_cache(unit) == shared) {
-            rp_slab_put(shared, unit, block);
-        } else {
-            block_link(block, adopted);
-            adopted = block;
-        }
-        block = next;
-    }
-    rp_heap_count(heap, (int64_t)(shared->out_bytes - before));
-    rp_os_lock_drop(&heap->base.lock);
+    rp_os_lock_take(&shared->heap->base.lock);
+    free_block *adopted = rp_slab_put(shared, chain);
+    rp_os_lock_drop(&shared->heap->base.lock);
     return adopted;
 }
 

@@ -7,9 +7,9 @@
 
 /* A bin holds some 32 KiB, and no fewer blocks than make a refill worth it. */
 #define LIMIT(bytes) ((bytes) >= 8192u ? 4 : 32768 / (int32_t)(bytes))
-#define CLASS(bytes)                             \
-    {                                            \
-        bytes, 65536u / (bytes), LIMIT(bytes), 0 \
+#define CLASS(bytes)                                                            \
+    {                                                                           \
+        bytes, 65536u / (bytes), LIMIT(bytes), 65536u / (bytes) * (bytes) / 16u \
     }
 #define RECIPROCAL(bytes) UINT32_MAX / (bytes) + 1u
 #define DOUBLING(what, low) \

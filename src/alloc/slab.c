@@ -1,5 +1,5 @@
 /* Slabs: one unit each, cut into blocks of one class. */
-#include "alloc/generic.h"
+#include "alloc/cache.h"
 
 static rp_zone zone_of(const rp_cache *cache)
 {
@@ -40,20 +40,14 @@ static const size_class *class_at(const rp_unit *unit)
     return &rp_size_classes[unit->size_class];
 }
 
-static uint32_t block_count_out(const rp_unit *unit)
+static bool all_out(rp_unit *unit)
 {
-    return (slab_bump(unit) << GRAIN_SHIFT) / class_at(unit)->block_bytes;
+    return slab_of(unit)->free == NO_BLOCK && slab_bump(unit) == class_at(unit)->end_grains;
 }
 
-static bool all_out(const rp_unit *unit)
+static free_block *block_at(const void *slab, uint32_t grain)
 {
-    return slab_of((rp_unit *)unit)->free == NO_BLOCK &&
-           block_count_out(unit) == class_at(unit)->block_count;
-}
-
-static free_block *block_at(const rp_unit *unit, uint32_t grain)
-{
-    return (free_block *)((uint8_t *)rp_region_unit_start(unit) + ((size_t)grain << GRAIN_SHIFT));
+    return (free_block *)((uintptr_t)slab + ((uintptr_t)grain << GRAIN_SHIFT));
 }
 
 static uint32_t grain_of(const free_block *block)
@@ -61,24 +55,18 @@ static uint32_t grain_of(const free_block *block)
     return (uint32_t)((uintptr_t)block % RP_UNIT_BYTES) >> GRAIN_SHIFT;
 }
 
-/* How many fresh blocks to touch at once: a slab that has given much will be asked for more. */
-static uint32_t batch_of(const size_class *class, uint32_t out)
+static const void *slab_start(const free_block *block)
 {
-    uint32_t least = class->block_bytes <= 512 ? 4 : 1;
-    uint32_t half = (uint32_t) class->bin_limit / 2, most = half ? half : 1;
-    uint32_t batch = out < least ? least : out;
-    batch = batch < most ? batch : most;
-    uint32_t left = class->block_count - out;
-    return batch < left ? batch : left;
+    return (const void *)((uintptr_t)block & ~(uintptr_t)(RP_UNIT_BYTES - 1));
 }
 
-/* The next fresh blocks as a chain by rising address. */
-static uint32_t take_fresh(rp_unit *unit, free_block **head)
+/* The next fresh blocks as a chain by rising address. Returns how many. */
+static uint32_t take_fresh(rp_unit *unit, uint32_t batch, free_block **head)
 {
     const size_class *class = class_at(unit);
-    uint32_t count = batch_of(class, block_count_out(unit));
     uint32_t grains = class->block_bytes >> GRAIN_SHIFT, first = slab_bump(unit);
-    free_block *block = block_at(unit, first);
+    uint32_t left = (class->end_grains - first) / grains, count = batch < left ? batch : left;
+    free_block *block = block_at(rp_region_unit_start(unit), first);
     *head = block;
     for (uint32_t i = 1; i < count; i++) {
         free_block *next = (free_block *)((uint8_t *)block + class->block_bytes);
@@ -90,22 +78,40 @@ static uint32_t take_fresh(rp_unit *unit, free_block **head)
     return count;
 }
 
-static uint32_t take_freed(rp_unit *unit, free_block **head)
+/* The blocks that were put back last. Returns how many. */
+static uint32_t take_freed(const rp_cache *cache, rp_unit *unit, uint32_t batch, free_block **head)
 {
     slab_book *book = slab_of(unit);
-    *head = block_at(unit, book->free);
-    book->free = NO_BLOCK;
-    return block_count_out(unit) - book->used;
+    free_block *last = block_at(rp_region_unit_start(unit), book->free);
+    *head = last;
+    uint32_t count = 1;
+    free_block *next = rp_block_next(cache, last);
+    for (; next && count < batch; count++) {
+        last = next;
+        next = rp_block_next(cache, last);
+    }
+    block_link(last, NULL);
+    book->free = next ? (uint16_t)grain_of(next) : NO_BLOCK;
+    return count;
+}
+
+static uint32_t batch_next(cache_bin *bin, const size_class *class)
+{
+    uint32_t batch = bin->batch, most = (uint32_t) class->bin_limit / 2;
+    bin->batch = batch * 2 < most ? batch * 2 : most;
+    return batch;
 }
 
 void rp_slab_take(rp_cache *cache, rp_unit *unit)
 {
     slab_book *book = slab_of(unit);
     uint32_t class_index = unit->size_class;
+    const size_class *class = class_at(unit);
     cache_bin *bin = &cache->bins[class_index];
-    uint32_t count =
-        book->free != NO_BLOCK ? take_freed(unit, &bin->head) : take_fresh(unit, &bin->head);
-    uint64_t bytes = (uint64_t)count * class_at(unit)->block_bytes;
+    uint32_t batch = batch_next(bin, class);
+    uint32_t count = book->free != NO_BLOCK ? take_freed(cache, unit, batch, &bin->head)
+                                            : take_fresh(unit, batch, &bin->head);
+    uint64_t bytes = (uint64_t)count * class->block_bytes;
     book->used = (uint16_t)(book->used + count);
     bin->room -= (int32_t)count;
     cache->out_blocks += count;
@@ -148,21 +154,49 @@ void rp_cache_release(rp_cache *cache)
     cache->spare_count = 0;
 }
 
-void rp_slab_put(rp_cache *cache, rp_unit *unit, free_block *block)
+static void reopen(rp_cache *cache, rp_unit *unit)
+{
+    rp_list_remove(zone_of(cache), &cache->full, unit);
+    rp_list_push(zone_of(cache), &cache->partial[unit->size_class], unit);
+}
+
+static void put(rp_cache *cache, rp_unit *unit, free_block *block)
 {
     slab_book *book = slab_of(unit);
-    const size_class *class = class_at(unit);
-    if (all_out(unit)) {
-        rp_list_remove(zone_of(cache), &cache->full, unit);
-        rp_list_push(zone_of(cache), &cache->partial[unit->size_class], unit);
+    if (__builtin_expect(all_out(unit), 0)) {
+        reopen(cache, unit);
     }
-    block_link(block, book->free == NO_BLOCK ? NULL : block_at(unit, book->free));
+    uint32_t first = book->free;
+    block_link(block, first == NO_BLOCK ? NULL : block_at(slab_start(block), first));
     book->free = (uint16_t)grain_of(block);
-    cache->out_blocks--;
-    cache->out_bytes -= class->block_bytes;
-    if (--book->used == 0) {
+    if (__builtin_expect(--book->used == 0, 0)) {
         retire(cache, unit);
     }
+}
+
+free_block *rp_slab_put(rp_cache *cache, free_block *block)
+{
+    uint64_t count = 0, bytes = 0;
+    free_block *others = NULL;
+    while (block) {
+        free_block *next = rp_block_next(cache, block);
+        rp_unit *unit = unit_of(block);
+        if (slab_cache(unit) == cache) {
+            count++;
+            bytes += class_at(unit)->block_bytes;
+            put(cache, unit, block);
+        } else {
+            block_link(block, others);
+            others = block;
+        }
+        block = next;
+    }
+    cache->out_blocks -= count;
+    cache->out_bytes -= bytes;
+    if (bytes) {
+        rp_heap_count(cache->heap, -(int64_t)bytes);
+    }
+    return others;
 }
 
 /* ---- finding one ---- */
