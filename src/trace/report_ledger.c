@@ -17,6 +17,8 @@ typedef struct ledger_line {
 /* Resident bytes of a zone. */
 enum {
     LINE_LIVE,
+    LINE_SLACK,
+    LINE_CACHED,
     LINE_QUARANTINE,
     LINE_WITHIN,
     LINE_RECORDS,
@@ -28,8 +30,10 @@ enum {
 
 static const ledger_line lines[LINE_COUNT] = {
     {"live", "blocks that live"},
+    {"slack", "what size classes and pages add to tracked blocks"},
+    {"cached", "free blocks in threads' caches"},
     {"quarantine", "freed blocks at rest"},
-    {"within", "free or unusable within what allocators hold: caches, slack, headers"},
+    {"within", "free or unusable within slabs, pages and pools"},
     {"tables", "tables, records, bookkeeping, and this report's scratch"},
     {"retained", "free runs that were not given back yet"},
     {"ahead", "past the last unit: huge pages hold more than was asked for"},
@@ -43,6 +47,15 @@ typedef struct zone_ledger {
 
 /* ---- figures ---- */
 
+/* As much of it as is resident at all; the rest was never touched. */
+static uint64_t take_part(zone_ledger *ledger, int line, uint64_t bytes, uint64_t *left)
+{
+    uint64_t taken = rp_min_size(bytes, *left);
+    ledger->resident[line] += taken;
+    *left -= taken;
+    return taken;
+}
+
 static void count_unit(zone_ledger *ledger, const report_unit *unit)
 {
     uint64_t resident = rp_os_vm_resident((void *)unit->start, unit->size_bytes);
@@ -54,11 +67,12 @@ static void count_unit(zone_ledger *ledger, const report_unit *unit)
         ledger->resident[LINE_RECORDS] += resident;
         return;
     }
-    uint64_t live = rp_min_size(unit->live_bytes, resident);
-    uint64_t resting = rp_min_size(unit->resting_bytes, resident - live);
-    ledger->resident[LINE_LIVE] += live;
-    ledger->resident[LINE_QUARANTINE] += resting;
-    ledger->resident[LINE_WITHIN] += resident - live - resting;
+    uint64_t left = resident;
+    uint64_t live = take_part(ledger, LINE_LIVE, unit->live_bytes, &left);
+    take_part(ledger, LINE_QUARANTINE, unit->resting_bytes, &left);
+    take_part(ledger, LINE_CACHED, unit->cached_bytes, &left);
+    take_part(ledger, LINE_SLACK, unit->slack_bytes, &left);
+    ledger->resident[LINE_WITHIN] += left;
     ledger->untouched_bytes += unit->live_bytes - live;
 }
 
@@ -168,8 +182,8 @@ static void ledger_text(report_out *out, const zone_ledger zones[2], const rp_os
     report_text(out, "beside it, in the kernel: ");
     report_bytes(out, 0, memory->page_table_bytes);
     report_text(out, " of page tables\n");
-    report_text(out, "The slack of size classes counts as live for untracked blocks, whose asked "
-                     "sizes nobody keeps, and as free within for tracked ones.\n");
+    report_text(out, "The slack of untracked blocks counts as live: nobody keeps the sizes that "
+                     "were asked for.\n");
 }
 
 static void ledger_json(report_out *out, const zone_ledger zones[2], const rp_os_memory *memory)

@@ -1,7 +1,9 @@
 /* The blocks of the region, each with what lives in it. */
 #include "trace/report_units.h"
 
+#include "alloc/generic.h"
 #include "base/bits.h"
+#include "trace/tracked.h"
 
 typedef struct unit_gathering {
     report_array *units;
@@ -48,6 +50,25 @@ report_unit *report_unit_at(const report_units *all, uintptr_t address)
     return found && address - found->start < found->size_bytes ? found : NULL;
 }
 
+static uint64_t slack_of(const report_block *block)
+{
+    tracked_slot slot;
+    rp_unit *head = rp_region_unit_head((const void *)block->start);
+    bool known = block->record && head && rp_tracked_look(head, (const void *)block->start, &slot);
+    return known && slot.size_bytes > block->size_bytes ? slot.size_bytes - block->size_bytes : 0;
+}
+
+/* A slab counts the blocks that left it: those that do not live are in caches. */
+static void count_cached(report_unit *unit)
+{
+    rp_unit *head = rp_region_unit_head((const void *)unit->start);
+    if (unit->kind == RP_BLOCK_SLAB && head) {
+        uint64_t out =
+            (uint64_t)slab_of(head)->used * rp_size_classes[head->size_class].block_bytes;
+        unit->cached_bytes = out - rp_min_size(out, unit->live_bytes);
+    }
+}
+
 static void count_block(const report_units *all, const report_block *block)
 {
     report_unit *unit = report_unit_at(all, block->start);
@@ -61,6 +82,7 @@ static void count_block(const report_units *all, const report_block *block)
     }
     unit->live_count++;
     unit->live_bytes += block->size_bytes;
+    unit->slack_bytes += slack_of(block);
     unit->largest_bytes = rp_max_size(unit->largest_bytes, block->size_bytes);
 }
 
@@ -77,6 +99,9 @@ void report_units_gather(report_units *all, rp_zone zone)
     rp_region_walk(zone, add_unit, &gather);
     for (size_t i = 0; i < all->blocks.count; i++) {
         count_block(all, report_array_at(&all->blocks, i));
+    }
+    for (size_t i = 0; i < all->units.count; i++) {
+        count_cached(report_array_at(&all->units, i));
     }
 }
 

@@ -14,6 +14,8 @@ typedef struct report_unit {
     uintptr_t start;
     uint64_t size_bytes; /* in whole units, with guards */
     uint64_t live_bytes, live_count;
+    uint64_t slack_bytes;  /* of tracked blocks: what their slots have beyond what was asked for */
+    uint64_t cached_bytes; /* of slabs: free blocks in threads' caches */
     uint64_t resting_bytes, resting_count;
     uint64_t largest_bytes; /* of the blocks in it */
     uint32_t owner;         /* an allocator; 0: the layers' own tables */

@@ -27,8 +27,8 @@ static void check_sums(const json_t *read)
     uint64_t ours = number_in(read, "region_by_ledger_bytes");
     uint64_t sum = 0;
     const char *const zones[] = {"world", "keep"};
-    const char *const parts[] = {"live",     "quarantine", "within", "tables",
-                                 "retained", "ahead",      "map"};
+    const char *const parts[] = {"live",   "slack",    "cached", "quarantine", "within",
+                                 "tables", "retained", "ahead",  "map"};
     for (int zone = 0; zone < 2; zone++) {
         const json_t *of = json_object_get(read, zones[zone]);
         uint64_t zone_sum = 0;
@@ -106,6 +106,39 @@ TEST(a_freed_large_block_is_retained_or_given_back_and_then_neither_live)
     rp_allocator_destroy(heap);
     rp_region_purge(RP_ZONE_WORLD);
     ck_assert_uint_le(part("world", "retained"), RP_MIB(1));
+}
+
+TEST(what_classes_add_to_tracked_blocks_is_slack)
+{
+    open_traced();
+    rp_allocator *heap = rp_heap_create(&(rp_heap_desc){.name = "test"});
+    ck_ok(rp_debug_set("test", RP_DEBUG_TRACE));
+    void *blocks[60];
+    for (int i = 0; i < 60; i++) {
+        blocks[i] = rp_alloc(heap, 1025); /* of the class of 1280 */
+        memset(blocks[i], 1, 1025);
+    }
+    ck_assert_uint_eq(part("world", "live"), 60 * 1025);
+    ck_assert_uint_eq(part("world", "slack"), 60 * (1280 - 1025));
+    for (int i = 0; i < 60; i++) {
+        rp_free(blocks[i]);
+    }
+    ck_assert_uint_eq(part("world", "slack"), 0);
+}
+
+TEST(blocks_that_were_freed_rest_in_the_threads_cache)
+{
+    open_traced();
+    rp_allocator *heap = rp_heap_create(&(rp_heap_desc){.name = "test"});
+    void *blocks[20];
+    for (int i = 0; i < 20; i++) {
+        blocks[i] = rp_alloc(heap, 1000);
+        memset(blocks[i], 1, 1000);
+    }
+    uint64_t before = part("world", "cached");
+    rp_free(blocks[3]);
+    rp_free(blocks[4]);
+    ck_assert_uint_eq(part("world", "cached"), before + 2 * 1024);
 }
 
 TEST(blocks_at_rest_are_a_line_of_their_own)
