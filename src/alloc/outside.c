@@ -18,8 +18,7 @@ typedef struct outside_range {
 
 typedef struct outside_table {
     struct outside_table *outgrown;
-    uint32_t version, count, capacity;
-    rp_os_lock lock;
+    uint32_t version, count, capacity, unused;
     outside_range ranges[];
 } outside_table;
 
@@ -108,7 +107,7 @@ rp_allocator *rp_backed_find(const void *address)
     return found;
 }
 
-/* ---- changing: with the table's lock held ---- */
+/* ---- changing: with the lock of the word held ---- */
 
 static void write_begin(outside_table *table)
 {
@@ -137,59 +136,56 @@ static outside_table *table_make(rp_zone zone, size_t size_bytes)
     return made;
 }
 
-static outside_table *table_first(rp_zone zone)
+static void table_unlock(rp_zone zone)
 {
-    void **word = rp_static_word_of(zone, STATIC_WORD_OUTSIDE), *none = NULL;
-    outside_table *made = table_make(zone, RP_UNIT_BYTES);
-    if (made && !__atomic_compare_exchange_n(word, &none, made, false, __ATOMIC_ACQ_REL,
-                                             __ATOMIC_ACQUIRE)) {
-        rp_region_block_free(made); /* another thread was first */
-        made = none;
-    }
-    return made;
+    rp_os_lock_drop(rp_static_lock_of(zone, STATIC_WORD_OUTSIDE));
 }
 
-/* The zone's table, locked; null where it has none. */
+/* The zone's table, locked; null, and not locked, where it has none. */
 static outside_table *table_lock(rp_zone zone)
 {
-    for (;;) {
-        outside_table *table = table_in(zone);
-        if (!table) {
-            return NULL;
-        }
-        rp_os_lock_take(&table->lock);
-        if (table == table_in(zone)) {
-            return table;
-        }
-        rp_os_lock_drop(&table->lock); /* it was outgrown meanwhile */
+    rp_os_lock_take(rp_static_lock_of(zone, STATIC_WORD_OUTSIDE));
+    outside_table *table = table_in(zone);
+    if (!table) {
+        table_unlock(zone);
     }
+    return table;
 }
 
-/* A locked table in place of a full one, which is locked and unlocked by it. */
-static outside_table *table_grow(rp_zone zone, outside_table *table)
+/* The first table, or a larger one in place of a full one. With the lock held. */
+static outside_table *table_next(rp_zone zone, outside_table *table)
 {
-    size_t bytes = sizeof *table + table->count * sizeof(outside_range);
-    outside_table *larger = table_make(zone, rp_align_up(2 * bytes, RP_UNIT_BYTES));
-    if (larger) {
-        larger->count = table->count;
-        larger->outgrown = table;
-        memcpy(larger->ranges, table->ranges, table->count * sizeof(outside_range));
-        rp_os_lock_take(&larger->lock);
-        if (table->outgrown) {
-            rp_region_block_free(table->outgrown);
-            table->outgrown = NULL;
-        }
-        __atomic_store_n(rp_static_word_of(zone, STATIC_WORD_OUTSIDE), larger, __ATOMIC_RELEASE);
+    size_t bytes = table ? 2 * (sizeof *table + table->count * sizeof(outside_range)) : 1;
+    outside_table *next = table_make(zone, rp_align_up(bytes, RP_UNIT_BYTES));
+    if (!next) {
+        return NULL;
     }
-    rp_os_lock_drop(&table->lock);
-    return larger;
+    if (table) {
+        next->count = table->count;
+        next->outgrown = table;
+        memcpy(next->ranges, table->ranges, table->count * sizeof(outside_range));
+    }
+    if (table && table->outgrown) {
+        rp_region_block_free(table->outgrown);
+        table->outgrown = NULL;
+    }
+    __atomic_store_n(rp_static_word_of(zone, STATIC_WORD_OUTSIDE), next, __ATOMIC_RELEASE);
+    return next;
 }
 
-/* The zone's table, locked and with room for one range more; null with the record set. */
+/* The zone's table, locked and with room for one range more; null, and not locked, with the record
+ * set. */
 static outside_table *table_lock_with_room(rp_zone zone)
 {
-    outside_table *table = table_in(zone) || table_first(zone) ? table_lock(zone) : NULL;
-    return table && table->count == table->capacity ? table_grow(zone, table) : table;
+    rp_os_lock_take(rp_static_lock_of(zone, STATIC_WORD_OUTSIDE));
+    outside_table *table = table_in(zone);
+    if (!table || table->count == table->capacity) {
+        table = table_next(zone, table);
+    }
+    if (!table) {
+        table_unlock(zone);
+    }
+    return table;
 }
 
 /* Memory of the region is found through its unit, which is told to look here. */
@@ -243,7 +239,7 @@ rp_status rp_outside_claim(rp_zone zone, void *start, size_t size_bytes)
     outside_table *other = table_lock(other_zone);
     bool taken = other && touches(other, &range, &at);
     if (other) {
-        rp_os_lock_drop(&other->lock);
+        table_unlock(other_zone);
     }
     outside_table *table = table_lock_with_room(zone);
     if (!table) {
@@ -253,7 +249,7 @@ rp_status rp_outside_claim(rp_zone zone, void *start, size_t size_bytes)
     if (!taken) {
         insert(table, &range, at);
     }
-    rp_os_lock_drop(&table->lock);
+    table_unlock(zone);
     return taken ? rp_fail(RP_E_TAKEN,
                            "allocator: cannot be made in the memory at %p: another allocator has "
                            "a part of it: destroy that first, or give other memory",
@@ -263,11 +259,12 @@ rp_status rp_outside_claim(rp_zone zone, void *start, size_t size_bytes)
 
 void rp_outside_name(const rp_allocator *allocator, const void *start)
 {
-    outside_table *table = table_lock((rp_zone)allocator->zone);
+    rp_zone zone = (rp_zone)allocator->zone;
+    outside_table *table = table_lock(zone);
     uint32_t before = table ? count_before(table, (uintptr_t)start) : 0;
     RP_ASSERT(before && table->ranges[before - 1].start == (uintptr_t)start);
     __atomic_store_n(&table->ranges[before - 1].id, allocator->id, __ATOMIC_RELEASE);
-    rp_os_lock_drop(&table->lock);
+    table_unlock(zone);
 }
 
 void rp_outside_release(rp_zone zone, const void *start)
@@ -285,13 +282,5 @@ void rp_outside_release(rp_zone zone, const void *start)
         __atomic_store_n(&table->count, table->count - 1, __ATOMIC_RELEASE);
         write_end(table);
     }
-    rp_os_lock_drop(&table->lock);
-}
-
-void rp_outside_lock(rp_zone zone, bool take)
-{
-    outside_table *table = take ? table_lock(zone) : table_in(zone);
-    if (table && !take) {
-        rp_os_lock_drop(&table->lock);
-    }
+    table_unlock(zone);
 }

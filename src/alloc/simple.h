@@ -24,17 +24,16 @@ typedef enum rp_static_word {
     STATIC_WORD_OUTSIDE, /* table of ranges */
     STATIC_WORD_PAGES,   /* the page allocator */
     STATIC_WORD_TEMP,    /* threads' temp memory, or what was chosen about it */
-    STATIC_WORD_COUNT = 8
+    STATIC_WORD_COUNT
 } rp_static_word;
 /* The place of a word; null where the region is not open. For atomic access. */
 void **rp_static_word_of(rp_zone zone, rp_static_word which);
 
-/* Takes or drops the locks of this header's files that are no allocator's, around a fork: before
- * all other locks of the zone, as nobody asks for one while holding those. Dropping them comes
- * before the region's, so that no table has been made since. */
+/* A lock beside each word, for what it leads to. The region is open. */
+rp_os_lock *rp_static_lock_of(rp_zone zone, rp_static_word which);
+/* Takes or drops the zone's locks of this header's files that are no allocator's, around a fork:
+ * before all other locks of the zone, as nobody asks for one of them while holding those. */
 void rp_simple_lock(rp_zone zone, bool take);
-void rp_outside_lock(rp_zone zone, bool take);
-void rp_temp_lock(bool take); /* of the world */
 
 /* ---- backed.c ---- */
 

@@ -18,6 +18,7 @@
 typedef struct static_heap {
     rp_allocator base; /* magic 0 until it is registered */
     rp_os_lock lock, registering;
+    rp_os_lock locks[STATIC_WORD_COUNT];
     void *words[STATIC_WORD_COUNT];
     tagged_heap tagged;
 } static_heap;
@@ -100,6 +101,12 @@ void **rp_static_word_of(rp_zone zone, rp_static_word which)
     return is_open() ? &heap_in(zone)->words[which] : NULL;
 }
 
+rp_os_lock *rp_static_lock_of(rp_zone zone, rp_static_word which)
+{
+    RP_ASSERT(which < STATIC_WORD_COUNT);
+    return &heap_in(zone)->locks[which];
+}
+
 static void lock_set(rp_os_lock *lock, bool take)
 {
     if (take) {
@@ -113,9 +120,8 @@ void rp_simple_lock(rp_zone zone, bool take)
 {
     static_heap *heap = heap_in(zone);
     lock_set(&heap->registering, take);
-    rp_outside_lock(zone, take);
-    if (zone == RP_ZONE_WORLD) {
-        rp_temp_lock(take);
+    for (size_t i = 0; i < STATIC_WORD_COUNT; i++) {
+        lock_set(&heap->locks[i], take);
     }
     lock_set(&heap->lock, take);
 }

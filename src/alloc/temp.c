@@ -42,14 +42,14 @@ const temp_choice *rp_temp_choice(void)
     return choice ? choice : &nothing;
 }
 
-void rp_temp_lock(bool take)
+void rp_temp_lock(void)
 {
-    temp_table *table = rp_temp_table();
-    if (table && take) {
-        rp_os_lock_take(&table->lock);
-    } else if (table) {
-        rp_os_lock_drop(&table->lock);
-    }
+    rp_os_lock_take(rp_static_lock_of(RP_ZONE_WORLD, STATIC_WORD_TEMP));
+}
+
+void rp_temp_unlock(void)
+{
+    rp_os_lock_drop(rp_static_lock_of(RP_ZONE_WORLD, STATIC_WORD_TEMP));
 }
 
 static void block_give(rp_zone zone, void *block)

@@ -47,8 +47,9 @@ typedef struct temp_watch {
 } temp_watch;
 
 typedef struct temp_table {
-    rp_os_lock lock;    /* of what follows, but for threads[] */
+    /* With the lock of the word: all but threads[]. */
     uint32_t rest_next; /* the entry of resting[] that is used next, the oldest */
+    uint32_t unused;
     uint64_t number, resting_bytes, escape_count;
     temp_watch watches[TEMP_WATCHES_MOST];
     temp_rest resting[TEMP_RESTING_MOST];
@@ -64,6 +65,8 @@ typedef struct temp_choice {
 temp_table *rp_temp_table(void);
 /* Null with the record set. */
 temp_table *rp_temp_table_make(void);
+void rp_temp_lock(void);
+void rp_temp_unlock(void);
 const temp_choice *rp_temp_choice(void);
 
 /* The end of a debug scope: search, then seal and let rest what it had (temp_debug.c). */

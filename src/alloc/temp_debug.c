@@ -44,7 +44,7 @@ static void block_rest(void *block, void *context)
         rp_region_block_free(block);
         return;
     }
-    rp_os_lock_take(&c->table->lock);
+    rp_temp_lock();
     temp_rest *rest = rest_take(c->table, found.size_bytes);
     *rest = (temp_rest){.start = found.start,
                         .size_bytes = found.size_bytes,
@@ -53,7 +53,7 @@ static void block_rest(void *block, void *context)
     rp_text_copy(rest->began, sizeof rest->began, c->scope->began);
     rp_text_copy(rest->ended, sizeof rest->ended, c->site);
     c->table->resting_bytes += rest->size_bytes;
-    rp_os_lock_drop(&c->table->lock);
+    rp_temp_unlock();
 }
 
 void rp_temp_scope_rest(temp_table *table, const temp_thread *thread, temp_scope *scope,

@@ -107,14 +107,14 @@ bool rp_temp_watch(const void *start, size_t size_bytes)
     temp_table *table = rp_temp_table_make();
     bool entered = false;
     if (table) {
-        rp_os_lock_take(&table->lock);
+        rp_temp_lock();
         for (uint32_t i = 0; i < TEMP_WATCHES_MOST && !entered; i++) {
             if (!table->watches[i].start) {
                 table->watches[i] = (temp_watch){start, size_bytes};
                 entered = true;
             }
         }
-        rp_os_lock_drop(&table->lock);
+        rp_temp_unlock();
     }
     return entered;
 }
@@ -123,13 +123,13 @@ void rp_temp_unwatch(const void *start)
 {
     temp_table *table = rp_temp_table();
     if (table) {
-        rp_os_lock_take(&table->lock);
+        rp_temp_lock();
         for (uint32_t i = 0; i < TEMP_WATCHES_MOST; i++) {
             if (table->watches[i].start == start) {
                 table->watches[i] = (temp_watch){0};
             }
         }
-        rp_os_lock_drop(&table->lock);
+        rp_temp_unlock();
     }
 }
 

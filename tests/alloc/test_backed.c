@@ -405,6 +405,7 @@ TEST(a_child_forked_beside_busy_threads_can_use_everything)
     static uint8_t other[2][2048];
     pthread_t threads[2];
     model_open_region();
+    ck_assert(rp_generic(RP_ZONE_WORLD) && rp_generic(RP_ZONE_KEEP)); /* the registries */
     for (int i = 0; i < 2; i++) {
         pthread_create(&threads[i], NULL, make_and_destroy_until_stopped, other[i]);
     }
