@@ -45,7 +45,8 @@ static void *alloc(rp_allocator *allocator, size_t size_bytes, size_t align_byte
 {
     const rp_allocator_ops *ops = rp_allocator_ops_of(allocator);
     const rp_alloc_thread *self = &rp_alloc_self;
-    if (debug_side && !self->inside && (allocator->debug || self->traced)) {
+    uint32_t modes = __atomic_load_n(&allocator->debug, __ATOMIC_RELAXED);
+    if (debug_side && !self->inside && (modes || self->traced)) {
         return debug_side->alloc(allocator, size_bytes, align_bytes, zeroed, site, caller);
     }
     return ops->alloc(allocator, size_bytes, align_bytes, zeroed);

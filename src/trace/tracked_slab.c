@@ -112,8 +112,9 @@ static uint32_t index_take(tracked_slab *slab)
 {
     slab->used++;
     if (!slab->dead_first) {
-        uint32_t index = slab->fresh++;
+        uint32_t index = slab->fresh;
         records_of(slab)[index] = (tracked_record){.state = TRACKED_FRESH};
+        __atomic_store_n(&slab->fresh, (uint16_t)(index + 1), __ATOMIC_RELEASE);
         return index;
     }
     const tracked_record *record = record_at(slab->dead_first);
@@ -162,10 +163,11 @@ bool rp_tracked_slab_look(rp_unit *unit, const void *address, tracked_slot *slot
 {
     tracked_slab *slab = words_of(unit)->book;
     uint32_t offset = (uint32_t)((uintptr_t)address % RP_UNIT_BYTES);
-    if (!slab || !slab->fresh) {
+    uint32_t fresh = slab ? __atomic_load_n(&slab->fresh, __ATOMIC_ACQUIRE) : 0;
+    if (!fresh) {
         return false;
     }
-    uint32_t index = offset / class_bytes(slab->class_index), last = slab->fresh - 1u;
+    uint32_t index = offset / class_bytes(slab->class_index), last = fresh - 1;
     *slot = slot_of(unit, slab, index < last ? index : last);
     return true;
 }

@@ -1,5 +1,6 @@
 /* The tracked store of a zone: a pool for each allocator that has tracked blocks, and the records.
  */
+#include "alloc/generic.h"
 #include "trace/tracked.h"
 
 #include <string.h>
@@ -59,12 +60,21 @@ tracked_pool *rp_tracked_pool_find(rp_zone zone, uint32_t id)
     return pool && __atomic_load_n(&pool->id, __ATOMIC_ACQUIRE) ? pool : NULL;
 }
 
-static void pool_init(tracked_pool *pool, const rp_allocator *allocator)
+/* Of a heap without its other figures, which threads that use it change meanwhile. */
+static uint64_t cap_of(const rp_allocator *allocator)
 {
     rp_alloc_stats stats = {0};
+    if (allocator->kind == KIND_GENERIC) {
+        return heap_of(allocator)->cap_bytes;
+    }
     rp_allocator_ops_of(allocator)->stats(allocator, &stats);
+    return stats.cap_bytes ? stats.cap_bytes : UINT64_MAX;
+}
+
+static void pool_init(tracked_pool *pool, const rp_allocator *allocator)
+{
     *pool = (tracked_pool){
-        .cap_bytes = stats.cap_bytes ? stats.cap_bytes : UINT64_MAX,
+        .cap_bytes = cap_of(allocator),
         .record_used = RECORDS_A_UNIT,
         .active.sample_one_in = RP_DEBUG_SAMPLE_DEFAULT,
     };

@@ -10,7 +10,7 @@ static void (*at_exit)(void);
 static void call(void *value)
 {
     (void)value;
-    at_exit();
+    __atomic_load_n(&at_exit, __ATOMIC_ACQUIRE)();
 }
 
 static void make_key(void)
@@ -20,7 +20,7 @@ static void make_key(void)
 
 void rp_os_thread_on_exit(void (*function)(void))
 {
-    at_exit = function;
+    __atomic_store_n(&at_exit, function, __ATOMIC_RELEASE);
     pthread_once(&once, make_key);
     pthread_setspecific(key, &at_exit); /* any value but null */
 }
