@@ -16,33 +16,87 @@ static void bin_open(cache_bin *bin, uint32_t class_index)
     *bin = (cache_bin){.room = class->bin_limit, .batch = class->block_bytes <= 512 ? 4 : 1};
 }
 
-/* The blocks that came last are the ones that are still in the processor's caches: they stay. */
+/* ---- chains that are set aside ---- */
+
+/* What may be parked: a part of what the thread has, and something for one that has nothing. */
+static bool may_park(const rp_cache *cache, uint64_t bytes)
+{
+    enum { PART = 8, LEAST_BYTES = 64 << 10 };
+    return cache->parked_bytes + bytes <= cache->out_bytes / PART + LEAST_BYTES;
+}
+
+/* Sorted into slabs, a burst of frees and the allocations after it would cost twice: so it is
+ * parked where there is room. */
+static void set_aside(rp_cache *cache, uint32_t class_index, free_block *chain, uint32_t count)
+{
+    uint64_t bytes = (uint64_t)count * rp_size_classes[class_index].block_bytes;
+    if (class_index == 1 || !may_park(cache, bytes)) {
+        rp_remote_return(rp_slab_put(cache, chain));
+        return;
+    }
+    parked_block *top = (parked_block *)chain;
+    top->below = cache->parked[class_index];
+    top->count = count ^ mark_of(chain, (const free_block *)top->below);
+    cache->parked[class_index] = top;
+    cache->parked_blocks += count;
+    cache->parked_bytes += bytes;
+}
+
+static free_block *unpark(rp_cache *cache, uint32_t class_index, uint32_t *count)
+{
+    parked_block *top = cache->parked[class_index];
+    if (!top) {
+        return NULL;
+    }
+    uint64_t found = top->count ^ mark_of(&top->block, (const free_block *)top->below);
+    if (found > RP_UNIT_BYTES / 16) {
+        rp_cache_damaged(cache, &top->block);
+    }
+    cache->parked[class_index] = top->below;
+    cache->parked_blocks -= found;
+    cache->parked_bytes -= found * rp_size_classes[class_index].block_bytes;
+    *count = (uint32_t)found;
+    return &top->block;
+}
+
+/* The blocks that came last are the ones that are still in the processor's caches: the chain that
+ * is full stays within reach, and the one before it goes. */
 void rp_cache_flush(rp_cache *cache, uint32_t class_index)
 {
     cache_bin *bin = &cache->bins[class_index];
-    int32_t limit = rp_size_classes[class_index].bin_limit, keep = limit / 2;
-    free_block *last = bin->head;
-    if (keep == 0) {
-        bin->head = NULL;
-        bin->room = limit;
-        rp_remote_return(rp_slab_put(cache, last));
-        return;
+    int32_t limit = rp_size_classes[class_index].bin_limit;
+    free_block *older = cache->previous[class_index];
+    uint32_t older_count = cache->previous_count[class_index];
+    cache->previous[class_index] = bin->head;
+    cache->previous_count[class_index] = (uint32_t)(limit - bin->room);
+    bin->head = NULL;
+    bin->room = limit;
+    if (older) {
+        set_aside(cache, class_index, older, older_count);
     }
-    for (int32_t i = 1; i < keep; i++) {
-        last = rp_block_next(cache, last);
-    }
-    free_block *older = rp_block_next(cache, last);
-    block_link(last, NULL);
-    bin->room = limit - keep;
-    rp_remote_return(rp_slab_put(cache, older));
+}
+
+/* Fills an empty bin with a chain that was set aside; false: there is none. */
+static bool reach_back(rp_cache *cache, uint32_t class_index)
+{
+    uint32_t count = cache->previous_count[class_index];
+    free_block *chain = cache->previous[class_index];
+    cache->previous[class_index] = NULL;
+    cache->previous_count[class_index] = 0;
+    chain = chain ? chain : unpark(cache, class_index, &count);
+    cache->bins[class_index].head = chain;
+    cache->bins[class_index].room -= chain ? (int32_t)count : 0;
+    return chain != NULL;
 }
 
 static void bins_empty(rp_cache *cache)
 {
     for (uint32_t i = 1; i < CLASS_COUNT; i++) {
-        free_block *head = cache->bins[i].head;
-        bin_open(&cache->bins[i], i);
-        rp_remote_return(rp_slab_put(cache, head));
+        do {
+            free_block *head = cache->bins[i].head;
+            bin_open(&cache->bins[i], i);
+            rp_remote_return(rp_slab_put(cache, head));
+        } while (reach_back(cache, i));
     }
 }
 
@@ -113,7 +167,9 @@ void rp_cache_scavenge(rp_cache *cache)
 
 void *rp_cache_refill(rp_cache *cache, uint32_t class_index)
 {
-    rp_cache_drain(cache);
+    if (!reach_back(cache, class_index)) {
+        rp_cache_drain(cache);
+    }
     if (!cache->bins[class_index].head) {
         rp_unit *unit = rp_slab_find(cache, class_index);
         if (!unit) {
@@ -161,7 +217,7 @@ static bool table_grow(rp_heap *heap, uint32_t slot)
     memcpy(block + 1, heap->table, heap->table_count * sizeof *heap->table);
     block[0] = heap->table_old; /* the chain of outgrown tables */
     heap->table_old = block;
-    __atomic_store_n(&heap->table, (rp_cache **)(block + 1), __ATOMIC_RELAXED);
+    __atomic_store_n(&heap->table, (rp_cache **)(block + 1), __ATOMIC_RELEASE);
     __atomic_store_n(&heap->table_count, (uint32_t)count, __ATOMIC_RELEASE);
     return true;
 }
@@ -188,7 +244,7 @@ rp_cache *rp_cache_mine(rp_heap *heap)
     }
     rp_cache *cache = NULL;
     if (slot <= __atomic_load_n(&heap->table_count, __ATOMIC_ACQUIRE)) {
-        cache = __atomic_load_n(&heap->table, __ATOMIC_RELAXED)[slot - 1];
+        cache = __atomic_load_n(&heap->table, __ATOMIC_ACQUIRE)[slot - 1];
     }
     if (!cache) {
         rp_os_lock_take(&heap->base.lock);

@@ -59,7 +59,7 @@ static inline rp_cache *rp_cache_quick(const rp_heap *heap)
     if (__builtin_expect(index >= __atomic_load_n(&heap->table_count, __ATOMIC_ACQUIRE), 0)) {
         return NULL;
     }
-    return __atomic_load_n(&heap->table, __ATOMIC_RELAXED)[index];
+    return __atomic_load_n(&heap->table, __ATOMIC_ACQUIRE)[index];
 }
 
 /* A block from the bins; null: take the slow path. */

@@ -42,7 +42,7 @@ enum {
 
 typedef struct size_class {
     uint32_t block_bytes, block_count; /* of a slab */
-    int32_t bin_limit;                 /* blocks in a bin before half of them go to their slabs */
+    int32_t bin_limit;                 /* blocks in a bin before they are set aside */
     uint32_t end_grains;               /* rp_unit.extra once every block was handed out */
 } size_class;
 
@@ -92,6 +92,13 @@ typedef struct sent_block {
     free_block block;
     const void *ahead;
 } sent_block;
+
+/* The first block of a chain that is set aside whole, in classes with room for four words. */
+typedef struct parked_block {
+    free_block block;
+    struct parked_block *below; /* of the chains of its class */
+    uint64_t count;             /* of the chain, under the mark of the two pointers */
+} parked_block;
 
 /* A constant that no program has a reason to store. */
 #define FREE_MARK UINT64_C(0x9d3c5f1e7ab86425)
@@ -173,7 +180,7 @@ static inline uint32_t slab_bump(const rp_unit *unit)
 typedef struct cache_bin {
     free_block *head;
     int32_t room;   /* bin_limit minus the blocks in it; may fall below 0 for a moment */
-    uint32_t batch; /* blocks of the next refill: doubled by each, up to half the limit */
+    uint32_t batch; /* blocks of the next refill: doubled by each, up to the limit */
 } cache_bin;
 
 typedef struct rp_heap rp_heap;
@@ -193,6 +200,10 @@ typedef struct rp_cache {
     uint64_t apart[5];
     cache_bin bins[CLASS_COUNT];
     uint32_t partial[CLASS_COUNT];
+    uint32_t previous_count[CLASS_COUNT];
+    free_block *previous[CLASS_COUNT]; /* a bin that was full; the next one full takes its place */
+    parked_block *parked[CLASS_COUNT]; /* and it comes here, while that is little of the whole */
+    uint64_t parked_blocks, parked_bytes;
 } rp_cache;
 
 /* No thread has it, not even one that has no slot yet. */
@@ -212,7 +223,7 @@ static inline rp_cache *cache_at(uint32_t code)
 
 static inline rp_cache *slab_cache(const rp_unit *unit)
 {
-    return cache_at(__atomic_load_n(&slab_of((rp_unit *)unit)->cache, __ATOMIC_RELAXED));
+    return cache_at(__atomic_load_n(&slab_of((rp_unit *)unit)->cache, __ATOMIC_ACQUIRE));
 }
 
 struct rp_heap {
@@ -254,7 +265,10 @@ void rp_meta_lock(rp_zone zone, bool take);
 
 /* Takes a run from the region within the cap; null with the record set. Any thread. */
 void *rp_heap_take(rp_heap *heap, size_t size_bytes, rp_block_kind kind);
-bool rp_heap_may_take(rp_heap *heap, size_t size_bytes);
+/* Counts bytes that are about to be taken; false with the record set, and nothing counted, where
+ * they are over the cap. */
+bool rp_heap_charge(rp_heap *heap, size_t size_bytes);
+void rp_heap_uncharge(rp_heap *heap, size_t size_bytes);
 void rp_heap_give(rp_heap *heap, void *start, size_t size_bytes);
 /* Sends every allocation the slow way, or no longer. */
 void rp_heap_divert(rp_heap *heap, bool divert);

@@ -7,44 +7,42 @@
 
 /* ---- the region ---- */
 
-static bool within_cap(rp_heap *heap, size_t size_bytes)
+bool rp_heap_charge(rp_heap *heap, size_t size_bytes)
 {
-    uint64_t taken = __atomic_load_n(&heap->taken_bytes, __ATOMIC_RELAXED);
-    return taken <= heap->cap_bytes && size_bytes <= heap->cap_bytes - taken;
-}
-
-bool rp_heap_may_take(rp_heap *heap, size_t size_bytes)
-{
-    if (within_cap(heap, size_bytes)) {
+    uint64_t before = __atomic_fetch_add(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
+    if (before <= heap->cap_bytes && size_bytes <= heap->cap_bytes - before) {
         return true;
     }
+    rp_heap_uncharge(heap, size_bytes);
     rp_fail(RP_E_MEMORY,
             "heap %s: full: %llu bytes taken, %zu more are over its cap of %llu: raise "
             "the cap or free something",
-            heap->base.name, (unsigned long long)heap->taken_bytes, size_bytes,
+            heap->base.name, (unsigned long long)before, size_bytes,
             (unsigned long long)heap->cap_bytes);
     return false;
 }
 
+void rp_heap_uncharge(rp_heap *heap, size_t size_bytes)
+{
+    __atomic_fetch_sub(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
+}
+
 void *rp_heap_take(rp_heap *heap, size_t size_bytes, rp_block_kind kind)
 {
-    uint64_t before = __atomic_fetch_add(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
-    bool fits = before <= heap->cap_bytes && size_bytes <= heap->cap_bytes - before;
-    void *start =
-        fits ? rp_region_block_alloc((rp_zone)heap->base.zone, size_bytes, kind, heap->base.id, 0)
-             : NULL;
-    if (!start) {
-        __atomic_fetch_sub(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
+    if (!rp_heap_charge(heap, size_bytes)) {
+        return NULL;
     }
-    if (!fits) {
-        rp_heap_may_take(heap, size_bytes);
+    void *start =
+        rp_region_block_alloc((rp_zone)heap->base.zone, size_bytes, kind, heap->base.id, 0);
+    if (!start) {
+        rp_heap_uncharge(heap, size_bytes);
     }
     return start;
 }
 
 void rp_heap_give(rp_heap *heap, void *start, size_t size_bytes)
 {
-    __atomic_fetch_sub(&heap->taken_bytes, size_bytes, __ATOMIC_RELAXED);
+    rp_heap_uncharge(heap, size_bytes);
     rp_region_block_free(start);
 }
 
@@ -270,23 +268,34 @@ static bool generic_resize(rp_allocator *allocator, void *block, size_t size_byt
 
 /* ---- figures ---- */
 
+/* Other threads may be changing the figures, which is no race that matters: then the sums are no
+ * more than near, and below 0 counts as 0. */
+__attribute__((no_sanitize("thread"))) static void count_live(const rp_heap *heap,
+                                                              rp_alloc_stats *stats)
+{
+    int64_t blocks = (int64_t)heap->large_count, bytes = (int64_t)heap->large_bytes;
+    for (const rp_cache *cache = heap->caches; cache; cache = cache->next) {
+        blocks += (int64_t)(cache->out_blocks - cache->remote_blocks - cache->parked_blocks);
+        bytes += (int64_t)(cache->out_bytes - cache->remote_bytes - cache->parked_bytes);
+        for (uint32_t i = 1; i < CLASS_COUNT; i++) {
+            int64_t count = rp_size_classes[i].bin_limit - cache->bins[i].room +
+                            (int64_t)cache->previous_count[i];
+            blocks -= count;
+            bytes -= count * (int64_t)rp_size_classes[i].block_bytes;
+        }
+    }
+    stats->live_count = blocks > 0 ? (uint64_t)blocks : 0;
+    stats->live_bytes = bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 static void generic_stats(const rp_allocator *allocator, rp_alloc_stats *stats)
 {
     rp_heap *heap = heap_of(allocator);
     rp_os_lock_take(&heap->base.lock);
-    stats->live_count = heap->large_count;
-    stats->live_bytes = heap->large_bytes;
-    for (const rp_cache *cache = heap->caches; cache; cache = cache->next) {
-        stats->live_count += cache->out_blocks - cache->remote_blocks;
-        stats->live_bytes += cache->out_bytes - cache->remote_bytes;
-        for (uint32_t i = 1; i < CLASS_COUNT; i++) {
-            int64_t count = rp_size_classes[i].bin_limit - cache->bins[i].room;
-            stats->live_count -= (uint64_t)count;
-            stats->live_bytes -= (uint64_t)count * rp_size_classes[i].block_bytes;
-        }
-    }
-    stats->taken_bytes = heap->taken_bytes;
-    stats->peak_bytes = rp_max_size(heap->peak_bytes, stats->live_bytes);
+    count_live(heap, stats);
+    stats->taken_bytes = __atomic_load_n(&heap->taken_bytes, __ATOMIC_RELAXED);
+    uint64_t peak = __atomic_load_n(&heap->peak_bytes, __ATOMIC_RELAXED);
+    stats->peak_bytes = rp_max_size(peak, stats->live_bytes);
     stats->cap_bytes = heap->cap_bytes == UINT64_MAX ? 0 : heap->cap_bytes;
     rp_os_lock_drop(&heap->base.lock);
 }

@@ -48,7 +48,7 @@ void *rp_large_alloc(rp_heap *heap, size_t size_bytes, size_t align_bytes)
     size_t offset = rp_align_up((uintptr_t)start, align_bytes) - (uintptr_t)start;
     *large_of(head) = (large_book){.offset_units = (uint32_t)(offset >> RP_UNIT_SHIFT)};
     if (offset < extra && rp_region_block_resize(start, offset + whole)) {
-        __atomic_fetch_sub(&heap->taken_bytes, extra - offset, __ATOMIC_RELAXED);
+        rp_heap_uncharge(heap, extra - offset);
     }
     rp_list_push((rp_zone)heap->base.zone, &heap->large, head);
     count(heap, 1, (int64_t)rp_large_bytes(head));
@@ -69,13 +69,15 @@ bool rp_large_resize(rp_heap *heap, rp_unit *head, size_t size_bytes)
     }
     size_t old_total = total_bytes(head), old_bytes = rp_large_bytes(head);
     size_t new_total = rp_align_up(size_bytes, RP_UNIT_BYTES) + offset_bytes(head);
-    if (new_total > old_total && !rp_heap_may_take(heap, new_total - old_total)) {
+    size_t more = new_total > old_total ? new_total - old_total : 0;
+    if (more && !rp_heap_charge(heap, more)) {
         return false;
     }
     if (!rp_region_block_resize(rp_region_unit_start(head), new_total)) {
+        rp_heap_uncharge(heap, more);
         return false;
     }
-    __atomic_fetch_add(&heap->taken_bytes, new_total - old_total, __ATOMIC_RELAXED);
+    rp_heap_uncharge(heap, old_total + more - new_total);
     count(heap, 0, (int64_t)rp_large_bytes(head) - (int64_t)old_bytes);
     return true;
 }
