@@ -69,7 +69,9 @@ static uint32_t id_take(registry *table, rp_zone zone)
         rp_block_clear(made, RP_UNIT_BYTES);
         __atomic_store_n(page, made, __ATOMIC_RELEASE);
     }
-    return table->used++;
+    uint32_t id = table->used;
+    __atomic_store_n(&table->used, id + 1, __ATOMIC_RELAXED);
+    return id;
 }
 
 rp_status rp_allocator_register(rp_allocator *allocator, allocator_kind kind, rp_zone zone,
@@ -132,7 +134,7 @@ int rp_allocator_walk(rp_zone zone, int (*visit)(rp_allocator *allocator, void *
                       void *context)
 {
     const registry *table = registry_of(zone);
-    uint32_t used = table ? table->used : 0;
+    uint32_t used = table ? __atomic_load_n(&table->used, __ATOMIC_RELAXED) : 0;
     int result = 0;
     for (uint32_t id = 1; id < used && !result; id++) {
         rp_allocator *allocator = rp_allocator_by_id(zone, id);
