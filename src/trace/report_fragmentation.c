@@ -286,8 +286,7 @@ static void pin_text(report_out *out, rp_zone zone, const pin *at)
                 (unsigned long long)at->blocks);
     report_bytes(out, 0, at->bytes);
     report_text(out, ": [%s] %s %s%s\n", allocator_name(zone, at->allocator), path,
-                *site ? site : "(site not known: not tracked)",
-                at->resting ? ", in quarantine" : "");
+                *site ? site : "(site not known)", at->resting ? ", in quarantine" : "");
 }
 
 static void pins_show(report_out *out, rp_zone zone, const report_array *pins)

@@ -90,7 +90,8 @@ static void group_text(report_out *out, const report_symbols *symbols, const lea
     char path[1024];
     rp_trace_scope_path(first->zone, first->scope, path, sizeof path);
     const char *site = rp_trace_site_text(first->zone, first->site);
-    report_text(out, "  %llu blocks, ", (unsigned long long)leak->count);
+    report_text(out, "  %llu block%s, ", (unsigned long long)leak->count,
+                leak->count == 1 ? "" : "s");
     report_bytes(out, 0, leak->bytes);
     report_text(out, ", %s: in scope %s, at %s, of [%s], first made in frame %u as block %llu\n",
                 state_texts[first->state], path, *site ? site : "(site not known)",
@@ -267,8 +268,7 @@ void rp_scope_leave_released_(rp_scope *scope)
 {
     size_t count = rp_scope_end_released(*scope);
     if (count) {
-        rp_region_die("a scope that must release all left %zu blocks: the report above says "
-                      "which",
-                      count);
+        rp_region_die("a scope that must release all left %zu block%s: the report above says which",
+                      count, count == 1 ? "" : "s");
     }
 }
