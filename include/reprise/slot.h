@@ -110,14 +110,18 @@ static inline void *rp_slot_alloc(rp_slots *slots)
 /* Frees a slot of this pool, from any thread. Null is ignored. */
 static inline void rp_slot_free(rp_slots *slots, void *slot)
 {
+    if (__builtin_expect(slots->owner_thread_ != rp_slot_thread_(), 0)) {
+        rp_slot_free_slow_(slots, slot);
+        return;
+    }
     const rp_slots_chunk_ *chunk = &slots->chunks_[slots->home_];
     uint64_t offset = (uint64_t)((uintptr_t)slot - (uintptr_t)chunk->slots);
     /* For offset and size below 2^32 the high half of the product is the quotient. */
     uint64_t index = (uint64_t)(((rp_slot_wide_)offset * slots->reciprocal_) >> 64);
     if (__builtin_expect(offset >= slots->chunk_bytes_ || index * slots->slot_bytes_ != offset ||
-                             slots->owner_thread_ != rp_slot_thread_(),
-                         0) ||
-        __atomic_load_n(&chunk->links[index], __ATOMIC_RELAXED) != RP_SLOT_LIVE_) {
+                             __atomic_load_n(&chunk->links[index], __ATOMIC_RELAXED) !=
+                                 RP_SLOT_LIVE_,
+                         0)) {
         rp_slot_free_slow_(slots, slot);
         return;
     }

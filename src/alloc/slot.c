@@ -290,7 +290,7 @@ static bool refill_fresh(rp_slots *slots)
     for (uint32_t number = first; number < end; number++) {
         *link_of(slots, number) = number + 1 < end ? number + 2 : 0;
     }
-    rest->fresh = end;
+    __atomic_store_n(&rest->fresh, end, __ATOMIC_RELAXED); /* read by threads that free */
     slots->free_first_ = first + 1;
     return true;
 }
@@ -365,7 +365,8 @@ static slot_place place_at(const rp_slots *slots, const void *address)
     uint64_t offset = (uintptr_t)address - (uintptr_t)chunk->slots;
     uint64_t index = offset / slots->slot_bytes_;
     uint64_t number = ((uint64_t)(chunk - slots->chunks_) << slots->chunk_shift_) + index;
-    if (offset >= slots->chunk_bytes_ || number >= rest_of(slots)->fresh) {
+    if (offset >= slots->chunk_bytes_ ||
+        number >= __atomic_load_n(&rest_of(slots)->fresh, __ATOMIC_RELAXED)) {
         return (slot_place){.wrong = RP_MISUSE_NO_BLOCK};
     }
     if (index * slots->slot_bytes_ != offset) {

@@ -389,11 +389,11 @@ static int use_all(void *context)
     return good && block && rp_static_heap(RP_ZONE_KEEP) ? 0 : 1;
 }
 
-static volatile int stop;
+static int stop;
 
 static void *make_and_destroy_until_stopped(void *memory)
 {
-    while (!stop) {
+    while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
         make_and_destroy(memory);
         rp_static_free(RP_ZONE_KEEP, rp_static_alloc(RP_ZONE_KEEP, 100));
     }
@@ -422,7 +422,7 @@ TEST(a_child_forked_beside_busy_threads_can_use_everything)
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert_int_eq(status, 0);
     }
-    stop = 1;
+    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     for (int i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
     }
