@@ -187,8 +187,8 @@ typedef struct rp_debug_stats {
 
 /* Of both zones. */
 void rp_debug_stats_get(rp_debug_stats *stats);
-/* 0: the default. Guarded blocks: 256 Ki where the kernel has light guards, else a quarter of
- * vm.max_map_count, as each guard divides mappings. Quarantine: 16 MiB for each allocator. What was
+/* 0: the default. Guarded blocks: 256 Ki where the kernel has light guards, else an eighth of
+ * vm.max_map_count, as guards divide mappings. Quarantine: 16 MiB for each allocator. What was
  * over the budget is counted, and the first time said on standard error. */
 void rp_debug_budget_set(uint64_t guarded_blocks, uint64_t resting_bytes);
 

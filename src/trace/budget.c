@@ -3,6 +3,8 @@
 #include "trace/tracked.h"
 
 #define GUARDED_DEFAULT (UINT64_C(256) << 10)
+/* Page protection divides mappings: guard, payload, guard, slack. The program needs some too. */
+enum { MAPPINGS_A_BLOCK = 4 };
 #define RESTING_DEFAULT (UINT64_C(16) << 20)
 
 uint64_t rp_debug_guarded_budget(void)
@@ -12,7 +14,8 @@ uint64_t rp_debug_guarded_budget(void)
     if (chosen) {
         return chosen;
     }
-    return rp_os_vm_has_light_guards() ? GUARDED_DEFAULT : rp_os_vm_mapping_limit() / 4;
+    return rp_os_vm_has_light_guards() ? GUARDED_DEFAULT
+                                       : rp_os_vm_mapping_limit() / MAPPINGS_A_BLOCK / 2;
 }
 
 uint64_t rp_debug_resting_budget(void)

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -327,4 +329,15 @@ TEST(every_failing_call_is_told)
     ck_assert_uint_ge(failed, 6);
 #endif
     (void)failed;
+}
+
+TEST(the_limit_of_mappings_is_the_systems)
+{
+    char text[32] = "";
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+    ck_assert(!file || fgets(text, sizeof text, file));
+    ck_assert_uint_eq(rp_os_vm_mapping_limit(), file ? strtoull(text, NULL, 10) : 65530);
+    if (file) {
+        fclose(file);
+    }
 }

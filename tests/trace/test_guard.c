@@ -167,9 +167,8 @@ TEST(a_fault_elsewhere_is_none_of_ours)
     rp_region_destroy();
 }
 
-TEST(guards_follow_a_restore)
+static void restore_with_guards(void)
 {
-    debug_open(NULL);
     rp_allocator *a = guarded_heap(RP_DEBUG_END_OF_PAGE | RP_DEBUG_QUARANTINE);
     uint8_t *kept = rp_alloc(a, 4096);
     memset(kept, 3, 4096);
@@ -189,8 +188,37 @@ TEST(guards_follow_a_restore)
     no_errors();
     check_zones();
     snapshot_drop(&then);
+}
+
+TEST(guards_follow_a_restore)
+{
+    debug_open(NULL);
+    restore_with_guards();
     rp_region_destroy();
 }
+
+#ifdef RP_FAULTS
+
+TEST(guards_by_page_protection_have_a_budget_of_mappings)
+{
+    rp_os_fault_hide_light_guards();
+    debug_open(NULL);
+    ck_assert_uint_eq(debug_stats().guarded_budget, rp_os_vm_mapping_limit() / 8);
+    restore_with_guards();
+    rp_allocator *a = guarded_heap(RP_DEBUG_END_OF_PAGE | RP_DEBUG_START_OF_PAGE);
+    size_t count = (size_t)debug_stats().guarded_budget + 100;
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_msg(rp_alloc(a, 10), "%zu: %s", i, rp_error_last()->text);
+    }
+    ck_assert_uint_eq(debug_stats().guarded_count, debug_stats().guarded_budget);
+    ck_assert_uint_ge(debug_stats().guarded_refused, 100);
+    ck_assert_uint_eq(rp_debug_check(), 0);
+    rp_allocator_destroy(a);
+    check_zones();
+    rp_region_destroy();
+}
+
+#endif
 
 /* ---- budgets and a system that says no ---- */
 
