@@ -35,6 +35,7 @@ static bool publish(rp_cache *owner, free_block *head, free_block *tail)
     free_block *old = __atomic_load_n(&owner->remote, __ATOMIC_RELAXED);
     do {
         if (old == REMOTE_CLOSED) {
+            block_link(tail, NULL); /* a try before may have linked it to what the owner took */
             return false;
         }
         block_link(tail, old);

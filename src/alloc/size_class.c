@@ -5,8 +5,8 @@
  */
 #include "alloc/generic.h"
 
-/* A bin holds some 32 KiB, and no fewer blocks than make a refill worth it. */
-#define LIMIT(bytes) ((bytes) >= 8192u ? 4 : 32768 / (int32_t)(bytes))
+/* A bin holds some 16 KiB, and no fewer blocks than make a refill worth it. */
+#define LIMIT(bytes) ((bytes) >= 8192u ? 2 : 16384 / (int32_t)(bytes))
 #define CLASS(bytes)                                                            \
     {                                                                           \
         bytes, 65536u / (bytes), LIMIT(bytes), 65536u / (bytes) * (bytes) / 16u \
