@@ -61,3 +61,8 @@ has_region() { grep -q '^55[0-4]' "/proc/$1/maps"; }
 [ -f "$library" ] || fail "there is no $library"
 # shellcheck disable=SC2016
 under sh -c 'grep -q "^550000000000-" /proc/$$/maps' || fail "the library does not open the region"
+# And without this they would pass where the modes do nothing: what they track is counted.
+if [ -n "$modes" ]; then
+    REPRISE_REPORT=$work/modes.json under sort /dev/null
+    grep -q '"total_count": *[1-9]' "$work/modes.json" || fail "the modes '$modes' track nothing"
+fi

@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need redis-server redis-cli redis-benchmark
-requests=20000
+requests=8000
 [ -z "$modes" ] || requests=2000
 socket=$work/socket
 cli() { redis-cli -s "$socket" "$@"; }
