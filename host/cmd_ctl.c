@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "control/control.h"
+#include "debug_choices.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NOBODY = 3 };
-enum { ANSWER_TIMEOUT_MS = 10000, PATH_BYTES = 512, LISTED_MAX = 16 };
+enum { ANSWER_TIMEOUT_MS = 60000, PATH_BYTES = 512, LISTED_MAX = 16 };
 
 typedef struct ctl_command {
     const char *name, *arguments;
@@ -39,12 +40,14 @@ static const ctl_command commands[] = {
     {"retry", "", 0, 0, "after a failure: the same input again"},
     {"skip", "", 0, 0, "after a failure: go on without that input"},
     {"revert", "[BUILD]", 0, 1, "run an earlier build again (the one before)"},
+    {"debug", "NAME=MODES", 0, 32, "debug modes of an allocator or a scope; or --list them"},
+    {"memory", "REPORT", 1, 3, "tree, leaks, fragmentation, ledger; mark A; growth A B"},
     {"quit", "", 0, 0, "end the host"},
 };
 
 typedef struct ctl_options {
     const char *name, *socket;
-    bool json, help;
+    bool json, help, list;
     char **rest;
     int rest_count;
 } ctl_options;
@@ -63,7 +66,7 @@ static void print_help(void)
          "\n"
          "commands");
     for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
-        char left[32];
+        char left[40];
         rp_text_buffer text = rp_text_buffer_over(left, sizeof left);
         rp_text_add(&text, "%s %s", commands[i].name, commands[i].arguments);
         printf("  %-15s %s\n", left, commands[i].help);
@@ -73,13 +76,18 @@ static void print_help(void)
          "  --name NAME     the program's name: \"game\" for ./game.so\n"
          "  --socket PATH   its control socket\n"
          "  --json          print the answer as one line of JSON\n"
+         "  --list          with debug: what was chosen, and which modes each allocator has\n"
          "  --help          this text\n"
          "\n"
          "exit codes\n"
          "  0 done   1 refused by the program   2 wrong usage   3 nobody there\n"
          "\n"
-         "example\n"
-         "  reprise ctl --name game loop 120 240");
+         "examples\n"
+         "  reprise ctl --name game loop 120 240\n"
+         "  reprise ctl debug physics=end-of-page '*=canary,fill'\n"
+         "  reprise ctl memory tree\n"
+         "  reprise ctl memory mark before; reprise ctl memory mark after\n"
+         "  reprise ctl memory growth before after --json");
 }
 
 /* ---- what was asked ------------------------------------------------------------------------- */
@@ -112,6 +120,8 @@ static rp_status read_options(int argc, char **argv, ctl_options *options)
             options->rest[options->rest_count++] = argv[i];
         } else if (!strcmp(argv[i], "--json")) {
             options->json = true;
+        } else if (!strcmp(argv[i], "--list")) {
+            options->list = true;
         } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
             options->help = true;
         } else if (!takes_value("--name", argc, argv, &i, &options->name) &&
@@ -158,18 +168,9 @@ static bool read_speed(const char *text, json_int_t number[2])
     return read_number(slow ? text + 2 : text, &number[slow ? 0 : 1]) && number[slow ? 0 : 1] > 0;
 }
 
-static rp_status read_request(char *const *words, int count, json_t **request)
+static rp_status read_numbers(const ctl_command *command, char *const *words, int count,
+                              json_t **request)
 {
-    const ctl_command *command = command_named(words[0]);
-    if (!command) {
-        return rp_fail(RP_E_ARGUMENT, "ctl: %s: no such command: see `reprise ctl --help`",
-                       words[0]);
-    }
-    if (count - 1 < command->least || count - 1 > command->most) {
-        return rp_fail(
-            RP_E_ARGUMENT, "ctl: %s: wrong number of arguments: use `reprise ctl %s%s%s`",
-            command->name, command->name, command->arguments[0] ? " " : "", command->arguments);
-    }
     json_int_t number[2] = {0, 0};
     bool is_speed = !strcmp(command->name, "speed"), good = true;
     for (int i = 1; i < count; i++) {
@@ -189,6 +190,84 @@ static rp_status read_request(char *const *words, int count, json_t **request)
         json_object_set_new(*request, "b", json_integer(number[1]));
     }
     return RP_OK;
+}
+
+/* ---- memory ---- */
+
+static const ctl_command reports[] = {
+    {"tree", "", 0, 0, ""},   {"leaks", "", 0, 0, ""},    {"fragmentation", "", 0, 0, ""},
+    {"ledger", "", 0, 0, ""}, {"mark", "NAME", 1, 1, ""}, {"growth", "NAME NAME", 2, 2, ""},
+};
+
+static rp_status read_memory(char *const *words, int count, bool json, json_t **request)
+{
+    for (size_t i = 0; i < RP_COUNT_OF(reports); i++) {
+        const ctl_command *report = &reports[i];
+        if (strcmp(report->name, words[1]) != 0) {
+            continue;
+        }
+        if (count - 2 != report->least) {
+            return rp_fail(RP_E_ARGUMENT,
+                           "ctl: memory %s: wrong number of arguments: use `reprise ctl memory "
+                           "%s%s%s`",
+                           report->name, report->name, report->least ? " " : "", report->arguments);
+        }
+        *request = json_pack("{s:s, s:s, s:b}", "cmd", "memory", "what", words[1], "json", json);
+        static const char *const keys[3][2] = {{"", ""}, {"name", ""}, {"from", "to"}};
+        for (int k = 2; k < count; k++) {
+            json_object_set_new(*request, keys[report->least][k - 2], json_string(words[k]));
+        }
+        return RP_OK;
+    }
+    return rp_fail(RP_E_ARGUMENT,
+                   "ctl: memory %s: no such report: there are tree, leaks, fragmentation, ledger, "
+                   "mark NAME and growth NAME NAME",
+                   words[1]);
+}
+
+/* Settings in several words count as one. Unknown modes are refused here, as `reprise run` does. */
+static rp_status read_debug(char *const *words, int count, const ctl_options *options,
+                            json_t **request)
+{
+    debug_choices_text chosen = {0};
+    for (int i = 1; i < count; i++) {
+        rp_status status = debug_choices_add(&chosen, words[i]);
+        if (status) {
+            return status;
+        }
+    }
+    if (!chosen.text[0] && !options->list) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: debug: nothing to set: use `reprise ctl debug "
+                                      "NAME=MODES`, or `reprise ctl debug --list`");
+    }
+    *request = json_pack("{s:s, s:s, s:b, s:b}", "cmd", "debug", "settings", chosen.text, "list",
+                         options->list, "json", options->json);
+    return *request ? RP_OK
+                    : rp_fail(RP_E_ARGUMENT, "ctl: debug: the name is no text in UTF-8: give "
+                                             "another, or a pattern with '?' in it");
+}
+
+static rp_status read_request(const ctl_options *options, json_t **request)
+{
+    char *const *words = options->rest;
+    int count = options->rest_count;
+    const ctl_command *command = command_named(words[0]);
+    if (!command) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: %s: no such command: see `reprise ctl --help`",
+                       words[0]);
+    }
+    if (count - 1 < command->least || count - 1 > command->most) {
+        return rp_fail(
+            RP_E_ARGUMENT, "ctl: %s: wrong number of arguments: use `reprise ctl %s%s%s`",
+            command->name, command->name, command->arguments[0] ? " " : "", command->arguments);
+    }
+    if (!strcmp(command->name, "debug")) {
+        return read_debug(words, count, options, request);
+    }
+    if (!strcmp(command->name, "memory")) {
+        return read_memory(words, count, options->json, request);
+    }
+    return read_numbers(command, words, count, request);
 }
 
 /* ---- who is meant --------------------------------------------------------------------------- */
@@ -242,10 +321,15 @@ static void print_value(const json_t *value)
     free(text);
 }
 
+/* A report is printed as it is. */
 static void print_lines(json_t *answer)
 {
     const char *key;
-    json_t *value;
+    json_t *value, *text = json_object_get(answer, "text");
+    if (text) {
+        print_value(text);
+        return;
+    }
     json_object_foreach(answer, key, value)
     {
         if (strcmp(key, "ok") != 0) {
@@ -289,7 +373,7 @@ int cmd_ctl(int argc, char **argv)
         return EXIT_DONE;
     }
     if (status == RP_OK) {
-        status = read_request(options.rest, options.rest_count, &request);
+        status = read_request(&options, &request);
     }
     if (status == RP_OK) {
         status = find_socket(&options, path, sizeof path);

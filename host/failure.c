@@ -87,9 +87,9 @@ static const char *short_file(const char *path)
 
 static void stack_lines(session_failure *f, const symbols_report *report)
 {
-    int first = 0; /* our own functions that noticed it say nothing of the program */
-    while (first < report->blame && strcmp(report->frames[first].object, "reprise-runner") == 0) {
-        first++;
+    int first = 0; /* our own functions that noticed it, and what they called, say nothing of it */
+    for (int i = 0; i < report->blame; i++) {
+        first = strcmp(report->frames[i].object, "reprise-runner") == 0 ? i + 1 : first;
     }
     for (int i = first; i < report->frame_count && i < first + 10; i++) {
         const symbols_frame *frame = &report->frames[i];
@@ -100,6 +100,32 @@ static void stack_lines(session_failure *f, const symbols_report *report)
         } else {
             line_add(f, "  %s %s  %s", i == report->blame ? "\x3e" : " ", name, frame->object);
         }
+    }
+}
+
+/* The last lines that the program printed, which often say more than the signal. */
+static void printed_lines(session_failure *f, const process *p)
+{
+    const char *end = p->tail + p->tail_length;
+    while (end > p->tail && end[-1] == '\n') {
+        end--;
+    }
+    const char *start = end;
+    for (int lines = 0; start > p->tail && lines < 3; start--) {
+        lines += start[-1] == '\n';
+        if (lines == 3) {
+            break;
+        }
+    }
+    if (start == end) {
+        return;
+    }
+    line_add(f, "it printed:");
+    while (start < end) {
+        const char *newline = memchr(start, '\n', (size_t)(end - start));
+        const char *stop = newline ? newline : end;
+        line_add(f, "    %.*s", (int)(stop - start), start);
+        start = newline ? newline + 1 : end;
     }
 }
 
@@ -158,6 +184,9 @@ void session_failure_found(session *s, process *p)
     const char *headline = finding_headline(f, &length);
     line_add(f, "%.*s", length, headline);
     line_add(f, "frame %llu, build %u", (unsigned long long)f->frame, f->build);
+    if (f->finding.kind == LINK_FINDING_TEMP_KEPT) {
+        printed_lines(f, p); /* each is named there */
+    }
     finding_lines(f);
 }
 
@@ -209,32 +238,6 @@ static void unrecorded_failure(session_failure *f, const process *p)
         line_add(f, "the runner ended with exit code %d", WEXITSTATUS(status));
     }
     line_add(f, "frame %llu, build %u", (unsigned long long)f->frame, f->build);
-}
-
-/* The last lines that the program printed, which often say more than the signal. */
-static void printed_lines(session_failure *f, const process *p)
-{
-    const char *end = p->tail + p->tail_length;
-    while (end > p->tail && end[-1] == '\n') {
-        end--;
-    }
-    const char *start = end;
-    for (int lines = 0; start > p->tail && lines < 3; start--) {
-        lines += start[-1] == '\n';
-        if (lines == 3) {
-            break;
-        }
-    }
-    if (start == end) {
-        return;
-    }
-    line_add(f, "it printed:");
-    while (start < end) {
-        const char *newline = memchr(start, '\n', (size_t)(end - start));
-        const char *stop = newline ? newline : end;
-        line_add(f, "    %.*s", (int)(stop - start), start);
-        start = newline ? newline + 1 : end;
-    }
 }
 
 void session_failure_fill(session *s, process *p, uint64_t frame)

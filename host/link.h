@@ -112,11 +112,14 @@ typedef struct link_crash {
     uint8_t stack[LINK_STACK_COPY_BYTES];
 } link_crash;
 
+/* Kinds of findings beside rp_debug_error_kind. */
+enum { LINK_FINDING_TEMP_USED = 100, LINK_FINDING_TEMP_KEPT = 101 };
+
 /* What the debug side found broken while a frame was made. The frame stands, unless a record of a
  * crash follows. Addresses in the text are {@7f12…}: the host names them. */
 typedef struct link_finding {
     uint32_t count; /* written last; 0: nothing. The members are of the first, the text of all. */
-    uint32_t kind;  /* rp_debug_error_kind */
+    uint32_t kind;  /* rp_debug_error_kind, or one of those above */
     int64_t offset_bytes;
     uint64_t block, size_bytes, serial;
     char allocator[32];

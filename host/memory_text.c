@@ -15,7 +15,7 @@ enum { NAME_BYTES = 240, NAMES_MOST = 1 << 14, DIGITS_MOST = 16 };
 
 typedef struct name {
     uint64_t address; /* 0: none */
-    bool of_runner;
+    bool outside;
     char text[NAME_BYTES];
 } name;
 
@@ -35,13 +35,20 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Frames below the program's say nothing of it: the runner's own, and the start of a process. */
+static bool is_outside(const symbols_frame *frame)
+{
+    return strcmp(frame->object, "reprise-runner") == 0 ||
+           strncmp(frame->function, "__libc_start_", 13) == 0;
+}
+
 static void describe(const symbols_report *report, name *to)
 {
     rp_text_buffer text = rp_text_buffer_over(to->text, sizeof to->text);
-    to->of_runner = report->frame_count > 0;
+    to->outside = report->frame_count > 0;
     for (int i = 0; i < report->frame_count; i++) {
         const symbols_frame *frame = &report->frames[i];
-        to->of_runner = to->of_runner && strcmp(frame->object, "reprise-runner") == 0;
+        to->outside = to->outside && is_outside(frame);
         rp_text_add(&text, "%s%s", i ? ", inlined into " : "",
                     frame->function[0] ? frame->function : "?");
         if (frame->file[0]) {
@@ -131,7 +138,7 @@ static bool is_blank(const char *from, const char *to)
     return strspn(from, " ") >= (size_t)(to - from);
 }
 
-/* Null: the line is a frame of the runner's own. Otherwise a new text. */
+/* Null: the line is a frame outside the program. Otherwise a new text. */
 static char *line_named(naming *n, const char *line)
 {
     char *text = NULL;
@@ -144,7 +151,7 @@ static char *line_named(naming *n, const char *line)
         const name *named = name_of(n, address);
         const char *number = before_number(rest, mark);
         fprintf(out, "%.*s%s", (int)(number - rest), rest, named->text);
-        dropped = rest == line && is_blank(line, number) && !mark[length] && named->of_runner;
+        dropped = rest == line && is_blank(line, number) && !mark[length] && named->outside;
         rest = mark + length;
     }
     if (out) {
@@ -219,7 +226,7 @@ char *memory_text_named(const char *text, const link_object *objects, int object
 
 static void value_name(naming *n, json_t *value);
 
-/* A frame of the runner's own goes. */
+/* A frame outside the program goes. */
 static void array_name(naming *n, json_t *array)
 {
     for (size_t i = 0; i < json_array_size(array); i++) {

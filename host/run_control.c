@@ -56,8 +56,11 @@ static json_t *finding_json(const session_failure *failure)
     const link_finding *finding = &failure->finding;
     json_t *report = json_object();
     bool known = finding->kind < RP_COUNT_OF(finding_kinds);
-    json_object_set_new(report, "kind",
-                        json_string(known ? finding_kinds[finding->kind] : "unknown"));
+    const char *kind = known                                     ? finding_kinds[finding->kind]
+                       : finding->kind == LINK_FINDING_TEMP_USED ? "use-after-scope"
+                       : finding->kind == LINK_FINDING_TEMP_KEPT ? "temp-kept"
+                                                                 : "unknown";
+    json_object_set_new(report, "kind", json_string(kind));
     json_object_set_new(report, "offset_bytes", json_integer(finding->offset_bytes));
     set_number(report, "block", finding->block);
     set_number(report, "size_bytes", finding->size_bytes);

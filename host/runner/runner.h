@@ -100,6 +100,8 @@ void runner_restored(void);
 /* Around each call of the module that makes a frame. */
 void runner_frame_begin(void);
 void runner_frame_end(void);
+/* After a load: the module's globals are searched for pointers into temp memory that ends. */
+void runner_module_watch(void);
 /* For a fault: fills the finding where a guard of ours stands at the address. */
 bool runner_fault_explain(const void *address, int is_write, uint64_t pc);
 

@@ -1,6 +1,7 @@
 /* The requests of the host, one after the other. See runner.h and host/link.h. */
 #include "runner.h"
 
+#include <alloc/allocator.h>
 #include <base/bits.h>
 #include <base/error.h>
 #include <module/carry.h>
@@ -12,7 +13,9 @@
 static rp_status world_new(void)
 {
     rp_allocator *world = rp_region_root(RP_ZONE_WORLD, RP_ROOT_GENERIC);
+    rp_alloc_thread_get()->inside++; /* it is no block of the program's */
     rp_environment *environment = rp_alloc_zeroed(world, 1, sizeof *environment);
+    rp_alloc_thread_get()->inside--;
     if (!environment) {
         return rp_error_last()->status;
     }
@@ -112,7 +115,11 @@ static rp_status ranges(const link_message *request)
 
 static rp_status load(void)
 {
-    return runner_load((const link_load *)the_runner.link->bulk, LINK_BULK_BYTES);
+    rp_status status = runner_load((const link_load *)the_runner.link->bulk, LINK_BULK_BYTES);
+    if (!status) {
+        runner_module_watch();
+    }
+    return status;
 }
 
 static rp_status describe(const link_message *request)
