@@ -64,7 +64,7 @@ static inline void *preload_malloc(size_t size_bytes, const void *caller)
 /* `size_bytes` SIZE_MAX: not said. */
 static inline void preload_free(void *block, size_t size_bytes, const void *caller)
 {
-    if (!FAMILY_LIKELY(rp_generic_free_quick(block))) {
+    if (!FAMILY_LIKELY(rp_generic_free_here(block))) {
         preload_free_slow(block, size_bytes, caller);
     }
 }

@@ -131,19 +131,29 @@ static inline void *rp_generic_malloc(size_t size_bytes)
     return rp_generic_malloc_slow(size_bytes, __builtin_return_address(0));
 }
 
+/* Frees a block of the generic allocator into the calling thread's bins, whoever made it; false:
+ * nothing was done, take the slow path. */
+static inline bool rp_generic_free_here(void *address)
+{
+    const rp_unit *unit = rp_region_world_unit(address);
+    if (__builtin_expect(unit == NULL, 0) ||
+        __builtin_expect(unit->owner != rp_alloc_self.heap, 0)) {
+        return false;
+    }
+    uint32_t class_index = rp_block_class(unit, address);
+    if (__builtin_expect(class_index == 0, 0)) {
+        return false;
+    }
+    rp_bin_push((rp_cache *)rp_alloc_self.generic, class_index, (free_block *)address);
+    return true;
+}
+
 /* Of a block that is ours, or null. */
 static inline void rp_generic_free(void *address)
 {
-    const rp_unit *unit = rp_region_world_unit(address);
-    if (__builtin_expect(unit != NULL, 1) &&
-        __builtin_expect(unit->owner == rp_alloc_self.heap, 1)) {
-        uint32_t class_index = rp_block_class(unit, address);
-        if (__builtin_expect(class_index != 0, 1)) {
-            rp_bin_push((rp_cache *)rp_alloc_self.generic, class_index, (free_block *)address);
-            return;
-        }
+    if (__builtin_expect(!rp_generic_free_here(address), 0)) {
+        rp_generic_free_slow(address, __builtin_return_address(0));
     }
-    rp_generic_free_slow(address, __builtin_return_address(0));
 }
 
 #endif
