@@ -74,7 +74,10 @@ typedef struct rp_debug_options {
  * ("/level/physics", or the last part of it), or by both ("/level/physics/bodies"). It matches a
  * scope by its path or the last part; then what is allocated in the scope has the modes, from
  * whichever allocator, with the options of the last such choice. Of the patterns that match, the
- * one with the most letters holds, of equals the one that was set last. */
+ * one with the most letters holds, of equals the one that was set last.
+ *
+ * Arenas, temp allocators and the static heap give blocks back in bulk or never: of all modes only
+ * `failing` holds for them. */
 
 /* Sets the modes of all allocators and scopes that match `pattern` ('*' any run, '?' one
  * character), those of now and those made later; `modes` 0 switches back. The choice lies in the

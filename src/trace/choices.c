@@ -109,6 +109,13 @@ static bool chosen_for(const name_set *names, debug_book *book)
 
 /* ---- an allocator takes it over ---- */
 
+uint32_t rp_debug_modes_possible(const rp_allocator *allocator)
+{
+    bool in_bulk = allocator->kind == KIND_ARENA || allocator->kind == KIND_TEMP ||
+                   allocator->kind == KIND_STATIC;
+    return in_bulk ? RP_DEBUG_FAILING : MODES_ALL;
+}
+
 /* What it was made with, and what was chosen, whose options go first. */
 static debug_book joined(const debug_book *own, const debug_book *chosen)
 {
@@ -146,6 +153,7 @@ rp_status rp_debug_apply(rp_allocator *allocator)
     if (chosen_for(&names, &chosen)) {
         book = chosen.modes ? joined(&own, &chosen) : rp_debug_book(0, NULL);
     }
+    book.modes &= rp_debug_modes_possible(allocator);
     if (book.modes && !pool) {
         pool = rp_tracked_pool(allocator);
         if (!pool) {

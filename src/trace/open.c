@@ -66,7 +66,10 @@ size_t rp_debug_finish(void)
         return 0;
     }
     size_t found = rp_debug_check();
-    bool leaks = rp_allocator_walk(RP_ZONE_WORLD, visit_leaks, NULL) ||
+    debug_book scopes;
+    rp_debug_scope_book(&scopes);
+    bool leaks = scopes.modes & RP_DEBUG_LEAKS ||
+                 rp_allocator_walk(RP_ZONE_WORLD, visit_leaks, NULL) ||
                  rp_allocator_walk(RP_ZONE_KEEP, visit_leaks, NULL);
     return found + (leaks ? rp_report_leaks(RP_REPORT_TEXT, NULL, NULL) : 0);
 }

@@ -292,6 +292,11 @@ void *rp_tracked_alloc(rp_allocator *allocator, size_t size_bytes, size_t align_
     if (rp_alloc_thread_get()->traced) {
         asked.modes |= RP_DEBUG_TRACE | rp_trace_scope_modes(zone, asked.scope);
     }
+    asked.modes &= rp_debug_modes_possible(allocator);
+    if (allocator->kind == KIND_PAGE) {
+        asked.size_bytes = rp_align_up(size_bytes, RP_PAGE_BYTES);
+        asked.align_bytes = rp_max_size(align_bytes, RP_PAGE_BYTES);
+    }
     book_read(&asked);
     if (asked.modes & RP_DEBUG_FAILING && told_to_fail(&asked)) {
         return NULL;

@@ -312,6 +312,8 @@ void rp_debug_created(rp_allocator *allocator);
 rp_status rp_debug_apply(rp_allocator *allocator);
 /* The same for all allocators and scopes of both zones. */
 rp_status rp_debug_apply_all(void);
+/* Allocators that give blocks back in bulk, or never, cannot have each of them tracked. */
+uint32_t rp_debug_modes_possible(const rp_allocator *allocator);
 /* The options for blocks that are tracked because of their scope. */
 void rp_debug_scope_book(debug_book *book);
 debug_book rp_debug_book(uint32_t modes, const rp_debug_options *options);

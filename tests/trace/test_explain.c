@@ -158,6 +158,18 @@ static int end_with_a_leak(void *context)
     return (int)rp_debug_finish();
 }
 
+static int end_with_a_leak_in_a_scope(void *context)
+{
+    (void)context;
+    debug_open_loud("/menu=leaks");
+    rp_allocator *a = heap("h");
+    RP_SCOPE("menu")
+    {
+        poke(rp_alloc_at(a, 40, "lost.c:4 Lost"), 1);
+    }
+    return (int)rp_debug_finish();
+}
+
 static int end_without(void *context)
 {
     (void)context;
@@ -170,6 +182,8 @@ TEST(leaks_are_reported_at_the_end_where_that_was_chosen)
 {
     child_end end = child_run(end_with_a_leak, NULL);
     ck_assert_msg(strstr(end.error_text, "lost.c:3 Lost"), "%s", end.error_text);
+    end = child_run(end_with_a_leak_in_a_scope, NULL);
+    ck_assert_msg(strstr(end.error_text, "lost.c:4 Lost"), "%s", end.error_text);
     end = child_run(end_without, NULL);
     ck_assert_int_eq(end.exit_code, 0);
     ck_assert_ptr_null(strstr(end.error_text, "lost.c:3 Lost"));

@@ -2,6 +2,8 @@
 #include "support/snapshot.h"
 #include "trace/debug_fixture.h"
 
+#include <reprise/arena.h>
+#include <reprise/page.h>
 #include <reprise/trace.h>
 #include <stdio.h>
 
@@ -288,5 +290,43 @@ TEST(patterns_beyond_the_limit_are_refused_and_the_others_hold)
     ck_ok(rp_debug_set("p63", RP_DEBUG_CANARY));
     ck_assert_uint_eq(rp_debug_modes_of(heap("p0")), RP_DEBUG_FILL);
     ck_assert_uint_eq(rp_debug_modes_of(heap("p63")), RP_DEBUG_CANARY);
+    rp_region_destroy();
+}
+
+/* ---- other kinds of allocators ---- */
+
+TEST(blocks_of_an_arena_are_given_back_by_the_arena_whatever_is_chosen)
+{
+    debug_open("*=canary,quarantine;/traced=trace");
+    rp_arena *arena = rp_arena_create(&(rp_arena_desc){.name = "frame"});
+    rp_allocator *a = rp_arena_allocator(arena);
+    ck_assert_uint_eq(rp_debug_modes_of(a), 0);
+    rp_arena_mark mark = rp_arena_mark_get(arena);
+    void *block = rp_alloc(a, 100), *traced = NULL;
+    RP_SCOPE("traced")
+    {
+        traced = rp_alloc(a, 100);
+    }
+    ck_assert(!is_tracked(block) && !is_tracked(traced));
+    rp_arena_release(arena, mark);
+    ck_assert_uint_eq(debug_stats().block_count, 0);
+    ck_ok(rp_debug_parse("frame=failing=1"));
+    ck_assert_ptr_null(rp_alloc(a, 100));
+    ck_assert_ptr_nonnull(rp_alloc(a, 100));
+    rp_region_destroy();
+}
+
+TEST(pages_stay_whole_pages_under_a_debug_mode)
+{
+    debug_open(NULL);
+    rp_allocator *a = rp_page_allocator(RP_ZONE_WORLD);
+    ck_ok(rp_debug_set(rp_allocator_name(a), RP_DEBUG_CANARY));
+    uint8_t *block = rp_alloc(a, 5000);
+    ck_assert(is_tracked(block));
+    ck_assert_uint_eq((uintptr_t)block % RP_PAGE_BYTES, 0);
+    ck_assert_uint_eq(rp_usable_bytes(block), 2 * RP_PAGE_BYTES);
+    poke(block + 2 * RP_PAGE_BYTES, 0);
+    rp_free(block);
+    ck_assert_uint_eq(told.count, 1);
     rp_region_destroy();
 }
