@@ -51,12 +51,12 @@ void malloc_stats(void)
 {
     rp_region_stats region;
     rp_alloc_stats stats = figures(&region);
-    preload_say(
-        "malloc: %llu blocks of %llu bytes live, %llu at most, %llu taken, %llu free in the "
-        "region, %llu committed",
-        (unsigned long long)stats.live_count, (unsigned long long)stats.live_bytes,
-        (unsigned long long)stats.peak_bytes, (unsigned long long)stats.taken_bytes,
-        (unsigned long long)region.free_bytes, (unsigned long long)region.committed_bytes);
+    fprintf(stderr,
+            "reprise: malloc: %llu blocks of %llu bytes live, %llu at most, %llu taken, %llu free "
+            "in the region, %llu committed\n",
+            (unsigned long long)stats.live_count, (unsigned long long)stats.live_bytes,
+            (unsigned long long)stats.peak_bytes, (unsigned long long)stats.taken_bytes,
+            (unsigned long long)region.free_bytes, (unsigned long long)region.committed_bytes);
 }
 
 int malloc_info(int options, FILE *file)
