@@ -292,6 +292,15 @@ void rp_cache_close(rp_cache *cache)
     rp_remote_return(others);
 }
 
+void rp_cache_abandon(rp_heap *heap, uint32_t slot)
+{
+    rp_cache *cache = heap->table[slot - 1];
+    if (cache) {
+        cache->thread = THREAD_LOST; /* what is freed of its blocks is sent, and stays there */
+        heap->table[slot - 1] = NULL;
+    }
+}
+
 static void list_give(rp_zone zone, uint32_t list)
 {
     while (list) {

@@ -208,6 +208,8 @@ typedef struct rp_cache {
 
 /* No thread has it, not even one that has no slot yet. */
 #define THREAD_NONE UINT32_MAX
+/* A thread of the process that this one was forked from. */
+#define THREAD_LOST (UINT32_MAX - 1)
 #define REMOTE_CLOSED ((free_block *)(uintptr_t)1)
 
 /* An address in the region in 32 bits: meta blocks are aligned to 64, the region is 2^38 bytes. */
@@ -284,6 +286,9 @@ rp_cache *rp_cache_mine(rp_heap *heap);
 rp_cache *rp_cache_shared(rp_heap *heap);
 /* A thread ends: its slabs go to the shared cache. */
 void rp_cache_close(rp_cache *cache);
+/* In the child of a fork: the thread is not there, and may have been at work in the cache. Nobody
+ * uses the cache any more; its live blocks stay valid. With the heap's lock held. */
+void rp_cache_abandon(rp_heap *heap, uint32_t slot);
 /* The heap goes: all slabs of the cache go back to the region. */
 void rp_cache_destroy(rp_cache *cache);
 

@@ -166,9 +166,27 @@ void rp_alloc_fork_parent(void)
     lock_all(false);
 }
 
+/* All but the calling thread's slot. */
+static int abandon_in(rp_allocator *allocator, void *context)
+{
+    (void)context;
+    uint32_t count = allocator->kind == KIND_GENERIC ? heap_of(allocator)->table_count : 0;
+    for (uint32_t slot = 1; slot <= count && slot <= RP_ALLOC_THREADS_MOST; slot++) {
+        bool lost = slots.taken[slot / 64] >> (slot % 64) & 1 && slot != rp_alloc_self.place;
+        if (lost) {
+            rp_cache_abandon(heap_of(allocator), slot);
+        }
+    }
+    return 0;
+}
+
+/* The other threads stopped wherever they were, perhaps in the middle of a list. */
 void rp_alloc_fork_child(void)
 {
     uint32_t mine = rp_alloc_self.place;
+    for (int zone = RP_ZONE_WORLD; rp_region_is_open() && zone <= RP_ZONE_KEEP; zone++) {
+        rp_allocator_walk((rp_zone)zone, abandon_in, NULL);
+    }
     for (uint32_t i = 0; i < RP_COUNT_OF(slots.taken); i++) {
         slots.taken[i] = mine / 64 == i ? UINT64_C(1) << (mine % 64) : 0;
     }
