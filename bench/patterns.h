@@ -2,8 +2,9 @@
  *
  * A pattern is a function that allocates by plain malloc and returns a checksum, which depends on
  * what it did and never on addresses or on the order of threads: it is equal under every allocator.
- * Each block is marked at both ends when it is made, and looked at when it is freed, so that two
- * blocks that overlap end the program.
+ * Each block is marked at its start when it is made, and looked at when it is freed, so that a
+ * block that is handed out twice ends the program. One line of a block is touched and no more: what
+ * the patterns measure is the allocator.
  */
 #ifndef BENCH_PATTERNS_H
 #define BENCH_PATTERNS_H
@@ -62,12 +63,12 @@ static inline void *pattern_malloc(size_t size_bytes)
     return start;
 }
 
-/* Marks both ends with a number of its own. */
+/* Marks the start with a number of its own. */
 static inline block pattern_mark(void *start, size_t size_bytes)
 {
     static _Thread_local unsigned char last;
     block b = {start, (uint32_t)size_bytes, ++last};
-    b.start[0] = b.start[size_bytes - 1] = b.mark;
+    b.start[0] = b.mark;
     return b;
 }
 
@@ -78,7 +79,7 @@ static inline block pattern_block(size_t size_bytes)
 
 static inline void pattern_check(block b)
 {
-    if (b.start[0] != b.mark || b.start[b.size_bytes - 1] != b.mark) {
+    if (b.start[0] != b.mark) {
         pattern_fail("a block has another's content");
     }
 }
