@@ -328,6 +328,10 @@ static void print_lines(json_t *answer)
     json_t *value, *text = json_object_get(answer, "text");
     if (text) {
         print_value(text);
+        value = json_object_get(answer, "chosen");
+        if (value) {
+            printf("chosen: %s\n", json_string_value(value));
+        }
         return;
     }
     json_object_foreach(answer, key, value)

@@ -260,6 +260,12 @@ void session_failure_fill(session *s, process *p, uint64_t frame)
     process_end(p);
 }
 
+void session_failure_add(session *s, const char *front, const char *text)
+{
+    session_failure *f = &s->failure;
+    line_add(f, "%s%s", front, text);
+}
+
 void session_failure_clear(session *s)
 {
     s->failure = (session_failure){0};

@@ -292,7 +292,9 @@ static rp_status go_on_fresh(session *s)
 static void failed(session *s, uint64_t frame)
 {
     session_failure_fill(s, &s->live, frame);
-    go_on_fresh(s);
+    if (go_on_fresh(s)) {
+        session_failure_add(s, "and no other runner could take over: ", rp_error_last()->text);
+    }
 }
 
 static void stage_set(session *s, process *p, uint64_t frame)
@@ -514,7 +516,10 @@ rp_status session_loop(session *s, uint64_t from, uint64_t to)
     divergence_destroy(s->divergence);
     s->divergence = divergence_create(from, to);
     s->diverged_frame = 0;
-    for (uint64_t frame = from + 1; frame <= to; frame++) {
+    uint64_t start;
+    bool alike =
+        rp_log_find_frame(s->log, from, &start) && (!s->debug_index || start > s->debug_index);
+    for (uint64_t frame = from + 1; alike && frame <= to; frame++) {
         uint64_t index, hash;
         rp_record record;
         if (rp_log_find_frame(s->log, frame, &index) && rp_log_record(s->log, index, &record) &&

@@ -90,6 +90,8 @@ typedef struct session {
     uint64_t waiting_since_ns; /* complete_ns of a build whose first step is still to come */
     uint64_t step_ns, commit_ns, page_count, steps, restarts;
     debug_choices_text debug;
+    uint64_t debug_index; /* the log's newest record when they were changed last: what begins up to
+                             there has other hashes when it is made again */
     uint64_t accepted_serial, accepted_frame; /* of the last finding that was told: a loop that
                                                  makes its frame again does not tell it again */
     bool randomised; /* the system forbids to turn address randomisation off */

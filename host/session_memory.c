@@ -17,6 +17,7 @@ enum { REPORT_TIMEOUT_MS = 60000 };
 /* The hashes of a loop's first pass are of frames made without the new modes. */
 static void loop_measure_anew(session *s)
 {
+    s->debug_index = rp_log_last(s->log);
     if (rp_loop_is_set(&s->loop)) {
         for (uint64_t i = 0; i < s->loop.to - s->loop.from; i++) {
             s->loop.frames[i].build = 0;
