@@ -49,7 +49,10 @@ static void describe(const symbols_report *report, name *to)
     for (int i = 0; i < report->frame_count; i++) {
         const symbols_frame *frame = &report->frames[i];
         to->outside = to->outside && is_outside(frame);
-        rp_text_add(&text, "%s%s", i ? ", inlined into " : "",
+        if (!frame->function[0] && !frame->object[0]) {
+            continue; /* it lies in nothing that is known */
+        }
+        rp_text_add(&text, "%s%s", text.length ? ", inlined into " : "",
                     frame->function[0] ? frame->function : "?");
         if (frame->file[0]) {
             rp_text_add(&text, " (%s:%d)", file_name(frame->file), frame->line);

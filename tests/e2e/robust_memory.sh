@@ -12,7 +12,6 @@ ctl() { reprise ctl --name "$@"; }
 says() { # TEXT FILE WHAT
     grep -q -e "$1" "$2" || fail "$3: does not say \"$1\": $(head -40 "$2")"
 }
-at_frame() { [ "$(status "$1" frame)" = "$2" ]; }
 # silent FILE WHAT: the command said nothing but that a runner was replaced
 silent() {
     local said
@@ -279,7 +278,7 @@ head -200 "$work/report.out" | cmp -s - "$work/plain" ||
 # ---- nothing that a module may call is missing in the runner, but for what is the deck's own
 for header in memory debug trace arena slot page backed temp; do
     cc -E -P -I"$sources/include" -include "$sources/include/reprise/$header.h" -x c /dev/null |
-        tr '\n' ' ' | tr ';}' '\n\n' | grep -v 'inline\|typedef' | grep -o '\brp_[a-z_]* *(' | tr -d ' ('
+        tr '\n;}' ' \n\n' | grep -v 'inline\|typedef' | grep -o '\brp_[a-z_]* *(' | tr -d ' ('
 done | sort -u >"$work/public"
 nm -D --defined-only "$host/reprise-runner" | awk '{ print $3 }' | sort -u >"$work/exported"
 left=$(comm -23 "$work/public" "$work/exported" | grep -v 'rp_memory_close\|rp_debug_on_error\|rp_symboliser\|rp_slot_thread_' | tr '\n' ' ')
