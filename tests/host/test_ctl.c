@@ -237,7 +237,7 @@ TEST(help_names_every_exit_code_and_gives_an_example)
     in_fresh_directory();
     ck_assert_int_eq(ctl("--help"), 0);
     ck_assert_ptr_nonnull(strstr(output, "3 nobody there"));
-    ck_assert_ptr_nonnull(strstr(output, "example\n  reprise ctl"));
+    ck_assert_ptr_nonnull(strstr(output, "examples\n  reprise ctl"));
     ck_assert_ptr_nonnull(strstr(output, "take-over"));
     clean_up();
 }
