@@ -230,23 +230,12 @@ void rp_region_destroy(void)
     }
 }
 
-bool rp_region_is_open(void)
-{
-    return rp_region_extent.end != 0;
-}
-
 /* ---- roots and figures ---- */
 
 rp_region_span rp_region_header_rest(rp_zone zone)
 {
     return (rp_region_span){(uint8_t *)zone_header_of(zone) + RP_PAGE_BYTES,
                             RP_REGION_MAP_OFFSET - RP_PAGE_BYTES};
-}
-
-void *rp_region_root(rp_zone zone, int root)
-{
-    RP_ASSERT(root >= 0 && root < RP_ROOT_COUNT);
-    return __atomic_load_n(&zone_header_of(zone)->roots[root], __ATOMIC_ACQUIRE);
 }
 
 void rp_region_root_set(rp_zone zone, int root, void *value)

@@ -105,7 +105,7 @@ typedef void rp_region_committed_fn(void *context, void *start, size_t size_byte
  * open already; RP_E_ARGUMENT: less than RP_REGION_LEAST_BYTES. */
 rp_status rp_region_create(const rp_region_desc *desc);
 void rp_region_destroy(void);
-bool rp_region_is_open(void);
+static inline bool rp_region_is_open(void);
 
 /* Makes a block of at least `size_bytes` (rounded up to whole pages, in whole units). Null with the
  * record set when the zone is full or the system refuses. Fresh memory from the frontier reads as
@@ -158,7 +158,7 @@ enum {
     RP_ROOT_DEBUG,
     RP_ROOT_COUNT = 16
 };
-void *rp_region_root(rp_zone zone, int root);
+static inline void *rp_region_root(rp_zone zone, int root);
 void rp_region_root_set(rp_zone zone, int root, void *value);
 /* Sets the root where it is null, in one step; returns what stands there then. */
 void *rp_region_root_claim(rp_zone zone, int root, void *value);
@@ -210,6 +210,8 @@ extern struct rp_region_extent {
 
 /* Where a zone's map stands, from the zone's start: behind the header's unit. */
 #define RP_REGION_MAP_OFFSET 65536u
+/* And its roots. */
+#define RP_REGION_ROOTS_OFFSET 56u
 
 /* rp_region_unit for the world zone alone; null for every other address. For free's fast path. */
 static inline rp_unit *rp_region_world_unit(const void *address)
@@ -229,6 +231,19 @@ static inline int rp_region_contains(const void *address)
         return 0;
     }
     return offset < rp_region_extent.keep_start - RP_REGION_BASE ? 1 : 2;
+}
+
+static inline bool rp_region_is_open(void)
+{
+    return rp_region_extent.end != 0;
+}
+
+static inline void *rp_region_root(rp_zone zone, int root)
+{
+    uint64_t start =
+        zone == RP_ZONE_WORLD ? rp_region_extent.world_start : rp_region_extent.keep_start;
+    void *const *roots = (void *const *)(uintptr_t)(start + RP_REGION_ROOTS_OFFSET);
+    return __atomic_load_n(&roots[root], __ATOMIC_ACQUIRE);
 }
 
 #endif

@@ -68,6 +68,8 @@ typedef struct keep_header {
 _Static_assert(sizeof(keep_header) <= RP_PAGE_BYTES, "the header is one page");
 _Static_assert(sizeof(rp_unit) == 32, "the tables' sizes count on it");
 _Static_assert(RP_REGION_MAP_OFFSET == RP_UNIT_BYTES, "the header is one unit");
+_Static_assert(RP_REGION_ROOTS_OFFSET == offsetof(zone_header, roots),
+               "rp_region_root reads there");
 _Static_assert(RP_REGION_MAP_OFFSET + RP_REGION_RESERVE_BYTES / 4 * 3 / RP_UNIT_BYTES * 32 <=
                    WORLD_TABLES_BYTES,
                "the world's map fits into its tables");

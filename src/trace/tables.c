@@ -5,13 +5,11 @@
 
 #include <string.h>
 
-rp_trace_tables *rp_trace_tables_if_any(rp_zone zone)
+rp_trace_tables *rp_trace_tables_make(rp_zone zone)
 {
-    return rp_region_is_open() ? rp_region_root(zone, RP_ROOT_TRACE) : NULL;
-}
-
-static rp_trace_tables *make(rp_zone zone)
-{
+    if (!rp_region_is_open()) {
+        return NULL;
+    }
     size_t bytes = sizeof(rp_trace_tables) + NEAR_COUNT * sizeof(uint32_t);
     rp_trace_tables *made = rp_region_block_alloc(zone, bytes, RP_BLOCK_PAGES, 0, 0);
     if (!made) {
@@ -25,24 +23,14 @@ static rp_trace_tables *make(rp_zone zone)
     return stands;
 }
 
-rp_trace_tables *rp_trace_tables_of(rp_zone zone)
+rp_intern *rp_trace_table_make(rp_trace_tables *tables, rp_zone zone, rp_intern **table,
+                               const rp_intern_shape *shape)
 {
-    rp_trace_tables *tables = rp_trace_tables_if_any(zone);
-    return tables || !rp_region_is_open() ? tables : make(zone);
-}
-
-rp_intern *rp_trace_table(rp_trace_tables *tables, rp_zone zone, rp_intern **table,
-                          const rp_intern_shape *shape)
-{
-    rp_intern *stands = __atomic_load_n(table, __ATOMIC_ACQUIRE);
-    if (stands) {
-        return stands;
-    }
     rp_os_lock_take(&tables->lock);
     if (!*table) {
         __atomic_store_n(table, rp_intern_create(zone, shape), __ATOMIC_RELEASE);
     }
-    stands = *table;
+    rp_intern *stands = *table;
     rp_os_lock_drop(&tables->lock);
     return stands;
 }

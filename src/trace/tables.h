@@ -67,12 +67,29 @@ typedef struct rp_trace_tables {
 enum { NEAR_COUNT = 4096 };
 
 /* Made at first use; null where the zone is full or the region closed. */
-rp_trace_tables *rp_trace_tables_of(rp_zone zone);
-/* The same, but null where nothing was ever kept. */
-rp_trace_tables *rp_trace_tables_if_any(rp_zone zone);
+rp_trace_tables *rp_trace_tables_make(rp_zone zone);
 /* Makes a table where it is null yet; null where there is no room. */
-rp_intern *rp_trace_table(rp_trace_tables *tables, rp_zone zone, rp_intern **table,
-                          const rp_intern_shape *shape);
+rp_intern *rp_trace_table_make(rp_trace_tables *tables, rp_zone zone, rp_intern **table,
+                               const rp_intern_shape *shape);
+
+/* Null where nothing was ever kept. */
+static inline rp_trace_tables *rp_trace_tables_if_any(rp_zone zone)
+{
+    return rp_region_is_open() ? (rp_trace_tables *)rp_region_root(zone, RP_ROOT_TRACE) : NULL;
+}
+
+static inline rp_trace_tables *rp_trace_tables_of(rp_zone zone)
+{
+    rp_trace_tables *tables = rp_trace_tables_if_any(zone);
+    return tables ? tables : rp_trace_tables_make(zone);
+}
+
+static inline rp_intern *rp_trace_table(rp_trace_tables *tables, rp_zone zone, rp_intern **table,
+                                        const rp_intern_shape *shape)
+{
+    rp_intern *stands = __atomic_load_n(table, __ATOMIC_ACQUIRE);
+    return stands ? stands : rp_trace_table_make(tables, zone, table, shape);
+}
 
 /* ---- scopes.c ---- */
 

@@ -116,13 +116,34 @@ typedef struct tracked_store {
 /* ---- tracked_store.c ---- */
 
 /* Null where nothing was ever tracked in the zone. */
-tracked_store *rp_tracked_store(rp_zone zone);
+static inline tracked_store *rp_tracked_store(rp_zone zone)
+{
+    return (tracked_store *)rp_region_root(zone, RP_ROOT_DEBUG);
+}
+
 /* Made at first use; null with the record set. */
 tracked_store *rp_tracked_store_make(rp_zone zone);
 /* The allocator's pool, made when there is none; null with the record set. */
 tracked_pool *rp_tracked_pool(rp_allocator *allocator);
+static inline uint8_t *rp_tracked_page(const tracked_store *store, uint32_t id)
+{
+    return __atomic_load_n(&store->pages[id / POOLS_A_PAGE], __ATOMIC_ACQUIRE);
+}
+
+static inline tracked_pool *rp_tracked_pool_in(uint8_t *page, uint32_t id)
+{
+    return (tracked_pool *)(void *)(page + (size_t)(id % POOLS_A_PAGE) * POOL_BYTES);
+}
+
 /* Null where it has none. */
-tracked_pool *rp_tracked_pool_find(rp_zone zone, uint32_t id);
+static inline tracked_pool *rp_tracked_pool_find(rp_zone zone, uint32_t id)
+{
+    const tracked_store *store = rp_tracked_store(zone);
+    uint8_t *page = store ? rp_tracked_page(store, id) : NULL;
+    tracked_pool *pool = page ? rp_tracked_pool_in(page, id) : NULL;
+    return pool && __atomic_load_n(&pool->id, __ATOMIC_ACQUIRE) ? pool : NULL;
+}
+
 /* Calls `visit` for each pool of the zone; stops when it returns non-zero, and returns that. */
 int rp_tracked_pools(rp_zone zone, int (*visit)(tracked_pool *pool, void *context), void *context);
 /* Counts a block that becomes live; false, with nothing counted: it is over the cap. With the
@@ -222,7 +243,8 @@ void *rp_tracked_alloc(rp_allocator *allocator, size_t size_bytes, size_t align_
 void rp_tracked_free(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes,
                      const void *caller);
 size_t rp_tracked_usable(rp_unit *head, const void *block);
-bool rp_tracked_resize(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes);
+bool rp_tracked_resize(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes,
+                       const void *caller);
 int rp_tracked_walk(const rp_allocator *allocator,
                     int (*visit)(void *block, size_t size_bytes, void *context), void *context);
 void rp_tracked_stats_add(const rp_allocator *allocator, rp_alloc_stats *stats);

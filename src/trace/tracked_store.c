@@ -9,11 +9,6 @@ enum { RECORDS_A_UNIT = (int)(RP_UNIT_BYTES / sizeof(tracked_record)) };
 
 /* ---- the store ---- */
 
-tracked_store *rp_tracked_store(rp_zone zone)
-{
-    return rp_region_root(zone, RP_ROOT_DEBUG);
-}
-
 static void *zeroed_unit(rp_zone zone, size_t size_bytes)
 {
     void *start = rp_region_block_alloc(zone, size_bytes, RP_BLOCK_PAGES, 0, 0);
@@ -41,24 +36,6 @@ tracked_store *rp_tracked_store_make(rp_zone zone)
 }
 
 /* ---- pools by the id of their allocator ---- */
-
-static uint8_t *page_of(const tracked_store *store, uint32_t id)
-{
-    return __atomic_load_n(&store->pages[id / POOLS_A_PAGE], __ATOMIC_ACQUIRE);
-}
-
-static tracked_pool *pool_in(uint8_t *page, uint32_t id)
-{
-    return (tracked_pool *)(void *)(page + (size_t)(id % POOLS_A_PAGE) * POOL_BYTES);
-}
-
-tracked_pool *rp_tracked_pool_find(rp_zone zone, uint32_t id)
-{
-    const tracked_store *store = rp_tracked_store(zone);
-    uint8_t *page = store ? page_of(store, id) : NULL;
-    tracked_pool *pool = page ? pool_in(page, id) : NULL;
-    return pool && __atomic_load_n(&pool->id, __ATOMIC_ACQUIRE) ? pool : NULL;
-}
 
 /* Of a heap without its other figures, which threads that use it change meanwhile. */
 static uint64_t cap_of(const rp_allocator *allocator)
@@ -92,7 +69,7 @@ static tracked_pool *pool_make(tracked_store *store, const rp_allocator *allocat
         }
         __atomic_store_n(page, made, __ATOMIC_RELEASE);
     }
-    tracked_pool *pool = pool_in(*page, allocator->id);
+    tracked_pool *pool = rp_tracked_pool_in(*page, allocator->id);
     if (!pool->id) {
         pool_init(pool, allocator);
     }
@@ -120,9 +97,9 @@ int rp_tracked_pools(rp_zone zone, int (*visit)(tracked_pool *pool, void *contex
     const tracked_store *store = rp_tracked_store(zone);
     int result = 0;
     for (uint32_t i = 0; store && i < POOL_PAGES && !result; i++) {
-        uint8_t *page = page_of(store, i * POOLS_A_PAGE);
+        uint8_t *page = rp_tracked_page(store, i * POOLS_A_PAGE);
         for (uint32_t k = 0; page && k < POOLS_A_PAGE && !result; k++) {
-            tracked_pool *pool = pool_in(page, k);
+            tracked_pool *pool = rp_tracked_pool_in(page, k);
             bool used = __atomic_load_n(&pool->id, __ATOMIC_ACQUIRE) != 0;
             result = used ? visit(pool, context) : 0;
         }
