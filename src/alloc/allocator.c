@@ -52,15 +52,27 @@ static void *alloc(rp_allocator *allocator, size_t size_bytes, size_t align_byte
     return ops->alloc(allocator, size_bytes, align_bytes, zeroed);
 }
 
-void *rp_alloc_at(rp_allocator *allocator, size_t size_bytes, const char *site)
+static inline void *alloc_small(rp_allocator *allocator, size_t size_bytes, const char *site,
+                                const void *caller)
 {
     if (__builtin_expect(allocator && allocator->kind == KIND_GENERIC, 1)) {
-        void *block = rp_generic_alloc_quick(rp_cache_quick(heap_of(allocator)), size_bytes);
+        rp_cache *cache = rp_cache_quick(heap_of(allocator));
+        void *block = cache ? rp_generic_alloc_quick(cache, size_bytes) : NULL;
         if (__builtin_expect(block != NULL, 1)) {
             return block;
         }
     }
-    return alloc(allocator, size_bytes, LEAST_ALIGN, false, site, __builtin_return_address(0));
+    return alloc(allocator, size_bytes, LEAST_ALIGN, false, site, caller);
+}
+
+void *rp_alloc_at(rp_allocator *allocator, size_t size_bytes, const char *site)
+{
+    return alloc_small(allocator, size_bytes, site, __builtin_return_address(0));
+}
+
+void *rp_alloc_from(rp_allocator *allocator, size_t size_bytes, const void *caller)
+{
+    return alloc_small(allocator, size_bytes, NULL, caller);
 }
 
 /* Also remembers the cache, where the thread is not diverted. */
@@ -72,7 +84,7 @@ void *rp_generic_malloc_slow(size_t size_bytes, const void *caller)
     }
     void *block = alloc(generic, size_bytes, LEAST_ALIGN, false, NULL, caller);
     rp_cache *cache = rp_cache_quick(heap_of(generic));
-    rp_alloc_self.generic = cache;
+    rp_alloc_self.generic = cache ? (void *)cache : (void *)&rp_cache_none;
     rp_alloc_self.heap = cache ? generic->id : 0;
     return block;
 }
@@ -96,14 +108,20 @@ void *rp_alloc_zeroed_at(rp_allocator *allocator, size_t count, size_t size_byte
     return array(allocator, count, size_bytes, LEAST_ALIGN, site, __builtin_return_address(0));
 }
 
+void *rp_alloc_zeroed_from(rp_allocator *allocator, size_t count, size_t size_bytes,
+                           const void *caller)
+{
+    return array(allocator, count, size_bytes, LEAST_ALIGN, NULL, caller);
+}
+
 void *rp_new_at(rp_allocator *allocator, size_t count, size_t size_bytes, size_t align_bytes,
                 const char *site)
 {
     return array(allocator, count, size_bytes, align_bytes, site, __builtin_return_address(0));
 }
 
-void *rp_alloc_aligned_at(rp_allocator *allocator, size_t align_bytes, size_t size_bytes,
-                          const char *site)
+static void *aligned(rp_allocator *allocator, size_t align_bytes, size_t size_bytes,
+                     const char *site, const void *caller)
 {
     if (!rp_is_power_of_two(align_bytes) || align_bytes > RP_MIB(1)) {
         rp_fail(RP_E_ARGUMENT,
@@ -112,8 +130,19 @@ void *rp_alloc_aligned_at(rp_allocator *allocator, size_t align_bytes, size_t si
                 align_bytes);
         return NULL;
     }
-    return alloc(allocator, size_bytes, rp_max_size(align_bytes, LEAST_ALIGN), false, site,
-                 __builtin_return_address(0));
+    return alloc(allocator, size_bytes, rp_max_size(align_bytes, LEAST_ALIGN), false, site, caller);
+}
+
+void *rp_alloc_aligned_at(rp_allocator *allocator, size_t align_bytes, size_t size_bytes,
+                          const char *site)
+{
+    return aligned(allocator, align_bytes, size_bytes, site, __builtin_return_address(0));
+}
+
+void *rp_alloc_aligned_from(rp_allocator *allocator, size_t align_bytes, size_t size_bytes,
+                            const void *caller)
+{
+    return aligned(allocator, align_bytes, size_bytes, NULL, caller);
 }
 
 /* ---- from a block to its allocator ---- */
@@ -180,10 +209,11 @@ void rp_free(void *block)
     }
 }
 
-void rp_generic_free_slow(void *block, const void *caller)
+void rp_free_from(void *block, size_t size_bytes, const void *caller)
 {
-    if (!rp_generic_free_quick(block) && block) {
-        block_free(block, SIZE_MAX, caller);
+    bool said = size_bytes != SIZE_MAX; /* then it is compared with the block's */
+    if (block && (said || !rp_generic_free_quick(block))) {
+        block_free(block, size_bytes, caller);
     }
 }
 
@@ -215,24 +245,29 @@ rp_allocator *rp_allocator_of(const void *block)
 
 /* ---- resizing ---- */
 
-static bool resize_in_place(const block_place *place, void *block, size_t size_bytes)
+static bool resize_in_place(const block_place *place, void *block, size_t size_bytes,
+                            const void *caller)
 {
     if (is_tracked(place)) {
-        return debug_side->resize(place->allocator, place->head, block, size_bytes);
+        return debug_side->resize(place->allocator, place->head, block, size_bytes, caller);
     }
     const rp_allocator_ops *ops = rp_allocator_ops_of(place->allocator);
     return ops->resize && ops->resize(place->allocator, block, size_bytes);
 }
 
-void *rp_resize_at(rp_allocator *allocator, void *block, size_t size_bytes, const char *site)
+static void *resized(rp_allocator *allocator, void *block, size_t size_bytes, const char *site,
+                     const void *caller)
 {
-    const void *caller = __builtin_return_address(0);
     if (!block) {
         return alloc(allocator, size_bytes, LEAST_ALIGN, false, site, caller);
     }
+    void *quick = rp_generic_resize_quick(block, size_bytes);
+    if (quick) {
+        return quick;
+    }
     block_place place = place_or_die(block, "resize", caller);
     size_t old_bytes = usable(&place, block);
-    if (resize_in_place(&place, block, size_bytes)) {
+    if (resize_in_place(&place, block, size_bytes, caller)) {
         return block;
     }
     void *moved = alloc(place.allocator, size_bytes, LEAST_ALIGN, false, site, caller);
@@ -242,6 +277,16 @@ void *rp_resize_at(rp_allocator *allocator, void *block, size_t size_bytes, cons
     memcpy(moved, block, rp_min_size(old_bytes, size_bytes));
     block_free(block, SIZE_MAX, caller);
     return moved;
+}
+
+void *rp_resize_at(rp_allocator *allocator, void *block, size_t size_bytes, const char *site)
+{
+    return resized(allocator, block, size_bytes, site, __builtin_return_address(0));
+}
+
+void *rp_resize_from(rp_allocator *allocator, void *block, size_t size_bytes, const void *caller)
+{
+    return resized(allocator, block, size_bytes, NULL, caller);
 }
 
 /* ---- any allocator ---- */

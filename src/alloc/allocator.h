@@ -66,6 +66,21 @@ extern const rp_allocator_ops rp_static_ops, rp_generic_ops, rp_backed_ops, rp_p
 
 const rp_allocator_ops *rp_allocator_ops_of(const rp_allocator *allocator);
 
+/* ---- the public calls, for who stands between them and the program: a malloc, an operator new
+ * ----
+ *
+ * As the calls of <reprise/memory.h> in all but this: stacks and reports begin at `caller`, the
+ * code address that the program called from, and there is no site. */
+
+void *rp_alloc_from(rp_allocator *allocator, size_t size_bytes, const void *caller);
+void *rp_alloc_zeroed_from(rp_allocator *allocator, size_t count, size_t size_bytes,
+                           const void *caller);
+void *rp_alloc_aligned_from(rp_allocator *allocator, size_t align_bytes, size_t size_bytes,
+                            const void *caller);
+void *rp_resize_from(rp_allocator *allocator, void *block, size_t size_bytes, const void *caller);
+/* `size_bytes` SIZE_MAX: not said. */
+void rp_free_from(void *block, size_t size_bytes, const void *caller);
+
 /* Sets the debug modes that hold for new blocks. */
 void rp_allocator_debug_set(rp_allocator *allocator, uint32_t modes);
 
@@ -122,7 +137,8 @@ typedef struct rp_debug_ops {
     /* The bytes asked for of a live block; 0: none starts there. */
     size_t (*usable)(rp_unit *head, const void *block);
     /* Whether the block could be resized in place. */
-    bool (*resize)(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes);
+    bool (*resize)(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes,
+                   const void *caller);
     int (*walk)(const rp_allocator *allocator,
                 int (*visit)(void *block, size_t size_bytes, void *context), void *context);
     void (*stats_add)(const rp_allocator *allocator, rp_alloc_stats *stats);
@@ -151,7 +167,8 @@ typedef struct rp_alloc_thread {
     uint32_t traced; /* depth of open scopes that trace */
     uint32_t heap;   /* the id of the heap of `generic`; 0: none */
     void *generic;   /* its cache in the world's generic allocator, for processes without restores:
-                        rp_generic_malloc; null: not looked for yet, or in a traced scope */
+                        rp_generic_malloc; one that serves nothing: not looked for yet, or in
+                        a traced scope */
     uint32_t ended;  /* its caches were given back: it gets no others */
     uint32_t inside; /* the debug side is at work: what it allocates is not tracked */
 } rp_alloc_thread;

@@ -18,11 +18,15 @@ static void bin_open(cache_bin *bin, uint32_t class_index)
 
 /* ---- chains that are set aside ---- */
 
-/* What may be parked: a part of what the thread has, and something for one that has nothing. */
-static bool may_park(const rp_cache *cache, uint64_t bytes)
+/* What may be parked: small blocks, of which few pin a slab, up to a part of what the thread has
+ * and something for one that has nothing. It may be much, as all of it is sorted before the region
+ * is asked for more. */
+static bool may_park(const rp_cache *cache, uint32_t class_index, uint64_t bytes)
 {
-    enum { PART = 8, LEAST_BYTES = 64 << 10 };
-    return cache->parked_bytes + bytes <= cache->out_bytes / PART + LEAST_BYTES;
+    enum { PART = 2, LEAST_BYTES = 64 << 10, BLOCK_MOST_BYTES = 512 };
+    uint32_t block_bytes = rp_size_classes[class_index].block_bytes;
+    return block_bytes >= sizeof(parked_block) && block_bytes <= BLOCK_MOST_BYTES &&
+           cache->parked_bytes + bytes <= cache->out_bytes / PART + LEAST_BYTES;
 }
 
 /* Sorted into slabs, a burst of frees and the allocations after it would cost twice: so it is
@@ -30,7 +34,7 @@ static bool may_park(const rp_cache *cache, uint64_t bytes)
 static void set_aside(rp_cache *cache, uint32_t class_index, free_block *chain, uint32_t count)
 {
     uint64_t bytes = (uint64_t)count * rp_size_classes[class_index].block_bytes;
-    if (class_index == 1 || !may_park(cache, bytes)) {
+    if (!may_park(cache, class_index, bytes)) {
         rp_remote_return(rp_slab_put(cache, chain));
         return;
     }
@@ -87,6 +91,16 @@ static bool reach_back(rp_cache *cache, uint32_t class_index)
     cache->bins[class_index].head = chain;
     cache->bins[class_index].room -= chain ? (int32_t)count : 0;
     return chain != NULL;
+}
+
+void rp_cache_sort_parked(rp_cache *cache)
+{
+    uint32_t count;
+    for (uint32_t i = 1; i < CLASS_COUNT && cache->parked_bytes; i++) {
+        for (free_block *chain; (chain = unpark(cache, i, &count)) != NULL;) {
+            rp_remote_return(rp_slab_put(cache, chain));
+        }
+    }
 }
 
 static void bins_empty(rp_cache *cache)

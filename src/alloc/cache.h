@@ -12,6 +12,9 @@
 extern _Thread_local rp_alloc_thread rp_alloc_self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* Serves nothing: where a thread has no cache to use without looking further. */
+extern const rp_cache rp_cache_none __attribute__((visibility("hidden")));
+
 /* A free block whose mark is wrong was written to. Does not return. */
 _Noreturn void rp_cache_damaged(const rp_cache *cache, const free_block *block);
 
@@ -65,30 +68,34 @@ static inline rp_cache *rp_cache_quick(const rp_heap *heap)
 /* A block from the bins; null: take the slow path. */
 static inline void *rp_generic_alloc_quick(rp_cache *cache, size_t size_bytes)
 {
-    if (__builtin_expect(!cache, 0) ||
-        __builtin_expect(size_bytes >= __atomic_load_n(&cache->quick_end, __ATOMIC_RELAXED), 0)) {
+    if (__builtin_expect(size_bytes >= __atomic_load_n(&cache->quick_end, __ATOMIC_RELAXED), 0)) {
         return NULL;
     }
     return rp_bin_pop(cache, class_of(size_bytes));
 }
 
-/* The class of the block that starts at `address` in a slab; 0: none does, or it may be free. */
-static inline uint32_t rp_block_class(const rp_unit *unit, const void *address)
+/* Whether a block that seems to live starts at `address` in a slab of the class. */
+static inline bool rp_block_lives(const rp_unit *unit, uint32_t class_index, const void *address)
 {
     uint32_t offset = (uint32_t)((uintptr_t)address % RP_UNIT_BYTES);
-    uint32_t class_index = __atomic_load_n(&unit->size_class, __ATOMIC_RELAXED);
-    bool starts = __builtin_expect(is_start(class_index, offset), 1) &&
-                  __builtin_expect(offset >> GRAIN_SHIFT < slab_bump(unit), 1) &&
-                  __builtin_expect(!may_be_marked((const free_block *)address), 1);
-    return starts ? class_index : 0;
+    return __builtin_expect(is_start(class_index, offset), 1) &&
+           __builtin_expect(offset >> GRAIN_SHIFT < slab_bump(unit), 1) &&
+           __builtin_expect(!may_be_marked((const free_block *)address), 1);
+}
+
+static inline uint32_t rp_unit_class(const rp_unit *unit)
+{
+    return __atomic_load_n(&unit->size_class, __ATOMIC_RELAXED);
 }
 
 /* The bytes of a live block of a slab in the world zone; 0: look closer. */
 static inline size_t rp_generic_usable_quick(const void *address)
 {
     const rp_unit *unit = rp_region_world_unit(address);
-    uint32_t class_index = unit ? rp_block_class(unit, address) : 0;
-    return rp_size_classes[class_index].block_bytes;
+    uint32_t class_index = unit ? rp_unit_class(unit) : CLASS_NONE;
+    return unit && rp_block_lives(unit, class_index, address)
+               ? rp_size_classes[class_index].block_bytes
+               : 0;
 }
 
 /* Whether a small block stays where it is: while at least half of it is used. */
@@ -100,9 +107,12 @@ static inline bool rp_small_stays(size_t have_bytes, size_t size_bytes)
 /* Frees a block of a slab in the world zone; false: nothing was done, take the slow path. */
 static inline bool rp_generic_free_quick(void *address)
 {
-    rp_unit *unit = rp_region_world_unit(address);
-    uint32_t class_index = __builtin_expect(unit != NULL, 1) ? rp_block_class(unit, address) : 0;
-    if (__builtin_expect(class_index == 0, 0)) {
+    const rp_unit *unit = rp_region_world_unit(address);
+    if (__builtin_expect(unit == NULL, 0)) {
+        return false;
+    }
+    uint32_t class_index = rp_unit_class(unit);
+    if (!rp_block_lives(unit, class_index, address)) {
         return false;
     }
     rp_cache *cache = slab_cache(unit);
@@ -116,11 +126,27 @@ static inline bool rp_generic_free_quick(void *address)
     return true;
 }
 
+/* Resizes a small block of the world zone to a small size; null: nothing was done, take the slow
+ * path. */
+static inline void *rp_generic_resize_quick(void *block, size_t size_bytes)
+{
+    size_t have_bytes = rp_generic_usable_quick(block);
+    if (__builtin_expect(have_bytes == 0, 0) || rp_small_stays(have_bytes, size_bytes)) {
+        return have_bytes ? block : NULL;
+    }
+    rp_cache *cache = rp_cache_quick(slab_cache(rp_region_world_unit(block))->heap);
+    void *moved = cache ? rp_generic_alloc_quick(cache, size_bytes) : NULL;
+    if (moved) {
+        __builtin_memcpy(moved, block, have_bytes < size_bytes ? have_bytes : size_bytes);
+        rp_generic_free_quick(block);
+    }
+    return moved;
+}
+
 /* ---- malloc and free of a process in which nothing is ever restored: the preload library ---- */
 
-/* The rest of the two; with `errno` left to the caller. */
+/* The rest of it; with `errno` left to the caller. */
 void *rp_generic_malloc_slow(size_t size_bytes, const void *caller);
-void rp_generic_free_slow(void *address, const void *caller);
 
 static inline void *rp_generic_malloc(size_t size_bytes)
 {
@@ -140,8 +166,8 @@ static inline bool rp_generic_free_here(void *address)
         __builtin_expect(unit->owner != rp_alloc_self.heap, 0)) {
         return false;
     }
-    uint32_t class_index = rp_block_class(unit, address);
-    if (__builtin_expect(class_index == 0, 0)) {
+    uint32_t class_index = rp_unit_class(unit);
+    if (!rp_block_lives(unit, class_index, address)) {
         return false;
     }
     rp_bin_push((rp_cache *)rp_alloc_self.generic, class_index, (free_block *)address);
@@ -152,7 +178,7 @@ static inline bool rp_generic_free_here(void *address)
 static inline void rp_generic_free(void *address)
 {
     if (__builtin_expect(!rp_generic_free_here(address), 0)) {
-        rp_generic_free_slow(address, __builtin_return_address(0));
+        rp_free_from(address, SIZE_MAX, __builtin_return_address(0));
     }
 }
 

@@ -50,19 +50,14 @@ extern const size_class rp_size_classes[CLASS_COUNT] __attribute__((visibility("
 /* 2^32 / block_bytes, rounded up; 0 for class 0. */
 extern const uint32_t rp_class_reciprocals[CLASS_COUNT] __attribute__((visibility("hidden")));
 /* The class by (size_bytes + 15) / 16. */
-enum { CLASS_TABLE_BYTES = 1024 };
-extern const uint8_t rp_class_table[CLASS_TABLE_BYTES / 16 + 1]
+extern const uint8_t rp_class_table[CLASS_LARGEST_BYTES / 16 + 1]
     __attribute__((visibility("hidden")));
 
 /* The class for `size_bytes`, at most CLASS_LARGEST_BYTES: steps of 16 up to 128, then four a
  * doubling. */
 static inline uint32_t class_of(size_t size_bytes)
 {
-    if (__builtin_expect(size_bytes <= CLASS_TABLE_BYTES, 1)) {
-        return rp_class_table[(size_bytes + 15) / 16];
-    }
-    unsigned log2 = rp_log2(size_bytes - 1);
-    return 9 + (log2 - 7) * 4 + (uint32_t)((size_bytes - 1) >> (log2 - 2) & 3);
+    return rp_class_table[(size_bytes + 15) / 16];
 }
 
 /* The class for a block aligned to `align_bytes`, a power of two; CLASS_NONE: none is. */
@@ -299,6 +294,8 @@ void *rp_cache_refill(rp_cache *cache, uint32_t class_index);
 void rp_cache_flush(rp_cache *cache, uint32_t class_index);
 /* Takes in what other threads sent. */
 void rp_cache_drain(rp_cache *cache);
+/* Puts the chains that are parked back into their slabs; some of these may become empty. */
+void rp_cache_sort_parked(rp_cache *cache);
 /* Gives empty slabs back to the region. */
 void rp_cache_release(rp_cache *cache);
 /* Puts all that is in bins back first. */

@@ -23,14 +23,35 @@
 const size_class rp_size_classes[CLASS_COUNT] = {{0}, ALL(CLASS)};
 const uint32_t rp_class_reciprocals[CLASS_COUNT] = {0, ALL(RECIPROCAL)};
 
-/* Size 0 gets the smallest. Steps of 32 from 128 on, of 64 from 256, of 128 from 512. */
-#define TWICE(c) c, c
-#define FOUR(c) c, c, c, c
-#define EIGHT(c) c, c, c, c, c, c, c, c
-const uint8_t rp_class_table[CLASS_TABLE_BYTES / 16 + 1] = {
-    1,        1,        2,        3,         4,         5,         6,
-    7,        8,        TWICE(9), TWICE(10), TWICE(11), TWICE(12), FOUR(13),
-    FOUR(14), FOUR(15), FOUR(16), EIGHT(17), EIGHT(18), EIGHT(19), EIGHT(20)};
+/* Size 0 gets the smallest. Steps of 32 bytes from 128 on, twice as wide with each doubling. */
+#define X2(c) c, c
+#define X4(c) X2(c), X2(c)
+#define X8(c) X4(c), X4(c)
+#define X16(c) X8(c), X8(c)
+#define X32(c) X16(c), X16(c)
+#define X64(c) X32(c), X32(c)
+#define X128(c) X64(c), X64(c)
+#define X256(c) X128(c), X128(c)
+#define QUARTERS(times, first) times(first), times(first + 1), times(first + 2), times(first + 3)
+const uint8_t rp_class_table[CLASS_LARGEST_BYTES / 16 + 1] = {
+    1,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    QUARTERS(X2, 9),
+    QUARTERS(X4, 13),
+    QUARTERS(X8, 17),
+    QUARTERS(X16, 21),
+    QUARTERS(X32, 25),
+    QUARTERS(X64, 29),
+    QUARTERS(X128, 33),
+    QUARTERS(X256, 37),
+};
 
 uint32_t rp_class_aligned(size_t size_bytes, size_t align_bytes)
 {

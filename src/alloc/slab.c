@@ -215,6 +215,9 @@ static void book_open(rp_cache *cache, rp_unit *unit, uint32_t class_index)
 static rp_unit *slab_make(rp_cache *cache, uint32_t class_index)
 {
     rp_unit *unit;
+    if (!cache->spare && cache->parked_bytes >= RP_UNIT_BYTES) {
+        rp_cache_sort_parked(cache);
+    }
     if (cache->spare) {
         unit = rp_region_unit_at(zone_of(cache), cache->spare);
         rp_list_remove(zone_of(cache), &cache->spare, unit);

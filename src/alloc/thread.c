@@ -5,7 +5,8 @@
 #include "alloc/cache.h"
 #include "alloc/simple.h"
 
-_Thread_local rp_alloc_thread rp_alloc_self;
+const rp_cache rp_cache_none;
+_Thread_local rp_alloc_thread rp_alloc_self = {.generic = (void *)&rp_cache_none};
 
 static struct {
     volatile rp_os_lock lock;
@@ -21,7 +22,8 @@ void rp_alloc_thread_trace(int change)
 {
     rp_alloc_self.traced += (uint32_t)change;
     rp_alloc_self.slot = rp_alloc_self.traced ? 0 : rp_alloc_self.place;
-    rp_alloc_self.generic = NULL; /* found again on the slow path, where there is one */
+    rp_alloc_self.generic =
+        (void *)&rp_cache_none; /* found again on the slow path, where there is one */
     rp_alloc_self.heap = 0;
 }
 
@@ -86,7 +88,7 @@ void rp_alloc_thread_detach(void)
     rp_alloc_thread *self = &rp_alloc_self;
     uint32_t slot = self->place;
     self->slot = self->place = self->heap = 0;
-    self->generic = NULL;
+    self->generic = (void *)&rp_cache_none;
     self->ended = 1;
     if (!slot || !rp_region_is_open()) {
         return;
