@@ -146,6 +146,7 @@ rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes)
     if (deck->broken == RP_OK && !deck->started) {
         (void)start(deck); /* a failure breaks the deck, which the frame's end reports */
     }
+    rp_region_tick((uint32_t)deck->frame);
     deck->frame_start_ns = rp_os_monotonic_ns();
     if (deck->broken == RP_OK && rp_loop_is_set(&deck->loop) && deck_loop_begin(deck) == RP_OK) {
         deck_loop_input(deck, input, input_bytes);

@@ -188,6 +188,7 @@ static rp_status zones_init(const rp_region_desc *desc)
         return status;
     }
     keep->small_bytes = desc->small_bytes;
+    keep->tick_units = desc->tick_bytes >> RP_UNIT_SHIFT;
     header_init(&keep->zone, KEEP_TABLES_BYTES);
     header_init(zone_header_of(RP_ZONE_WORLD), WORLD_TABLES_BYTES);
     zone_frontier_publish(zone_header_of(RP_ZONE_WORLD));

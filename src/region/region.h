@@ -73,10 +73,11 @@ typedef struct rp_region_desc {
     uint64_t reserve_bytes; /* 0: RP_REGION_RESERVE_BYTES; a quarter, a sixteenth, … of it where the
                                limits say no */
     uint64_t minimum_bytes; /* what an image needs; 0: 1 GiB, or reserve_bytes where that is less */
-    uint64_t
-        small_bytes; /* so much of each zone stays in small pages; huge ones are asked for beyond
-                        it, where a page that is little used costs little of the whole */
-    char **argv;     /* to execute again without randomisation where that helps; null: do not */
+    uint64_t small_bytes;   /* so much of each zone stays in small pages; huge ones are asked for
+                               beyond it, where an unused part of one costs little of the whole */
+    uint64_t tick_bytes;    /* for a process without frames: a tick is so much memory given back;
+                               0: rp_region_tick is called */
+    char **argv; /* to execute again without randomisation where that helps; null: do not */
 } rp_region_desc;
 
 typedef struct rp_region_block {
@@ -193,6 +194,12 @@ void rp_region_purge(rp_zone zone);
 /* Takes or drops the zone's lock, around a fork. */
 void rp_region_lock(rp_zone zone, bool take);
 void rp_region_stats_get(rp_zone zone, rp_region_stats *stats);
+/* The time by which free memory decays, for the deck: the frame's number. In each tick that is a
+ * multiple of RP_REGION_PURGE_TICKS, free runs of 1 MiB or more of both zones that nobody wanted
+ * for that long go back to the system. By number and not by the clock, so that the same frames do
+ * the same. Discarded pages count as written. */
+enum { RP_REGION_PURGE_TICKS = 512 };
+void rp_region_tick(uint32_t tick);
 /* Checks every invariant of a zone's map; false with the record set. For tests and debug builds. */
 bool rp_region_check(rp_zone zone);
 
@@ -206,6 +213,7 @@ extern struct rp_region_extent {
     uint64_t world_start, keep_start, end;
     uint64_t
         world_frontier; /* units of the world zone before it have a map entry; 0 while closed */
+    uint32_t tick;      /* rp_region_tick */
 } rp_region_extent __attribute__((visibility("hidden")));
 
 /* Where a zone's map stands, from the zone's start: behind the header's unit. */

@@ -19,8 +19,10 @@ uint32_t rp_region_run_bin(uint32_t count)
     return EXACT_BINS + (log2 - 5) * 4 + quarter;
 }
 
-/* words[0] of a run's first unit is the next run of its bin, words[1] the one before; 0: none. */
-static void bin_push(zone_header *header, uint32_t first, uint32_t count, uint32_t flags)
+/* words[0] of a run's first unit is the next run of its bin and, in the upper half, the tick in
+ * which it became free; words[1] is the run before; 0: none. */
+static void bin_push(zone_header *header, uint32_t first, uint32_t count, uint32_t flags,
+                     uint32_t tick)
 {
     rp_unit *map = zone_map(header);
     uint32_t bin = rp_region_run_bin(count), next = header->bins[bin];
@@ -29,7 +31,7 @@ static void bin_push(zone_header *header, uint32_t first, uint32_t count, uint32
         .flags = (uint8_t)flags,
         .head = first,
         .unit_count = count,
-        .words = {next, 0},
+        .words = {next | (uint64_t)tick << 32, 0},
     };
     map[first + count - 1].head = first;
     if (next) {
@@ -38,6 +40,11 @@ static void bin_push(zone_header *header, uint32_t first, uint32_t count, uint32
     header->bins[bin] = first;
     header->bin_mask[bin / 64] |= UINT64_C(1) << (bin % 64);
     header->free_units += count;
+}
+
+static uint32_t run_tick(const rp_unit *run)
+{
+    return (uint32_t)(run->words[0] >> 32);
 }
 
 static void bin_remove(zone_header *header, uint32_t first)
@@ -49,7 +56,8 @@ static void bin_remove(zone_header *header, uint32_t first)
         map[next].words[1] = previous;
     }
     if (previous) {
-        map[previous].words[0] = next;
+        uint64_t *link = &map[previous].words[0];
+        *link = (*link & ~(uint64_t)UINT32_MAX) | next;
     } else {
         RP_ASSERT(header->bins[bin] == first);
         header->bins[bin] = next;
@@ -132,10 +140,11 @@ static uint32_t last_run(const zone_header *header)
 static rp_status take_at(zone_header *header, uint32_t first, uint32_t count, bool *zeroed)
 {
     const rp_unit *run = &zone_map(header)[first];
-    uint32_t have = 0, flags = RP_BLOCK_ZEROED;
+    uint32_t have = 0, flags = RP_BLOCK_ZEROED, tick = 0;
     if (first < header->frontier) {
         have = run->unit_count;
         flags = run->flags;
+        tick = run_tick(run);
     }
     if (have < count) {
         rp_status status = frontier_advance(header, count - have);
@@ -147,7 +156,7 @@ static rp_status take_at(zone_header *header, uint32_t first, uint32_t count, bo
         bin_remove(header, first);
     }
     if (have > count) {
-        bin_push(header, first + count, have - count, flags);
+        bin_push(header, first + count, have - count, flags, tick);
     }
     header->used_units += count;
     *zeroed = flags & RP_BLOCK_ZEROED;
@@ -173,9 +182,12 @@ bool rp_region_run_take_at(zone_header *header, uint32_t first, uint32_t count, 
     return take_at(header, first, count, zeroed) == RP_OK;
 }
 
+static void count_given(zone_header *header, uint32_t count);
+
 void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count)
 {
     rp_unit *map = zone_map(header);
+    count_given(header, count);
     header->used_units -= count;
     map[first].kind = RP_BLOCK_FREE;
     uint32_t after = first + count;
@@ -191,25 +203,63 @@ void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count)
             first = before;
         }
     }
-    bin_push(header, first, count, 0);
+    bin_push(header, first, count, 0, rp_region_extent.tick);
 }
 
 /* ---- giving memory back to the system ---- */
 
-void rp_region_purge(rp_zone zone)
+enum { PURGE_LEAST_UNITS = 16 }; /* 1 MiB: below it a call costs more than the memory is worth */
+
+/* With the lock held: the runs that became free `age` ticks ago or before. */
+static void purge(zone_header *header, uint32_t age)
 {
-    zone_header *header = zone_header_of(zone);
     rp_unit *map = zone_map(header);
-    rp_os_lock_take(&header->lock);
-    uint32_t least = (uint32_t)(RP_MIB(1) >> RP_UNIT_SHIFT);
-    for (uint32_t bin = rp_region_run_bin(least); bin < BIN_COUNT; bin++) {
+    for (uint32_t bin = bin_next(header, rp_region_run_bin(PURGE_LEAST_UNITS)); bin < BIN_COUNT;
+         bin = bin_next(header, bin + 1)) {
         for (uint32_t first = header->bins[bin]; first; first = (uint32_t)map[first].words[0]) {
             size_t size_bytes = (size_t)map[first].unit_count << RP_UNIT_SHIFT;
-            bool zeroed = map[first].flags & RP_BLOCK_ZEROED;
-            if (!zeroed && rp_os_vm_discard(unit_address(header, first), size_bytes) == RP_OK) {
+            bool due = !(map[first].flags & RP_BLOCK_ZEROED) &&
+                       rp_region_extent.tick - run_tick(&map[first]) >= age;
+            if (due && rp_os_vm_discard(unit_address(header, first), size_bytes) == RP_OK) {
                 map[first].flags |= RP_BLOCK_ZEROED;
             }
         }
     }
+}
+
+void rp_region_purge(rp_zone zone)
+{
+    zone_header *header = zone_header_of(zone);
+    rp_os_lock_take(&header->lock);
+    purge(header, 0);
     rp_os_lock_drop(&header->lock);
+}
+
+void rp_region_tick(uint32_t tick)
+{
+    __atomic_store_n(&rp_region_extent.tick, tick, __ATOMIC_RELAXED);
+    if (tick % RP_REGION_PURGE_TICKS != 0 || !rp_region_is_open()) {
+        return;
+    }
+    for (int zone = RP_ZONE_WORLD; zone <= RP_ZONE_KEEP; zone++) {
+        zone_header *header = zone_header_of((rp_zone)zone);
+        rp_os_lock_take(&header->lock);
+        purge(header, RP_REGION_PURGE_TICKS);
+        rp_os_lock_drop(&header->lock);
+    }
+}
+
+/* With the lock held, where ticks are counted by use. */
+static void count_given(zone_header *header, uint32_t count)
+{
+    keep_header *keep = keep_header_get();
+    if (keep->tick_units == 0) {
+        return;
+    }
+    keep->given_units += count;
+    if (keep->given_units >= keep->tick_units) {
+        keep->given_units = 0;
+        __atomic_fetch_add(&rp_region_extent.tick, 1, __ATOMIC_RELAXED);
+        purge(header, 2);
+    }
 }

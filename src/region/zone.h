@@ -63,6 +63,7 @@ typedef struct keep_header {
     rp_region_committed_fn *observer;
     void *observer_context;
     uint64_t small_bytes; /* rp_region_desc */
+    uint64_t tick_units, given_units;
 } keep_header;
 
 _Static_assert(sizeof(keep_header) <= RP_PAGE_BYTES, "the header is one page");

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { MODEL_BLOCKS = 64, MODEL_STEPS = 6000 };
 
@@ -470,5 +471,63 @@ TEST(threads_share_a_zone)
     run_list runs = {0};
     rp_region_walk(RP_ZONE_WORLD, collect_free, &runs);
     ck_assert_uint_eq(runs.count, 1);
+    rp_region_destroy();
+}
+
+/* ---- decay ---- */
+
+static size_t resident_pages(const uint8_t *start, size_t size_bytes)
+{
+    static unsigned char present[RP_MIB(8) / RP_PAGE_BYTES];
+    ck_assert_int_eq(mincore((void *)(uintptr_t)start, size_bytes, present), 0);
+    size_t count = 0;
+    for (size_t i = 0; i < size_bytes / RP_PAGE_BYTES; i++) {
+        count += present[i] & 1;
+    }
+    return count;
+}
+
+static uint8_t *dirty_and_free(size_t size_bytes)
+{
+    uint8_t *block = rp_region_block_alloc(RP_ZONE_WORLD, size_bytes, RP_BLOCK_PAGES, 0, 0);
+    memset(block, 1, size_bytes);
+    rp_region_block_free(block);
+    return block;
+}
+
+TEST(memory_that_nobody_wanted_for_some_ticks_goes_back_and_reads_zero)
+{
+    rp_region_desc desc = {.reserve_bytes = RP_GIB(1)};
+    ck_ok(rp_region_create(&desc));
+    rp_region_tick(1);
+    uint8_t *block = dirty_and_free(RP_MIB(8));
+    rp_region_tick(RP_REGION_PURGE_TICKS);
+    ck_assert_uint_eq(resident_pages(block, RP_MIB(8)), RP_MIB(8) / RP_PAGE_BYTES);
+    rp_region_tick(2 * RP_REGION_PURGE_TICKS - 1);
+    ck_assert_uint_eq(resident_pages(block, RP_MIB(8)), RP_MIB(8) / RP_PAGE_BYTES);
+    rp_region_tick(2 * RP_REGION_PURGE_TICKS);
+    ck_assert_uint_eq(resident_pages(block, RP_MIB(8)), 0);
+    ck_assert_ptr_eq(rp_region_block_alloc(RP_ZONE_WORLD, RP_MIB(8), RP_BLOCK_PAGES, 0, 0), block);
+    ck_assert(block[0] == 0 && memcmp(block, block + 1, RP_MIB(8) - 1) == 0);
+    ck_assert_msg(rp_region_check(RP_ZONE_WORLD), "%s", rp_error_last()->text);
+    rp_region_destroy();
+    rp_region_tick(0);
+}
+
+TEST(where_ticks_are_counted_by_use_memory_goes_back_after_as_much_was_freed_twice)
+{
+    rp_region_desc desc = {.reserve_bytes = RP_GIB(1), .tick_bytes = RP_MIB(8)};
+    ck_ok(rp_region_create(&desc));
+    uint8_t *block = rp_region_block_alloc(RP_ZONE_WORLD, RP_MIB(8), RP_BLOCK_PAGES, 0, 0);
+    ck_assert_ptr_nonnull(rp_region_block_alloc(RP_ZONE_WORLD, 1, RP_BLOCK_PAGES, 0, 0));
+    memset(block, 1, RP_MIB(8));
+    rp_region_block_free(block); /* the one behind it keeps it a run of its own */
+    ck_assert_uint_gt(resident_pages(block, RP_MIB(8)), 0);
+    for (int i = 0; i < 3; i++) {
+        rp_region_block_free(rp_region_block_alloc(RP_ZONE_KEEP, RP_MIB(9), RP_BLOCK_PAGES, 0, 0));
+    }
+    void *last = rp_region_block_alloc(RP_ZONE_WORLD, RP_MIB(30), RP_BLOCK_PAGES, 0, 0);
+    rp_region_block_free(last);
+    ck_assert_uint_eq(resident_pages(block, RP_MIB(8)), 0);
     rp_region_destroy();
 }
