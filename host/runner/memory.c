@@ -16,6 +16,7 @@
 #include <reprise/temp.h>
 #include <reprise/trace.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 #include <trace/trace.h>
 
 static struct {
@@ -188,13 +189,16 @@ void runner_frame_begin(void)
         side.restored = false;
     }
     rp_trace_frame_set(the_runner.link->frame);
+    rp_region_tick((uint32_t)the_runner.link->frame);
     rp_trace_scope_reset();
     side.escapes = rp_temp_escape_count();
 }
 
 void runner_frame_end(void)
 {
-    rp_alloc_thread_flush();
+    if (!__libc_single_threaded) { /* else nobody waits for what was freed here */
+        rp_alloc_thread_flush();
+    }
     kept_pointers_find();
     if (rp_trace_is_marking()) {
         side.at_frame_end = true;
