@@ -278,7 +278,7 @@ head -200 "$work/report.out" | cmp -s - "$work/plain" ||
 # ---- nothing that a module may call is missing in the runner, but for what is the deck's own
 for header in memory debug trace arena slot page backed temp; do
     cc -E -P -I"$sources/include" -include "$sources/include/reprise/$header.h" -x c /dev/null |
-        tr '\n;}' ' \n\n' | grep -v 'inline\|typedef' | grep -o '\brp_[a-z_]* *(' | tr -d ' ('
+        tr '\n' ' ' | sed 's/[;}]/\n/g' | grep -v 'inline\|typedef' | grep -o '\brp_[a-z_]* *(' | tr -d ' ('
 done | sort -u >"$work/public"
 nm -D --defined-only "$host/reprise-runner" | awk '{ print $3 }' | sort -u >"$work/exported"
 left=$(comm -23 "$work/public" "$work/exported" | grep -v 'rp_memory_close\|rp_debug_on_error\|rp_symboliser\|rp_slot_thread_' | tr '\n' ' ')
