@@ -14,6 +14,7 @@
 enum {
     GRANULE_BYTES = 16,
     CHUNK_GRANULES = RP_UNIT_BYTES / GRANULE_BYTES,
+    COLOUR_BYTES = 128, /* of two lines, as they are fetched in pairs */
 };
 
 typedef struct item {
@@ -27,8 +28,8 @@ _Static_assert(sizeof(item) == GRANULE_BYTES, "items are whole granules");
 
 static size_t head_bytes(const rp_intern_shape *shape)
 {
-    return sizeof(rp_intern) + shape->bucket_count * sizeof(uint32_t) +
-           shape->chunk_limit * sizeof(uint8_t *);
+    return shape->colour * COLOUR_BYTES + sizeof(rp_intern) +
+           shape->bucket_count * sizeof(uint32_t) + shape->chunk_limit * sizeof(uint8_t *);
 }
 
 /* Memory of the region that reads as zero. */
@@ -44,12 +45,14 @@ static void *zeroed_block(rp_zone zone, size_t size_bytes)
 rp_intern *rp_intern_create(rp_zone zone, const rp_intern_shape *shape)
 {
     RP_ASSERT(rp_is_power_of_two(shape->bucket_count) && shape->bucket_count >= 2);
-    rp_intern *table = zeroed_block(zone, head_bytes(shape));
-    if (!table) {
+    uint8_t *start = zeroed_block(zone, head_bytes(shape));
+    if (!start) {
         return NULL;
     }
+    rp_intern *table = (rp_intern *)(void *)(start + shape->colour * COLOUR_BYTES);
     table->zone = (uint32_t)zone;
-    table->used = 1; /* id 0 is none */
+    table->first = (shape->colour + 1) * (COLOUR_BYTES / GRANULE_BYTES); /* not 0: no id */
+    table->used = table->first;
     table->bucket_count = shape->bucket_count;
     table->chunk_limit = shape->chunk_limit;
     table->payload_bytes = shape->payload_bytes;
@@ -62,7 +65,7 @@ void rp_intern_destroy(rp_intern *table)
     for (uint32_t i = 0; i < table->chunk_limit && table->chunks[i]; i++) {
         rp_region_block_free(table->chunks[i]);
     }
-    rp_region_block_free(table);
+    rp_region_block_free((void *)rp_align_down((uintptr_t)table, RP_UNIT_BYTES));
 }
 
 static item *item_at(const rp_intern *table, uint32_t id)
@@ -95,9 +98,9 @@ static uint32_t find(const rp_intern *table, uint32_t first, uint32_t hash, cons
 /* Where an item of so many granules goes; 0: nowhere. */
 static uint32_t place_for(const rp_intern *table, uint32_t granules)
 {
-    uint32_t id = table->used;
-    if (id % CHUNK_GRANULES + granules > CHUNK_GRANULES) {
-        id = (uint32_t)rp_align_up(id, CHUNK_GRANULES);
+    uint32_t id = table->used, within = id % CHUNK_GRANULES;
+    if (within == 0 || within + granules > CHUNK_GRANULES) {
+        id = (uint32_t)rp_align_up(id, CHUNK_GRANULES) + table->first;
     }
     return id / CHUNK_GRANULES < table->chunk_limit ? id : 0;
 }
@@ -172,9 +175,10 @@ void *rp_intern_payload(const rp_intern *table, uint32_t id)
 uint32_t rp_intern_next(const rp_intern *table, uint32_t id)
 {
     uint32_t used = __atomic_load_n(&table->used, __ATOMIC_ACQUIRE);
-    id += id ? item_at(table, id)->granules : 1;
-    if (id < used && id % CHUNK_GRANULES && item_at(table, id)->granules == 0) {
-        id = (uint32_t)rp_align_up(id, CHUNK_GRANULES);
+    id += id ? item_at(table, id)->granules : table->first;
+    bool chunk_ends = id % CHUNK_GRANULES == 0 || (id < used && item_at(table, id)->granules == 0);
+    if (chunk_ends) {
+        id = (uint32_t)rp_align_up(id, CHUNK_GRANULES) + table->first;
     }
     return id < used ? id : 0;
 }

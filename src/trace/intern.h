@@ -25,6 +25,7 @@ typedef struct rp_intern_shape {
     uint32_t bucket_count; /* a power of two */
     uint32_t chunk_limit;  /* at most so many chunks of 64 KiB */
     uint32_t payload_bytes;
+    uint32_t colour; /* of the cache lines that the table's beginning lies in: 0 … 31 */
 } rp_intern_shape;
 
 typedef struct rp_intern {
@@ -34,11 +35,14 @@ typedef struct rp_intern {
     uint32_t misses; /* keys that found no room */
     uint32_t item_count;
     uint32_t bucket_count, chunk_limit, payload_bytes;
+    uint32_t first;   /* granule of a chunk's first item */
     uint8_t **chunks; /* of chunk_limit, behind the buckets */
     uint32_t buckets[];
 } rp_intern;
 
-/* Null with the record set where the zone is full. */
+/* Null with the record set where the zone is full. What begins a block of the region begins a page,
+ * and a cache has room for some eight such lines; tables that are used together have different
+ * colours, so that they do not push each other out. */
 rp_intern *rp_intern_create(rp_zone zone, const rp_intern_shape *shape);
 void rp_intern_destroy(rp_intern *table);
 /* The id of the key, which is added where it is new, its payload zero; 0: no room, or longer than

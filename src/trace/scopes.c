@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const rp_intern_shape scopes_shape = {
-    .bucket_count = 1024, .chunk_limit = 96, .payload_bytes = sizeof(scope_node)};
+    .bucket_count = 1024, .chunk_limit = 96, .payload_bytes = sizeof(scope_node), .colour = 5};
 static const rp_intern_shape counters_shape = {
-    .bucket_count = 16384, .chunk_limit = 1024, .payload_bytes = sizeof(rp_tally)};
+    .bucket_count = 16384, .chunk_limit = 1024, .payload_bytes = sizeof(rp_tally), .colour = 9};
 
 /* ---- the tree ---- */
 
@@ -284,25 +284,24 @@ static void check_budget(rp_trace_tables *tables, rp_zone zone, uint32_t scope, 
     }
 }
 
-static rp_tally *counter_of(rp_trace_tables *tables, rp_zone zone, uint32_t scope, uint32_t site)
+static uint32_t counter_of(rp_trace_tables *tables, rp_zone zone, uint32_t scope, uint32_t site)
 {
     const uint32_t key[2] = {scope, site};
     rp_intern *counters = rp_trace_table(tables, zone, &tables->counters, &counters_shape);
-    uint32_t id = counters ? rp_intern_id(counters, key, sizeof key) : 0;
-    return id ? rp_intern_payload(counters, id) : NULL;
+    return counters ? rp_intern_id(counters, key, sizeof key) : 0;
 }
 
 /* A scope's bytes are also those of the scopes around it, for their peaks and budgets; all else is
  * added up when it is asked for. */
-void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes)
+uint32_t rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes)
 {
     rp_trace_tables *tables = rp_trace_tables_of(zone);
     if (!tables) {
-        return;
+        return 0;
     }
-    rp_tally *counter = counter_of(tables, zone, scope, site);
+    uint32_t counter = counter_of(tables, zone, scope, site);
     if (counter) {
-        rp_tally_alloc(counter, rp_trace_frame(), size_bytes);
+        rp_tally_alloc(rp_intern_payload(tables->counters, counter), rp_trace_frame(), size_bytes);
     }
     for (bool more = true; more; scope = rp_trace_scope_parent(tables, scope)) {
         scope_node *node = rp_trace_scope_node(tables, scope);
@@ -311,17 +310,17 @@ void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t si
         check_budget(tables, zone, scope, live);
         more = scope != 0;
     }
+    return counter;
 }
 
-void rp_trace_count_free(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes)
+void rp_trace_count_free(rp_zone zone, uint32_t scope, uint32_t counter, size_t size_bytes)
 {
     rp_trace_tables *tables = rp_trace_tables_if_any(zone);
     if (!tables) {
         return;
     }
-    rp_tally *counter = counter_of(tables, zone, scope, site);
     if (counter) {
-        rp_tally_free(counter, size_bytes);
+        rp_tally_free(rp_intern_payload(tables->counters, counter), size_bytes);
     }
     for (bool more = true; more; scope = rp_trace_scope_parent(tables, scope)) {
         scope_node *node = rp_trace_scope_node(tables, scope);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static const rp_intern_shape shape = {.bucket_count = 4096, .chunk_limit = 64};
+static const rp_intern_shape shape = {.bucket_count = 4096, .chunk_limit = 64, .colour = 21};
 
 /* Texts are kept with their end, so that they can be read in place. */
 static bool holds(const rp_intern *sites, uint32_t id, const char *text)

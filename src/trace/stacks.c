@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-static const rp_intern_shape shape = {.bucket_count = 1u << 15, .chunk_limit = 1024};
+static const rp_intern_shape shape = {.bucket_count = 1u << 15, .chunk_limit = 1024, .colour = 13};
 
 enum { FIRST_CODE_ADDRESS = 4096 };
 

@@ -60,9 +60,10 @@ rp_symboliser *rp_symboliser_get(void);
 
 /* ---- scopes.c: the tree ---- */
 
-/* Counts one block in the scope and at the site, and in all scopes above when they are asked. */
-void rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes);
-void rp_trace_count_free(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes);
+/* Counts one block in the scope and at the site, and in the scopes around it. Returns the id of the
+ * counter of the two, with which the block is counted when it is freed; 0: there is no room. */
+uint32_t rp_trace_count_alloc(rp_zone zone, uint32_t scope, uint32_t site, size_t size_bytes);
+void rp_trace_count_free(rp_zone zone, uint32_t scope, uint32_t counter, size_t size_bytes);
 /* "/level/physics" into `text`; "/" for the root and for what is no scope. */
 void rp_trace_scope_path(rp_zone zone, uint32_t scope, char *text, size_t capacity);
 /* The calling thread's innermost scope as an id of that zone, for records and new allocators.
@@ -92,7 +93,7 @@ typedef struct rp_trace_record {
     uint32_t frame;       /* when it was made */
     uint32_t freed_frame; /* when it was freed; 0 while it lives */
     uint32_t modes;       /* rp_debug_mode bits that it was made with */
-    uint32_t align_bytes;
+    uint32_t counter;     /* rp_trace_count_alloc */
 } rp_trace_record;
 
 typedef struct rp_trace_block {

@@ -71,7 +71,7 @@ static void depart(tracked_pool *pool, const tracked_slot *slot, const void *cal
     marks_check(slot, caller);
     said->freed_stack = said->made_stack ? rp_trace_stack(zone_of(pool), caller) : 0;
     said->freed_frame = (uint32_t)rp_trace_frame();
-    rp_trace_count_free(zone_of(pool), said->scope, said->site, said->size_bytes);
+    rp_trace_count_free(zone_of(pool), said->scope, said->counter, said->size_bytes);
     if (said->modes & MODES_FILL) {
         rp_fill_freed(slot);
     }
@@ -123,8 +123,8 @@ static bool fits(const tracked_slot *slot, size_t size_bytes)
 static void resized(tracked_pool *pool, const tracked_slot *slot, size_t size_bytes)
 {
     rp_trace_record *said = &slot->record->said;
-    rp_trace_count_free(zone_of(pool), said->scope, said->site, said->size_bytes);
-    rp_trace_count_alloc(zone_of(pool), said->scope, said->site, size_bytes);
+    rp_trace_count_free(zone_of(pool), said->scope, said->counter, said->size_bytes);
+    said->counter = rp_trace_count_alloc(zone_of(pool), said->scope, said->site, size_bytes);
     said->size_bytes = size_bytes;
     if (said->modes & MODES_MARK) {
         rp_marks_paint(slot);
@@ -144,9 +144,9 @@ static bool recount(tracked_pool *pool, size_t old_bytes, size_t new_bytes)
     return admitted;
 }
 
-bool rp_tracked_resize(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes)
+bool rp_tracked_resize(rp_allocator *allocator, rp_unit *head, void *block, size_t size_bytes,
+                       const void *caller)
 {
-    const void *caller = __builtin_return_address(0);
     tracked_pool *pool = rp_tracked_pool_find((rp_zone)allocator->zone, allocator->id);
     RP_ASSERT(pool);
     tracked_slot slot = transit(allocator, head, block, "resize", caller);
@@ -208,7 +208,7 @@ static int visit_departing(const tracked_slot *slot, void *context)
     if (state_of(slot->record) == TRACKED_LIVE) {
         const rp_trace_record *said = &slot->record->said;
         marks_check(slot, NULL);
-        rp_trace_count_free(zone_of(pool), said->scope, said->site, said->size_bytes);
+        rp_trace_count_free(zone_of(pool), said->scope, said->counter, said->size_bytes);
     }
     if (slot->record->said.modes & MODES_GUARD) {
         tracked_store *store = rp_tracked_store(zone_of(pool));
