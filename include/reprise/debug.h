@@ -166,8 +166,8 @@ void rp_debug_policy_set(rp_debug_policy policy);
  * Cost: every byte that is a mark. */
 size_t rp_debug_check(void);
 /* At the program's end: rp_debug_check, and where an allocator has the mode `leaks` the report of
- * what lives and nothing points to. Returns how many damaged and how many leaked blocks there are.
- * While no other thread allocates. */
+ * what lives and nothing points to; nothing is said where nothing is wrong. Returns how many
+ * damaged and how many leaked blocks there are. While no other thread allocates. */
 size_t rp_debug_finish(void);
 /* For the handler of a fault: says whether the address lies at a guard of ours or in a block at
  * rest, and all that is known of it. Safe in a signal handler: no lock, no allocation.

@@ -1,4 +1,5 @@
 /* The debug side's way into the layer below, and what it does around a restore and a fork. */
+#include "trace/report.h"
 #include "trace/tables.h"
 #include "trace/tracked.h"
 
@@ -71,7 +72,7 @@ size_t rp_debug_finish(void)
     bool leaks = scopes.modes & RP_DEBUG_LEAKS ||
                  rp_allocator_walk(RP_ZONE_WORLD, visit_leaks, NULL) ||
                  rp_allocator_walk(RP_ZONE_KEEP, visit_leaks, NULL);
-    return found + (leaks ? rp_report_leaks(RP_REPORT_TEXT, NULL, NULL) : 0);
+    return found + (leaks ? rp_report_leaks_if_any() : 0);
 }
 
 void rp_trace_reconcile(void)

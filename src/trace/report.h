@@ -43,6 +43,9 @@ void report_string(report_out *out, const char *key, const char *value);
 /* After the outermost close. */
 void report_end(report_out *out);
 
+/* rp_report_leaks on standard error, but nothing is said where nothing leaked. */
+size_t rp_report_leaks_if_any(void);
+
 /* One line on standard error: a scope's budget is spent. */
 void rp_report_over_budget(rp_zone zone, uint32_t scope, uint64_t live_bytes,
                            uint64_t budget_bytes);

@@ -169,12 +169,11 @@ static void leaks_text(report_out *out, const report_array *groups, const leak_s
     groups_show(out, groups);
 }
 
-static __attribute__((noinline)) size_t report_leaks(rp_report_format format,
-                                                     rp_report_writer *writer, void *context,
-                                                     const void *stack_from)
+/* `out` null: on standard error, and only where something leaked. */
+static __attribute__((noinline)) size_t report_leaks(report_out *out, const void *stack_from)
 {
     report_array blocks = {0}, groups = {0};
-    report_out out = report_begin(format, writer, context);
+    report_out errors = report_begin(RP_REPORT_TEXT, NULL, NULL);
     if (rp_region_is_open()) {
         report_blocks_gather(&blocks, RP_ZONE_WORLD);
         report_blocks_gather(&blocks, RP_ZONE_KEEP);
@@ -182,21 +181,36 @@ static __attribute__((noinline)) size_t report_leaks(rp_report_format format,
     bool whole = rp_reach_mark(&blocks, stack_from);
     group(&blocks, &groups);
     leak_sums sums = sums_of(&groups);
-    (out.json ? leaks_json : leaks_text)(&out, &groups, &sums, whole);
+    size_t leaked = (size_t)(sums.count[REACH_NO] + sums.count[REACH_INDIRECT]);
+    if (out || leaked) {
+        out = out ? out : &errors;
+        (out->json ? leaks_json : leaks_text)(out, &groups, &sums, whole);
+    }
     report_array_drop(&groups);
     report_array_drop(&blocks);
-    return (size_t)(sums.count[REACH_NO] + sums.count[REACH_INDIRECT]);
+    return leaked;
 }
 
 /* A pointer that the caller has in a register alone is in this frame then. */
-size_t rp_report_leaks(rp_report_format format, rp_report_writer *writer, void *context)
+static __attribute__((noinline)) size_t with_registers(report_out *out)
 {
     jmp_buf registers;
     memset(&registers, 0, sizeof registers);
     (void)setjmp(registers);
-    size_t count = report_leaks(format, writer, context, &registers);
+    size_t count = report_leaks(out, &registers);
     __asm__ volatile("" : : "r"(&registers) : "memory"); /* the frame lives until here */
     return count;
+}
+
+size_t rp_report_leaks(rp_report_format format, rp_report_writer *writer, void *context)
+{
+    report_out out = report_begin(format, writer, context);
+    return with_registers(&out);
+}
+
+size_t rp_report_leaks_if_any(void)
+{
+    return with_registers(NULL);
 }
 
 /* ---- at a scope's end ---- */

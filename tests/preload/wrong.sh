@@ -24,7 +24,7 @@ says() {
 silent() { [ ! -s "$work/err" ] || fail "$*: $(cat "$work/err")"; }
 
 # A good program: not a word, under every mode.
-for mode in none canary fill end-of-page start-of-page quarantine stacks sampled=2 canary,fill,quarantine; do
+for mode in none canary fill end-of-page start-of-page quarantine stacks sampled=2 leaks canary,fill,quarantine; do
     ends 0 "$mode" none
     silent "$mode"
     ends 7 "$mode" none 7
@@ -39,6 +39,14 @@ for mode in none canary quarantine,end-of-page; do
     says 'inside a block' do_wrong
     ends 134 "$mode" foreign
     says 'foreign memory' do_wrong
+    ends 134 "$mode" resize
+    says 'double resize' do_wrong
+done
+
+# Every call that makes a block is told from where: no frame of the library comes before the program's.
+ends 23 leaks each
+for call in malloc calloc realloc moving reallocarray memalign aligned_alloc posix_memalign pvalloc; do
+    grep -A1 'first made' "$work/err" | grep -q "made_by_$call" || fail "$call: $(cat "$work/err")"
 done
 
 # Overwrites, found by a mark, a guard, a rest.
