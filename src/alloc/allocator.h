@@ -197,7 +197,7 @@ void rp_alloc_fork_prepare(void);
 void rp_alloc_fork_parent(void);
 void rp_alloc_fork_child(void);
 
-/* ---- registry.c, for threads' ends and forks ---- */
-void rp_allocators_lock(rp_zone zone, bool take);
+/* ---- registry.c, for threads' ends and forks; false: there is no registry yet ---- */
+bool rp_allocators_lock(rp_zone zone, bool take);
 
 #endif

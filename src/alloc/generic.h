@@ -255,8 +255,8 @@ typedef enum rp_meta { META_HEAP, META_CACHE, META_COUNT } rp_meta;
  * record set. */
 void *rp_meta_take(rp_zone zone, rp_meta what);
 void rp_meta_give(rp_zone zone, rp_meta what, void *item);
-/* Takes or drops the lock, around a fork. */
-void rp_meta_lock(rp_zone zone, bool take);
+/* Takes or drops the lock, around a fork; false: there is none yet. */
+bool rp_meta_lock(rp_zone zone, bool take);
 
 /* ---- heap.c ---- */
 

@@ -86,7 +86,7 @@ void rp_meta_give(rp_zone zone, rp_meta what, void *item)
     rp_os_lock_drop(&pool->lock);
 }
 
-void rp_meta_lock(rp_zone zone, bool take)
+bool rp_meta_lock(rp_zone zone, bool take)
 {
     meta_pool *pool = rp_region_root(zone, RP_ROOT_META);
     if (pool && take) {
@@ -94,4 +94,5 @@ void rp_meta_lock(rp_zone zone, bool take)
     } else if (pool) {
         rp_os_lock_drop(&pool->lock);
     }
+    return pool != NULL;
 }

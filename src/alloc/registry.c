@@ -143,7 +143,7 @@ int rp_allocator_walk(rp_zone zone, int (*visit)(rp_allocator *allocator, void *
     return result;
 }
 
-void rp_allocators_lock(rp_zone zone, bool take)
+bool rp_allocators_lock(rp_zone zone, bool take)
 {
     registry *table = registry_of(zone);
     if (table && take) {
@@ -151,4 +151,5 @@ void rp_allocators_lock(rp_zone zone, bool take)
     } else if (table) {
         rp_os_lock_drop(&table->lock);
     }
+    return table != NULL;
 }

@@ -133,25 +133,53 @@ static int lock_heap(rp_allocator *allocator, void *context)
     return 0;
 }
 
+/* What was there to be locked: another thread may make it while the locks are held. */
+static struct {
+    bool open, registry[2], meta[2];
+} forking;
+
+static void lock_zones(void)
+{
+    forking.open = rp_region_is_open();
+    for (int zone = RP_ZONE_WORLD; forking.open && zone <= RP_ZONE_KEEP; zone++) {
+        bool take = true;
+        rp_simple_lock((rp_zone)zone, take);
+        forking.registry[zone] = rp_allocators_lock((rp_zone)zone, take);
+        rp_allocator_walk((rp_zone)zone, lock_heap, &take);
+        forking.meta[zone] = rp_meta_lock((rp_zone)zone, take);
+        rp_region_lock((rp_zone)zone, take);
+    }
+}
+
+static void unlock_zones(void)
+{
+    for (int zone = RP_ZONE_KEEP; forking.open && zone >= RP_ZONE_WORLD; zone--) {
+        bool take = false;
+        rp_region_lock((rp_zone)zone, take);
+        if (forking.meta[zone]) {
+            rp_meta_lock((rp_zone)zone, take);
+        }
+        if (forking.registry[zone]) {
+            rp_allocator_walk((rp_zone)zone, lock_heap, &take);
+            rp_allocators_lock((rp_zone)zone, take);
+        }
+        rp_simple_lock((rp_zone)zone, take);
+    }
+}
+
 static void lock_all(bool take)
 {
     const rp_debug_ops *debug = rp_debug_ops_get();
-    if (debug && debug->fork && take) {
+    bool debug_locks = debug && debug->fork;
+    if (debug_locks && take) {
         debug->fork(take);
     }
-    for (int zone = RP_ZONE_WORLD; rp_region_is_open() && zone <= RP_ZONE_KEEP; zone++) {
-        rp_simple_lock((rp_zone)zone, take);
-        if (take) {
-            rp_allocators_lock((rp_zone)zone, take);
-        }
-        rp_allocator_walk((rp_zone)zone, lock_heap, &take);
-        rp_meta_lock((rp_zone)zone, take);
-        rp_region_lock((rp_zone)zone, take);
-        if (!take) {
-            rp_allocators_lock((rp_zone)zone, take);
-        }
+    if (take) {
+        lock_zones();
+    } else {
+        unlock_zones();
     }
-    if (debug && debug->fork && !take) {
+    if (debug_locks && !take) {
         debug->fork(take);
     }
 }
