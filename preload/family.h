@@ -10,9 +10,9 @@
 #ifndef PRELOAD_FAMILY_H
 #define PRELOAD_FAMILY_H
 
+#include <alloc/allocator.h>
 #include <base/bits.h>
 #include <errno.h>
-#include <reprise/memory.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,59 +32,56 @@ static inline void *family_made(void *block)
     return block;
 }
 
-static inline void *family_malloc(rp_allocator *allocator, size_t size_bytes)
+static inline void *family_malloc(rp_allocator *allocator, size_t size_bytes, const void *caller)
 {
-    return family_made(allocator ? rp_alloc_at(allocator, size_bytes, NULL) : NULL);
+    return family_made(allocator ? rp_alloc_from(allocator, size_bytes, caller) : NULL);
 }
 
-static inline void *family_calloc(rp_allocator *allocator, size_t count, size_t size_bytes)
+static inline void *family_calloc(rp_allocator *allocator, size_t count, size_t size_bytes,
+                                  const void *caller)
 {
-    return family_made(allocator ? rp_alloc_zeroed_at(allocator, count, size_bytes, NULL) : NULL);
+    return family_made(allocator ? rp_alloc_zeroed_from(allocator, count, size_bytes, caller)
+                                 : NULL);
 }
 
 /* POSIX: errno stays as it was. */
-static inline void family_free(void *block)
+static inline void family_free(void *block, const void *caller)
 {
     int kept = errno;
-    rp_free(block);
-    errno = kept;
-}
-
-static inline void family_free_sized(void *block, size_t size_bytes)
-{
-    int kept = errno;
-    rp_free_sized(block, size_bytes);
+    rp_free_from(block, SIZE_MAX, caller);
     errno = kept;
 }
 
 /* With size 0 it frees, as glibc's does; C23 leaves it open. */
-static inline void *family_realloc(rp_allocator *allocator, void *block, size_t size_bytes)
+static inline void *family_realloc(rp_allocator *allocator, void *block, size_t size_bytes,
+                                   const void *caller)
 {
     if (block && size_bytes == 0) {
-        family_free(block);
+        family_free(block, caller);
         return NULL;
     }
-    return family_made(allocator ? rp_resize_at(allocator, block, size_bytes, NULL) : NULL);
+    return family_made(allocator ? rp_resize_from(allocator, block, size_bytes, caller) : NULL);
 }
 
 static inline void *family_reallocarray(rp_allocator *allocator, void *block, size_t count,
-                                        size_t size_bytes)
+                                        size_t size_bytes, const void *caller)
 {
     size_t total;
     if (!rp_mul_size(count, size_bytes, &total)) {
         return family_made(NULL);
     }
-    return family_realloc(allocator, block, total);
+    return family_realloc(allocator, block, total, caller);
 }
 
 /* EINVAL for an alignment that is no power of two. */
-static inline void *family_memalign(rp_allocator *allocator, size_t align_bytes, size_t size_bytes)
+static inline void *family_memalign(rp_allocator *allocator, size_t align_bytes, size_t size_bytes,
+                                    const void *caller)
 {
     if (!rp_is_power_of_two(align_bytes)) {
         errno = EINVAL;
         return NULL;
     }
-    return family_made(allocator ? rp_alloc_aligned_at(allocator, align_bytes, size_bytes, NULL)
+    return family_made(allocator ? rp_alloc_aligned_from(allocator, align_bytes, size_bytes, caller)
                                  : NULL);
 }
 
@@ -105,13 +102,14 @@ static inline int family_posix_result(void **block, void *made, int kept)
 }
 
 static inline int family_posix_memalign(rp_allocator *allocator, void **block, size_t align_bytes,
-                                        size_t size_bytes)
+                                        size_t size_bytes, const void *caller)
 {
     int kept = errno;
     if (!family_posix_align_ok(align_bytes)) {
         return EINVAL;
     }
-    return family_posix_result(block, family_memalign(allocator, align_bytes, size_bytes), kept);
+    return family_posix_result(block, family_memalign(allocator, align_bytes, size_bytes, caller),
+                               kept);
 }
 
 /* The size of pvalloc: whole pages; false where that does not fit. */
@@ -121,11 +119,11 @@ static inline bool family_whole_pages(size_t size_bytes, size_t *rounded)
     return *rounded >= size_bytes;
 }
 
-static inline void *family_pvalloc(rp_allocator *allocator, size_t size_bytes)
+static inline void *family_pvalloc(rp_allocator *allocator, size_t size_bytes, const void *caller)
 {
     size_t rounded;
     return family_whole_pages(size_bytes, &rounded)
-               ? family_memalign(allocator, RP_PAGE_BYTES, rounded)
+               ? family_memalign(allocator, RP_PAGE_BYTES, rounded, caller)
                : family_made(NULL);
 }
 

@@ -29,10 +29,8 @@ void preload_free_slow(void *block, size_t size_bytes, const void *caller)
     int kept = errno; /* POSIX: free leaves it alone */
     if (!rp_region_contains(block)) {
         next_free(block, caller);
-    } else if (size_bytes == SIZE_MAX) {
-        rp_generic_free_slow(block, caller);
     } else {
-        rp_free_sized(block, size_bytes);
+        rp_free_from(block, size_bytes, caller);
     }
     errno = kept;
 }
@@ -53,7 +51,7 @@ void *calloc(size_t count, size_t size_bytes)
     if (!world) {
         return next_calloc(count, size_bytes);
     }
-    void *block = family_calloc(world, count, size_bytes);
+    void *block = family_calloc(world, count, size_bytes, FAMILY_CALLER);
     size_t total;
     if (FAMILY_LIKELY(block) || !rp_mul_size(count, size_bytes, &total)) {
         return block;
@@ -64,13 +62,13 @@ void *calloc(size_t count, size_t size_bytes)
 
 /* ---- resizing: a block stays with the allocator that made it, as long as that has room ---- */
 
-static void *moved_out(void *block, size_t size_bytes)
+static void *moved_out(void *block, size_t size_bytes, const void *caller)
 {
     size_t old_bytes = rp_usable_bytes(block);
     void *moved = preload_spill(FAMILY_ALIGN, size_bytes);
     if (moved) {
         memcpy(moved, block, rp_min_size(old_bytes, size_bytes));
-        family_free(block);
+        family_free(block, caller);
     }
     return moved;
 }
@@ -83,8 +81,8 @@ static void *resized(void *block, size_t size_bytes, const void *caller)
     if (!rp_region_contains(block)) {
         return next_realloc(block, size_bytes, caller);
     }
-    void *moved = family_realloc(preload_world, block, size_bytes);
-    return FAMILY_LIKELY(moved) || size_bytes == 0 ? moved : moved_out(block, size_bytes);
+    void *moved = family_realloc(preload_world, block, size_bytes, caller);
+    return FAMILY_LIKELY(moved) || size_bytes == 0 ? moved : moved_out(block, size_bytes, caller);
 }
 
 void *realloc(void *block, size_t size_bytes)
@@ -101,13 +99,13 @@ void *reallocarray(void *block, size_t count, size_t size_bytes)
 
 /* ---- aligned ---- */
 
-void *preload_memalign(size_t align_bytes, size_t size_bytes)
+void *preload_memalign(size_t align_bytes, size_t size_bytes, const void *caller)
 {
     rp_allocator *world = preload_allocator();
     if (!world || align_bytes > FAMILY_ALIGN_MOST) {
         return next_memalign(align_bytes, size_bytes);
     }
-    void *block = family_memalign(world, align_bytes, size_bytes);
+    void *block = family_memalign(world, align_bytes, size_bytes, caller);
     return FAMILY_LIKELY(block) || !rp_is_power_of_two(align_bytes)
                ? block
                : preload_spill(align_bytes, size_bytes);
@@ -115,12 +113,12 @@ void *preload_memalign(size_t align_bytes, size_t size_bytes)
 
 void *memalign(size_t align_bytes, size_t size_bytes)
 {
-    return preload_memalign(align_bytes, size_bytes);
+    return preload_memalign(align_bytes, size_bytes, FAMILY_CALLER);
 }
 
 void *aligned_alloc(size_t align_bytes, size_t size_bytes)
 {
-    return preload_memalign(align_bytes, size_bytes);
+    return preload_memalign(align_bytes, size_bytes, FAMILY_CALLER);
 }
 
 int posix_memalign(void **block, size_t align_bytes, size_t size_bytes)
@@ -129,19 +127,21 @@ int posix_memalign(void **block, size_t align_bytes, size_t size_bytes)
     if (!family_posix_align_ok(align_bytes)) {
         return EINVAL;
     }
-    return family_posix_result(block, preload_memalign(align_bytes, size_bytes), kept);
+    return family_posix_result(block, preload_memalign(align_bytes, size_bytes, FAMILY_CALLER),
+                               kept);
 }
 
 void *valloc(size_t size_bytes)
 {
-    return preload_memalign(RP_PAGE_BYTES, size_bytes);
+    return preload_memalign(RP_PAGE_BYTES, size_bytes, FAMILY_CALLER);
 }
 
 void *pvalloc(size_t size_bytes)
 {
     size_t rounded;
-    return family_whole_pages(size_bytes, &rounded) ? preload_memalign(RP_PAGE_BYTES, rounded)
-                                                    : family_made(NULL);
+    return family_whole_pages(size_bytes, &rounded)
+               ? preload_memalign(RP_PAGE_BYTES, rounded, FAMILY_CALLER)
+               : family_made(NULL);
 }
 
 /* ---- the others ---- */
@@ -205,7 +205,7 @@ void *__libc_reallocarray(void *block, size_t count, size_t size_bytes)
 
 void *__libc_memalign(size_t align_bytes, size_t size_bytes)
 {
-    return preload_memalign(align_bytes, size_bytes);
+    return preload_memalign(align_bytes, size_bytes, FAMILY_CALLER);
 }
 
 void *__libc_valloc(size_t size_bytes)

@@ -6,7 +6,7 @@
 static inline void *operator_alloc(size_t align_bytes, size_t size_bytes, const void *caller)
 {
     return align_bytes == OPERATORS_ALIGN ? preload_malloc(size_bytes, caller)
-                                          : preload_memalign(align_bytes, size_bytes);
+                                          : preload_memalign(align_bytes, size_bytes, caller);
 }
 
 static inline void operator_free(void *block, size_t size_bytes, const void *caller)

@@ -53,7 +53,7 @@ void *preload_spill(size_t align_bytes, size_t size_bytes);
 
 void *preload_malloc_slow(size_t size_bytes, const void *caller);
 void preload_free_slow(void *block, size_t size_bytes, const void *caller);
-void *preload_memalign(size_t align_bytes, size_t size_bytes);
+void *preload_memalign(size_t align_bytes, size_t size_bytes, const void *caller);
 
 static inline void *preload_malloc(size_t size_bytes, const void *caller)
 {

@@ -72,52 +72,52 @@ int runner_heap_override(int zone_or_none)
 
 EXPORT void *malloc(size_t size_bytes)
 {
-    return family_malloc(runner_heap_for(CALLER), size_bytes);
+    return family_malloc(runner_heap_for(CALLER), size_bytes, CALLER);
 }
 
 EXPORT void *calloc(size_t count, size_t size_bytes)
 {
-    return family_calloc(runner_heap_for(CALLER), count, size_bytes);
+    return family_calloc(runner_heap_for(CALLER), count, size_bytes, CALLER);
 }
 
 EXPORT void *realloc(void *block, size_t size_bytes)
 {
-    return family_realloc(runner_heap_for(CALLER), block, size_bytes);
+    return family_realloc(runner_heap_for(CALLER), block, size_bytes, CALLER);
 }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t size_bytes)
 {
-    return family_reallocarray(runner_heap_for(CALLER), block, count, size_bytes);
+    return family_reallocarray(runner_heap_for(CALLER), block, count, size_bytes, CALLER);
 }
 
 EXPORT void free(void *block)
 {
-    family_free(block);
+    family_free(block, CALLER);
 }
 
 EXPORT int posix_memalign(void **block, size_t align_bytes, size_t size_bytes)
 {
-    return family_posix_memalign(runner_heap_for(CALLER), block, align_bytes, size_bytes);
+    return family_posix_memalign(runner_heap_for(CALLER), block, align_bytes, size_bytes, CALLER);
 }
 
 EXPORT void *aligned_alloc(size_t align_bytes, size_t size_bytes)
 {
-    return family_memalign(runner_heap_for(CALLER), align_bytes, size_bytes);
+    return family_memalign(runner_heap_for(CALLER), align_bytes, size_bytes, CALLER);
 }
 
 EXPORT void *memalign(size_t align_bytes, size_t size_bytes)
 {
-    return family_memalign(runner_heap_for(CALLER), align_bytes, size_bytes);
+    return family_memalign(runner_heap_for(CALLER), align_bytes, size_bytes, CALLER);
 }
 
 EXPORT void *valloc(size_t size_bytes)
 {
-    return family_memalign(runner_heap_for(CALLER), RP_PAGE_BYTES, size_bytes);
+    return family_memalign(runner_heap_for(CALLER), RP_PAGE_BYTES, size_bytes, CALLER);
 }
 
 EXPORT void *pvalloc(size_t size_bytes)
 {
-    return family_pvalloc(runner_heap_for(CALLER), size_bytes);
+    return family_pvalloc(runner_heap_for(CALLER), size_bytes, CALLER);
 }
 
 EXPORT size_t malloc_usable_size(void *block)
@@ -130,12 +130,12 @@ EXPORT size_t malloc_usable_size(void *block)
 static void *operator_alloc(size_t align_bytes, size_t size_bytes, const void *caller)
 {
     rp_allocator *heap = runner_heap_for(caller);
-    return align_bytes == OPERATORS_ALIGN ? family_malloc(heap, size_bytes)
-                                          : family_memalign(heap, align_bytes, size_bytes);
+    return align_bytes == OPERATORS_ALIGN ? family_malloc(heap, size_bytes, caller)
+                                          : family_memalign(heap, align_bytes, size_bytes, caller);
 }
 
 static void operator_free(void *block, size_t size_bytes, const void *caller)
 {
-    (void)size_bytes, (void)caller;
-    family_free(block);
+    (void)size_bytes;
+    family_free(block, caller);
 }
