@@ -193,10 +193,10 @@ void rp_tracked_stats_add(const rp_allocator *allocator, rp_alloc_stats *stats)
 {
     const tracked_pool *pool = rp_tracked_pool_find((rp_zone)allocator->zone, allocator->id);
     if (pool) {
-        stats->live_count += pool->stats.live_count;
-        stats->live_bytes += pool->stats.live_bytes;
-        stats->peak_bytes += pool->stats.peak_bytes;
-        stats->taken_bytes += pool->stats.taken_bytes;
+        stats->live_count += __atomic_load_n(&pool->stats.live_count, __ATOMIC_RELAXED);
+        stats->live_bytes += __atomic_load_n(&pool->stats.live_bytes, __ATOMIC_RELAXED);
+        stats->peak_bytes += __atomic_load_n(&pool->stats.peak_bytes, __ATOMIC_RELAXED);
+        stats->taken_bytes += __atomic_load_n(&pool->stats.taken_bytes, __ATOMIC_RELAXED);
     }
 }
 
