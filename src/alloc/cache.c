@@ -29,6 +29,9 @@ static bool may_park(const rp_cache *cache, uint32_t class_index, uint64_t bytes
            cache->parked_bytes + bytes <= cache->out_bytes / PART + LEAST_BYTES;
 }
 
+/* The count stands in both halves of its word, so that a write to any of its bytes is seen. */
+#define TWICE ((UINT64_C(1) << 32) + 1)
+
 /* Sorted into slabs, a burst of frees and the allocations after it would cost twice: so it is
  * parked where there is room. */
 static void set_aside(rp_cache *cache, uint32_t class_index, free_block *chain, uint32_t count)
@@ -40,7 +43,7 @@ static void set_aside(rp_cache *cache, uint32_t class_index, free_block *chain, 
     }
     parked_block *top = (parked_block *)chain;
     top->below = cache->parked[class_index];
-    top->count = count ^ mark_of(chain, (const free_block *)top->below);
+    top->count = count * TWICE ^ mark_of(chain, (const free_block *)top->below);
     cache->parked[class_index] = top;
     cache->parked_blocks += count;
     cache->parked_bytes += bytes;
@@ -52,14 +55,15 @@ static free_block *unpark(rp_cache *cache, uint32_t class_index, uint32_t *count
     if (!top) {
         return NULL;
     }
-    uint64_t found = top->count ^ mark_of(&top->block, (const free_block *)top->below);
-    if (found > RP_UNIT_BYTES / 16) {
+    uint64_t twice = top->count ^ mark_of(&top->block, (const free_block *)top->below);
+    uint32_t found = (uint32_t)twice;
+    if (twice != found * TWICE) {
         rp_cache_damaged(cache, &top->block);
     }
     cache->parked[class_index] = top->below;
     cache->parked_blocks -= found;
     cache->parked_bytes -= found * rp_size_classes[class_index].block_bytes;
-    *count = (uint32_t)found;
+    *count = found;
     return &top->block;
 }
 

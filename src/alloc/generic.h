@@ -92,7 +92,7 @@ typedef struct sent_block {
 typedef struct parked_block {
     free_block block;
     struct parked_block *below; /* of the chains of its class */
-    uint64_t count;             /* of the chain, under the mark of the two pointers */
+    uint64_t count;             /* of the chain, twice, under the mark of the two pointers */
 } parked_block;
 
 /* A constant that no program has a reason to store. */
