@@ -384,6 +384,33 @@ TEST(a_write_after_the_free_is_named_on_the_way_to_the_owner)
     heap_close();
 }
 
+/* Where chains are set aside, their first blocks hold two words more: the next chain, and a count.
+ */
+TEST(a_write_after_the_free_is_named_in_a_chain_that_was_set_aside)
+{
+    rp_allocator *heap = heap_open();
+    blocks b = blocks_of(heap, 64, 4000);
+    blocks_make(&b);
+    blocks_free(&b);
+    heap_holds(heap, 0, 0);
+    const rp_cache *cache = heap_of(heap)->caches;
+    int chains = 0;
+    for (parked_block *top = cache->parked[class_of(64)]; top; top = top->below) {
+        for (size_t offset = 0; offset < sizeof *top && chains < 3; offset++) {
+            late_write w = {heap, (uint8_t *)top, offset, 64, meet_at_flush};
+            model_dies(write_late, &w, "was written to after it was freed");
+            w.meet = meet_at_alloc;
+            model_dies(write_late, &w, "was written to after it was freed");
+        }
+        model_dies(model_free_it, top, "double free");
+        chains++;
+    }
+    ck_assert_int_gt(chains, 1);
+    heap_is_empty(heap);
+    free(b.at);
+    heap_close();
+}
+
 /* ---- diverted to the debug side ---- */
 
 static struct fake_side {

@@ -9,6 +9,8 @@
 
 #ifdef __SANITIZE_THREAD__
 enum { FORKS = 20, CAN_START_THREADS = 0 }; /* TSan forbids threads in such a child */
+#elif defined __SANITIZE_ADDRESS__
+enum { FORKS = 20, CAN_START_THREADS = 1 };
 #else
 enum { FORKS = 150, CAN_START_THREADS = 1 };
 #endif

@@ -368,6 +368,7 @@ static int first_process(void *context)
     all_act(helpers, actors);
     for (int i = 0; i < HELPERS; i++) {
         c->trails[i] = actors[i].trail;
+        helper_end(&helpers[i]);
     }
     return 0;
 }
@@ -401,6 +402,9 @@ static int second_process(void *context)
         for (int i = 0; i < HELPERS; i++) {
             ck_assert_uint_eq(actors[i].trail, c->trails[i]);
         }
+    }
+    for (int i = 0; i < HELPERS; i++) {
+        helper_end(&helpers[i]);
     }
     return rp_region_check(RP_ZONE_WORLD) ? 0 : 1;
 }
