@@ -60,12 +60,18 @@ rp_intern *rp_intern_create(rp_zone zone, const rp_intern_shape *shape)
     return table;
 }
 
+/* Of its block. */
+static void *start_of(const rp_intern *table)
+{
+    return (void *)rp_align_down((uintptr_t)table, RP_UNIT_BYTES);
+}
+
 void rp_intern_destroy(rp_intern *table)
 {
     for (uint32_t i = 0; i < table->chunk_limit && table->chunks[i]; i++) {
         rp_region_block_free(table->chunks[i]);
     }
-    rp_region_block_free((void *)rp_align_down((uintptr_t)table, RP_UNIT_BYTES));
+    rp_region_block_free(start_of(table));
 }
 
 static item *item_at(const rp_intern *table, uint32_t id)
@@ -79,13 +85,20 @@ static uint8_t *key_of(item *entry)
     return (uint8_t *)(entry + 1);
 }
 
+/* Most keys are the counters', of eight bytes. */
+static bool same(const void *key, const void *other, size_t key_bytes)
+{
+    return key_bytes == sizeof(uint64_t) ? memcmp(key, other, sizeof(uint64_t)) == 0
+                                         : memcmp(key, other, key_bytes) == 0;
+}
+
 static uint32_t find(const rp_intern *table, uint32_t first, uint32_t hash, const void *key,
                      size_t key_bytes)
 {
     for (uint32_t id = first; id;) {
         item *entry = item_at(table, id);
         if (entry->hash == hash && entry->key_bytes == key_bytes &&
-            memcmp(key_of(entry), key, key_bytes) == 0) {
+            same(key_of(entry), key, key_bytes)) {
             return id;
         }
         id = entry->next;
@@ -185,9 +198,8 @@ uint32_t rp_intern_next(const rp_intern *table, uint32_t id)
 
 size_t rp_intern_bytes(const rp_intern *table)
 {
-    size_t bytes = rp_align_up(sizeof *table + table->bucket_count * sizeof(uint32_t) +
-                                   table->chunk_limit * sizeof(void *),
-                               RP_UNIT_BYTES);
+    uintptr_t end = (uintptr_t)&table->chunks[table->chunk_limit];
+    size_t bytes = rp_align_up(end, RP_UNIT_BYTES) - (uintptr_t)start_of(table);
     for (uint32_t i = 0; i < table->chunk_limit && table->chunks[i]; i++) {
         bytes += RP_UNIT_BYTES;
     }

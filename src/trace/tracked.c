@@ -203,7 +203,6 @@ static bool place(request *asked, tracked_slot *slot, block_shape *shape)
 static void record_write(const request *asked, tracked_record *record, uint8_t *start)
 {
     rp_zone zone = (rp_zone)asked->allocator->zone;
-    uint32_t site = rp_trace_site(zone, asked->site);
     bool with_stack = asked->modes & ~(uint32_t)(RP_DEBUG_TRACE | RP_DEBUG_FAILING | RP_DEBUG_FILL);
     record->start = start;
     record->reported = 0;
@@ -212,11 +211,10 @@ static void record_write(const request *asked, tracked_record *record, uint8_t *
         .size_bytes = asked->size_bytes,
         .serial = __atomic_add_fetch(&rp_tracked_store(zone)->serial, 1, __ATOMIC_RELAXED),
         .scope = asked->scope,
-        .site = site,
+        .site = rp_trace_site(zone, asked->site),
         .made_stack = with_stack ? rp_trace_stack(zone, asked->caller) : 0,
         .frame = (uint32_t)rp_trace_frame(),
         .modes = asked->modes,
-        .counter = rp_trace_count_alloc(zone, asked->scope, site, asked->size_bytes),
     };
 }
 
@@ -246,9 +244,12 @@ static void *tracked(request *asked)
         return NULL;
     }
     dead_check(&slot, asked);
+    rp_trace_record *said = &slot.record->said;
     state_set(slot.record, TRACKED_TRANSIT);
     record_write(asked, slot.record, start_in(&slot, &shape, asked));
     content_write(asked, &slot);
+    said->counter = rp_trace_count_alloc((rp_zone)asked->allocator->zone, said->scope, said->site,
+                                         asked->size_bytes);
     state_set(slot.record, TRACKED_LIVE);
     return slot.record->start;
 }

@@ -52,7 +52,9 @@ typedef struct tracked_slab {
     uint16_t fresh;      /* slots from here on were never used */
     uint16_t count;
     uint16_t class_index;
-    uint32_t unused[13];
+    uint32_t slot_bytes;
+    uint32_t slots_inverse; /* 2^32 / slot_bytes, rounded up: exact for offsets in a unit */
+    uint32_t unused[11];
 } tracked_slab;
 
 _Static_assert(sizeof(tracked_slab) == sizeof(tracked_record), "heads the run of its records");

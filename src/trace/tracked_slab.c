@@ -46,11 +46,10 @@ static tracked_record *records_of(const tracked_slab *slab)
 
 static tracked_slot slot_of(rp_unit *unit, tracked_slab *slab, uint32_t index)
 {
-    uint32_t size_bytes = class_bytes(slab->class_index);
     return (tracked_slot){
         .record = &records_of(slab)[index],
-        .start = (uint8_t *)rp_region_unit_start(unit) + (size_t)index * size_bytes,
-        .size_bytes = size_bytes,
+        .start = (uint8_t *)rp_region_unit_start(unit) + (size_t)index * slab->slot_bytes,
+        .size_bytes = slab->slot_bytes,
         .head = unit,
     };
 }
@@ -77,13 +76,19 @@ static void run_give(tracked_pool *pool, tracked_slab *slab)
 
 static rp_unit *slab_make(tracked_pool *pool, uint32_t class_index)
 {
-    uint32_t most = (uint32_t)RP_UNIT_BYTES / class_bytes(class_index);
+    uint32_t slot_bytes = class_bytes(class_index);
+    uint32_t most = (uint32_t)RP_UNIT_BYTES / slot_bytes;
     uint32_t count = most < SLOTS_MOST ? most : SLOTS_MOST;
     tracked_slab *slab = run_take(pool, class_index, count);
     if (!slab) {
         return NULL;
     }
-    *slab = (tracked_slab){.count = (uint16_t)count, .class_index = (uint16_t)class_index};
+    *slab = (tracked_slab){
+        .count = (uint16_t)count,
+        .class_index = (uint16_t)class_index,
+        .slot_bytes = slot_bytes,
+        .slots_inverse = UINT32_MAX / slot_bytes + 1,
+    };
     rp_zone zone = zone_of(pool);
     void *start = rp_region_block_alloc(zone, RP_UNIT_BYTES, RP_BLOCK_TRACKED, pool->id, 0);
     if (!start) {
@@ -94,7 +99,7 @@ static rp_unit *slab_make(tracked_pool *pool, uint32_t class_index)
     unit->size_class = (uint8_t)class_index;
     words_of(unit)->book = slab;
     rp_tracked_list_push(zone, &pool->partial[class_index], unit);
-    pool->stats.taken_bytes += RP_UNIT_BYTES;
+    __atomic_add_fetch(&pool->stats.taken_bytes, RP_UNIT_BYTES, __ATOMIC_RELAXED);
     return unit;
 }
 
@@ -102,7 +107,7 @@ static void slab_unmake(tracked_pool *pool, rp_unit *unit, tracked_slab *slab)
 {
     rp_tracked_list_remove(zone_of(pool), &pool->partial[slab->class_index], unit);
     run_give(pool, slab);
-    pool->stats.taken_bytes -= RP_UNIT_BYTES;
+    __atomic_sub_fetch(&pool->stats.taken_bytes, RP_UNIT_BYTES, __ATOMIC_RELAXED);
     rp_region_block_free(rp_region_unit_start(unit));
 }
 
@@ -167,7 +172,7 @@ bool rp_tracked_slab_look(rp_unit *unit, const void *address, tracked_slot *slot
     if (!fresh) {
         return false;
     }
-    uint32_t index = offset / class_bytes(slab->class_index), last = fresh - 1;
+    uint32_t index = (uint32_t)((uint64_t)offset * slab->slots_inverse >> 32), last = fresh - 1;
     *slot = slot_of(unit, slab, index < last ? index : last);
     return true;
 }
