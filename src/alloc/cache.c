@@ -12,8 +12,7 @@ void rp_cache_damaged(const rp_cache *cache, const free_block *block)
 
 static void bin_open(cache_bin *bin, uint32_t class_index)
 {
-    const size_class *class = &rp_size_classes[class_index];
-    *bin = (cache_bin){.room = class->bin_limit, .batch = class->block_bytes <= 512 ? 4 : 1};
+    *bin = rp_fresh_bins[class_index];
 }
 
 /* ---- chains that are set aside ---- */
@@ -208,13 +207,10 @@ static rp_cache *cache_make(rp_heap *heap, uint32_t thread)
         return NULL;
     }
     uint32_t generation = cache->generation + 1;
-    memset(cache, 0, sizeof *cache);
     cache->thread = thread;
     cache->heap = heap;
     cache->quick_end = heap->diverted ? 0 : CLASS_LARGEST_BYTES + 1;
-    for (uint32_t i = 1; i < CLASS_COUNT; i++) {
-        bin_open(&cache->bins[i], i);
-    }
+    memcpy(cache->bins, rp_fresh_bins, sizeof cache->bins);
     cache->next = heap->caches;
     heap->caches = cache;
     __atomic_store_n(&cache->generation, generation, __ATOMIC_RELEASE);

@@ -178,6 +178,9 @@ typedef struct cache_bin {
     uint32_t batch; /* blocks of the next refill: doubled by each, up to the limit */
 } cache_bin;
 
+/* Empty ones, by class. */
+extern const cache_bin rp_fresh_bins[CLASS_COUNT] __attribute__((visibility("hidden")));
+
 typedef struct rp_heap rp_heap;
 
 typedef struct rp_cache {
@@ -251,7 +254,7 @@ static inline rp_heap *heap_of(const rp_allocator *allocator)
 
 typedef enum rp_meta { META_HEAP, META_CACHE, META_COUNT } rp_meta;
 
-/* Aligned to 64; zero when it is taken for the first time, else as it was given. Null with the
+/* Aligned to 64; zero but for its first eight bytes, which are as they were given. Null with the
  * record set. */
 void *rp_meta_take(rp_zone zone, rp_meta what);
 void rp_meta_give(rp_zone zone, rp_meta what, void *item);

@@ -64,7 +64,6 @@ static rp_heap *heap_make(const rp_heap_desc *desc)
     if (!heap) {
         return NULL;
     }
-    memset(heap, 0, sizeof *heap);
     heap->cap_bytes = desc->cap_bytes ? desc->cap_bytes : UINT64_MAX;
     heap->table = heap->table_inline;
     heap->table_count = TABLE_INLINE;

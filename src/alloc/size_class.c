@@ -11,6 +11,10 @@
     {                                                                           \
         bytes, 65536u / (bytes), LIMIT(bytes), 65536u / (bytes) * (bytes) / 16u \
     }
+#define BIN(bytes)                                  \
+    {                                               \
+        NULL, LIMIT(bytes), (bytes) <= 512u ? 4 : 1 \
+    }
 #define RECIPROCAL(bytes) UINT32_MAX / (bytes) + 1u
 #define DOUBLING(what, low) \
     what((low) / 4 * 5), what((low) / 4 * 6), what((low) / 4 * 7), what((low)*2)
@@ -21,6 +25,7 @@
         DOUBLING(what, 16384u)
 
 const size_class rp_size_classes[CLASS_COUNT] = {{0}, ALL(CLASS)};
+const cache_bin rp_fresh_bins[CLASS_COUNT] = {{0}, ALL(BIN)};
 const uint32_t rp_class_reciprocals[CLASS_COUNT] = {0, ALL(RECIPROCAL)};
 
 /* Size 0 gets the smallest. Steps of 32 bytes from 128 on, twice as wide with each doubling. */
