@@ -12,17 +12,23 @@ enum { UNLOCKED, LOCKED, LOCKED_AND_AWAITED };
 /* Shorter than a futex call costs; the sections under these locks are short. */
 enum { SPINS = 100 };
 
-bool rp_os_lock_try(volatile rp_os_lock *lock)
+/* Of this file: a call of a function that others can see is not inlined in a shared library. */
+static inline bool try_take(volatile rp_os_lock *lock)
 {
     rp_os_lock expected = UNLOCKED;
     return __atomic_compare_exchange_n(lock, &expected, LOCKED, false, __ATOMIC_ACQUIRE,
                                        __ATOMIC_RELAXED);
 }
 
+bool rp_os_lock_try(volatile rp_os_lock *lock)
+{
+    return try_take(lock);
+}
+
 static bool spin(volatile rp_os_lock *lock)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (__atomic_load_n(lock, __ATOMIC_RELAXED) == UNLOCKED && rp_os_lock_try(lock)) {
+        if (__atomic_load_n(lock, __ATOMIC_RELAXED) == UNLOCKED && try_take(lock)) {
             return true;
         }
         __builtin_ia32_pause();
@@ -32,7 +38,7 @@ static bool spin(volatile rp_os_lock *lock)
 
 void rp_os_lock_take(volatile rp_os_lock *lock)
 {
-    if (rp_os_lock_try(lock) || spin(lock)) {
+    if (try_take(lock) || spin(lock)) {
         return;
     }
     while (__atomic_exchange_n(lock, LOCKED_AND_AWAITED, __ATOMIC_ACQUIRE) != UNLOCKED) {
