@@ -7,10 +7,9 @@
 
 #include <stdio.h>
 
-#ifdef __SANITIZE_THREAD__
-enum { FORKS = 20, CAN_START_THREADS = 0 }; /* TSan forbids threads in such a child */
-#elif defined __SANITIZE_ADDRESS__
-enum { FORKS = 20, CAN_START_THREADS = 1 };
+/* TSan forbids threads in such a child; ASan's own allocator may be locked there for ever. */
+#if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
+enum { FORKS = 20, CAN_START_THREADS = 0 };
 #else
 enum { FORKS = 150, CAN_START_THREADS = 1 };
 #endif
@@ -122,48 +121,55 @@ static int all_heaps_walk(void)
     return walked[0] > 0;
 }
 
+static int child_life(uint64_t random, int depth);
+
+/* A child of its own while its threads work; 0: all went well. */
+static int child_with_threads(uint64_t random, int depth)
+{
+    pthread_t threads[4];
+    for (uintptr_t i = 0; i < 4; i++) {
+        if (pthread_create(&threads[i], NULL, child_thread, (void *)(random + i * 100))) {
+            return 2;
+        }
+    }
+    churn(&random, 1000);
+    int status = 0;
+    if (depth > 0) {
+        pid_t child = fork();
+        if (child == 0) {
+            _exit(child_life(random, depth - 1));
+        }
+        waitpid(child, &status, 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    return status ? 3 : 0;
+}
+
+static int both_zones_stand(void)
+{
+    return rp_region_check(RP_ZONE_WORLD) && rp_region_check(RP_ZONE_KEEP);
+}
+
 static int child_life(uint64_t random, int depth)
 {
     alarm(DEADLOCK_SECONDS); /* a lock that stayed taken */
     churn(&random, 500);
-    if (CAN_START_THREADS) {
-        pthread_t threads[4];
-        for (uintptr_t i = 0; i < 4; i++) {
-            if (pthread_create(&threads[i], NULL, child_thread, (void *)(random + i * 100))) {
-                return 2;
-            }
-        }
-        churn(&random, 1000);
-        if (depth > 0) {
-            pid_t child = fork();
-            if (child == 0) {
-                _exit(child_life(random, depth - 1));
-            }
-            int status;
-            waitpid(child, &status, 0);
-            if (status) {
-                return 3;
-            }
-        }
-        for (int i = 0; i < 4; i++) {
-            pthread_join(threads[i], NULL);
-        }
-    }
-    for (int i = 0; i < SHARED; i++) { /* the blocks of threads that are not here */
-        if (!sealed_free(shared[i])) {
-            return 4;
-        }
+    int failed = CAN_START_THREADS ? child_with_threads(random, depth) : 0;
+    for (int i = 0; i < SHARED && !failed; i++) { /* the blocks of threads that are not here */
+        failed = sealed_free(shared[i]) ? 0 : 4;
         shared[i] = NULL;
     }
     rp_alloc_thread_flush();
     churn(&random, 3000);
-    if (!all_heaps_walk() || !rp_region_check(RP_ZONE_WORLD) || !rp_region_check(RP_ZONE_KEEP)) {
-        return 5;
+    if (failed || !all_heaps_walk() || !both_zones_stand()) {
+        return failed ? failed : 5;
     }
     for (int i = 0; i < 3; i++) {
         rp_allocator_destroy(heaps[i]);
     }
-    return rp_region_check(RP_ZONE_WORLD) && rp_region_check(RP_ZONE_KEEP) ? 0 : 6;
+    return both_zones_stand() ? 0 : 6;
 }
 
 static void open_three(void)

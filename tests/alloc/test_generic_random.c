@@ -192,50 +192,66 @@ static void restore(game *g, const snapshot *saved, const state *then)
     }
 }
 
-static void play(uint64_t seed)
+static void open_game(game *g, helper *players)
 {
-    static game g;
-    g = (game){.random = seed | 1};
     model_open_region();
     for (size_t i = 0; i < HEAPS; i++) {
-        g.now.heaps[i] = heap_make("random", zone_of_heap(i), 0);
+        g->now.heaps[i] = heap_make("random", zone_of_heap(i), 0);
     }
-    helper players[PLAYERS];
     for (int i = 0; i < PLAYERS; i++) {
         helper_start(&players[i]);
     }
-    snapshot saved = snapshot_take();
-    static state then;
-    then = g.now;
-    for (int round = 0; round < ROUNDS; round++) {
-        helper_do(&players[choose(&g, PLAYERS)], turn, &g);
-        turn(&g);
-        uint64_t chance = choose(&g, 12);
-        if (chance == 0) {
-            size_t who = choose(&g, PLAYERS);
-            helper_end(&players[who]);
-            helper_start(&players[who]);
-        } else if (chance == 1) {
-            snapshot_drop(&saved);
-            saved = snapshot_take();
-            then = g.now;
-        } else if (chance < 4) {
-            restore(&g, &saved, &then);
-        }
-        check(&g);
-    }
+}
+
+static void close_game(game *g, helper *players)
+{
     for (int i = 0; i < PLAYERS; i++) {
         helper_end(&players[i]);
     }
     for (int i = 0; i < HELD; i++) {
-        rp_free(g.now.blocks[i].start);
+        rp_free(g->now.blocks[i].start);
     }
     for (int i = 0; i < HEAPS; i++) {
-        heap_holds(g.now.heaps[i], 0, 0);
-        rp_allocator_destroy(g.now.heaps[i]);
+        heap_holds(g->now.heaps[i], 0, 0);
+        rp_allocator_destroy(g->now.heaps[i]);
     }
-    snapshot_drop(&saved);
     heap_close();
+}
+
+/* Between turns a thread may end and another begin, or the world be saved or restored. */
+static void between_turns(game *g, helper *players, snapshot *saved, state *then)
+{
+    uint64_t chance = choose(g, 12);
+    if (chance == 0) {
+        size_t who = choose(g, PLAYERS);
+        helper_end(&players[who]);
+        helper_start(&players[who]);
+    } else if (chance == 1) {
+        snapshot_drop(saved);
+        *saved = snapshot_take();
+        *then = g->now;
+    } else if (chance < 4) {
+        restore(g, saved, then);
+    }
+}
+
+static void play(uint64_t seed)
+{
+    static game g;
+    static state then;
+    helper players[PLAYERS];
+    g = (game){.random = seed | 1};
+    open_game(&g, players);
+    snapshot saved = snapshot_take();
+    then = g.now;
+    for (int round = 0; round < ROUNDS; round++) {
+        helper_do(&players[choose(&g, PLAYERS)], turn, &g);
+        turn(&g);
+        between_turns(&g, players, &saved, &then);
+        check(&g);
+    }
+    close_game(&g, players);
+    snapshot_drop(&saved);
 }
 
 TEST(everything_at_random)
