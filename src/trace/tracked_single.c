@@ -29,7 +29,8 @@ static bool enlist(tracked_pool *pool, rp_unit *head, tracked_slot *slot)
     head->size_class = SINGLE_CLASS;
     __atomic_store_n(&words_of(head)->book, (void *)record, __ATOMIC_RELEASE);
     rp_tracked_list_push(zone_of(pool), &pool->singles, head);
-    pool->stats.taken_bytes += (size_t)head->unit_count << RP_UNIT_SHIFT;
+    __atomic_add_fetch(&pool->stats.taken_bytes, (size_t)head->unit_count << RP_UNIT_SHIFT,
+                       __ATOMIC_RELAXED);
     slot->record = record;
     return true;
 }
@@ -58,7 +59,8 @@ void rp_tracked_single_drop(tracked_pool *pool, const tracked_slot *slot)
 {
     rp_os_lock_take(&pool->lock);
     rp_tracked_list_remove(zone_of(pool), &pool->singles, slot->head);
-    pool->stats.taken_bytes -= (size_t)slot->head->unit_count << RP_UNIT_SHIFT;
+    __atomic_sub_fetch(&pool->stats.taken_bytes, (size_t)slot->head->unit_count << RP_UNIT_SHIFT,
+                       __ATOMIC_RELAXED);
     record_give(pool, slot->record);
     rp_os_lock_drop(&pool->lock);
     rp_region_block_free(slot->start);

@@ -189,7 +189,7 @@ void *rp_tracked_records_take(tracked_pool *pool, uint32_t count)
         words_of(unit)->next = pool->record_unit;
         pool->record_unit = unit->head;
         pool->record_used = 0;
-        pool->stats.taken_bytes += RP_UNIT_BYTES;
+        __atomic_add_fetch(&pool->stats.taken_bytes, RP_UNIT_BYTES, __ATOMIC_RELAXED);
     }
     uint8_t *start = rp_region_unit_start(rp_region_unit_at(zone, pool->record_unit));
     void *taken = start + pool->record_used * sizeof(tracked_record);
