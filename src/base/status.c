@@ -55,8 +55,10 @@ static rp_status keep(rp_status status, int system_code, const char *format, va_
     rp_text_buffer buffer = rp_text_buffer_over(text, sizeof text);
     rp_text_add_v(&buffer, format, arguments);
     if (system_code) {
-        char why[96];
-        rp_text_add(&buffer, ": %s", strerror_r(system_code, why, sizeof why));
+        /* Not strerror_r: it looks for a translation, and allocates for that. Who fails may hold
+         * the lock of the allocator that malloc is. */
+        const char *why = strerrordesc_np(system_code);
+        rp_text_add(&buffer, ": %s", why ? why : "an error without a name");
     }
     record.status = status;
     record.system_code = system_code;
