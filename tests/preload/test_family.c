@@ -259,9 +259,11 @@ TEST(when_the_system_has_no_more_malloc_says_so_and_goes_on)
     ck_assert_int_gt(count, 50);
     ck_assert_int_eq(errno, ENOMEM);
     free(blocks[--count]);
-    void *again = malloc(each);
-    ck_assert_ptr_nonnull(again);
-    free(again);
+    if (!under_mode("quarantine")) { /* there it rests, and takes up memory still */
+        void *again = malloc(each);
+        ck_assert_ptr_nonnull(again);
+        free(again);
+    }
     while (count) {
         free(blocks[--count]);
     }

@@ -2,6 +2,7 @@
 #include "preload/under.h"
 #include "support/test.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -65,7 +66,11 @@ static void *consume(void *context)
         if (!pattern_stands(block, passed_size(i), i)) {
             r->broken = true;
         }
+        errno = 4711;
         free(block);
+        if (errno != 4711) {
+            r->broken = true; /* free keeps it, also where it waits for a lock */
+        }
     }
     return NULL;
 }
@@ -88,8 +93,10 @@ TEST(what_one_thread_makes_another_one_may_free)
     }
     pthread_join(consumer, NULL);
     ck_assert(!r.broken);
-    /* At most RING blocks are on their way; all that passed would be 80 MB. */
-    ck_assert_msg(most < (size_t)32 << 20, "%zu bytes were taken", most);
+    /* At most RING blocks are on their way; all that passed would be 80 MB. A guarded block has a
+     * unit or two of its own, and all of them would be 13 GB. */
+    size_t limit = ((size_t)32 << 20) + (under_mode("of-page") ? RING * ((size_t)128 << 10) : 0);
+    ck_assert_msg(most < limit, "%zu bytes were taken", most);
 }
 
 /* ---- threads that end ---- */
@@ -149,7 +156,8 @@ TEST(a_thread_that_only_frees_gives_memory_back)
         arena = mallinfo2().arena;
         first = first ? first : arena;
     }
-    ck_assert_msg(arena < first * 2 + (4 << 20), "%zu, then %zu", first, arena);
+    size_t resting = under_mode("quarantine") ? (size_t)24 << 20 : 0; /* its budget is 16 MiB */
+    ck_assert_msg(arena < first * 2 + (4 << 20) + resting, "%zu, then %zu", first, arena);
 }
 
 /* ---- destructors of a thread's own data ---- */

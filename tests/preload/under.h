@@ -5,11 +5,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The region's static address: without this question a test would pass under any malloc. */
 static inline bool is_ours(const void *block)
 {
     return (uintptr_t)block >> 40 == 0x55 && (uintptr_t)block < 0x554000000000;
+}
+
+/* Whether the debug modes of this run include it. */
+static inline bool under_mode(const char *mode)
+{
+    const char *modes = getenv("REPRISE_DEBUG");
+    return modes && strstr(modes, mode);
 }
 
 /* A pattern of bytes that depends on the seed and the place. */
