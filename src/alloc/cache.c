@@ -1,6 +1,7 @@
 /* Caches: made and unmade, and the slow halves of taking and giving. */
 #include "alloc/cache.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* ---- bins ---- */
@@ -67,7 +68,8 @@ static free_block *unpark(rp_cache *cache, uint32_t class_index, uint32_t *count
 }
 
 /* The blocks that came last are the ones that are still in the processor's caches: the chain that
- * is full stays within reach, and the one before it goes. */
+ * is full stays within reach, and the one before it goes. POSIX has free leave errno alone; a lock
+ * that is waited for, and memory that goes back to the system, do not. */
 void rp_cache_flush(rp_cache *cache, uint32_t class_index)
 {
     cache_bin *bin = &cache->bins[class_index];
@@ -79,7 +81,9 @@ void rp_cache_flush(rp_cache *cache, uint32_t class_index)
     bin->head = NULL;
     bin->room = limit;
     if (older) {
+        int kept = errno;
         set_aside(cache, class_index, older, older_count);
+        errno = kept;
     }
 }
 
