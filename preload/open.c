@@ -85,7 +85,7 @@ static rp_allocator *open_region(void)
             ? rp_fail(RP_E_LIMIT, "region: RLIMIT_AS leaves no room for it: raise `ulimit -v`")
             : rp_region_create(&(rp_region_desc){.reserve_bytes = reserve_bytes,
                                                  .minimum_bytes = RP_REGION_LEAST_BYTES,
-                                                 .small_bytes = RP_MIB(8),
+                                                 .small_bytes = RP_REGION_RESERVE_BYTES,
                                                  .tick_bytes = RP_MIB(64)});
     return status == RP_OK ? rp_generic(RP_ZONE_WORLD) : NULL;
 }

@@ -100,6 +100,13 @@ static void *array(rp_allocator *allocator, size_t count, size_t size_bytes, siz
                 count, size_bytes);
         return NULL;
     }
+    if (align_bytes <= LEAST_ALIGN && allocator && allocator->kind == KIND_GENERIC) {
+        rp_cache *cache = rp_cache_quick(heap_of(allocator));
+        void *block = cache ? rp_generic_alloc_quick(cache, total) : NULL;
+        if (block) {
+            return memset(block, 0, total);
+        }
+    }
     return alloc(allocator, total, rp_max_size(align_bytes, LEAST_ALIGN), true, site, caller);
 }
 
@@ -233,8 +240,9 @@ static size_t usable(const block_place *place, const void *block)
 
 size_t rp_usable_bytes(const void *block)
 {
+    size_t quick = rp_generic_usable_quick(block);
     block_place place;
-    return place_of(block, &place) ? usable(&place, block) : 0;
+    return quick ? quick : place_of(block, &place) ? usable(&place, block) : 0;
 }
 
 rp_allocator *rp_allocator_of(const void *block)
