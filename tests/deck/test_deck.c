@@ -42,8 +42,7 @@ static simulation *make_simulation(rp_deck *deck, uint64_t seed)
 
 static void spawn(rp_deck *deck, simulation *sim)
 {
-    body *b =
-        rp_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *b + test_random(&sim->random) % 600);
+    body *b = rp_alloc_zeroed(rp_deck_heap(deck), 1, sizeof *b + test_random(&sim->random) % 600);
     b->id = ++sim->made;
     b->speed = (double)(test_random(&sim->random) % 100) / 10;
     b->next = sim->bodies;
