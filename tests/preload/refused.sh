@@ -18,6 +18,7 @@ goes_on() {
         >"$work/out" 2>"$work/err" || code=$?
     [ "$code" = 0 ] || fail "$rule, '$modes', $*: ended with $code: $(tail -5 "$work/err")"
     said=$(grep -c '^reprise: ' "$work/err")
+    # shellcheck disable=SC2053
     [[ $said = $lines ]] || fail "$rule, '$modes', $*: said $said lines, not $lines: $(head -5 "$work/err")"
 }
 
