@@ -115,7 +115,7 @@ static void write_report(const char *given)
 
 /* ---- at exit ---- */
 
-static int exit_code_of_leaks(void)
+static int exit_code_of_findings(void)
 {
     const char *given = preload_setting("REPRISE_LEAKS_EXIT");
     return given ? atoi(given) & 0xff : RP_LEAKS_EXIT_CODE;
@@ -134,10 +134,12 @@ static void at_exit(int status, void *unused)
         return;
     }
     name_roots();
-    size_t found = rp_debug_finish();
-    if (found > 0 && status == 0 && exit_code_of_leaks() != 0) {
+    size_t leaks = rp_debug_finish();
+    rp_debug_stats stats;
+    rp_debug_stats_get(&stats);
+    if (leaks + stats.error_count > 0 && status == 0 && exit_code_of_findings() != 0) {
         fflush(NULL);
-        _exit(exit_code_of_leaks());
+        _exit(exit_code_of_findings());
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "preload/preload.h"
 #include "preload/symbolise.h"
+#include "trace/trace.h"
 
 #include <reprise/debug.h>
 #include <signal.h>
@@ -72,7 +73,8 @@ static void explain(rp_misuse_kind kind, const rp_allocator *allocator, const vo
                     const void *caller)
 {
     explain_before(kind, allocator, address, caller);
-    if (!preload_setting("REPRISE_DEBUG")) { /* else the report above has the stack */
+    rp_trace_block block;
+    if (!rp_trace_find(address, &block)) { /* else the report above has the stack */
         put("reprise: memory is misused in this call:\n");
         print_stack();
     }

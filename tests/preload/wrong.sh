@@ -50,9 +50,9 @@ for call in malloc calloc realloc moving reallocarray memalign aligned_alloc pos
 done
 
 # Overwrites, found by a mark, a guard, a rest.
-ends 0 canary overrun
+ends 23 canary overrun
 says 'overrun' '1 bytes behind the block' '100 bytes' 'found at' do_wrong 'made at' make
-ends 0 canary underrun
+ends 23 canary underrun
 says 'underrun' do_wrong
 ends 139 end-of-page far
 says 'guard page behind a block was touched' 'a write' '100 bytes'
