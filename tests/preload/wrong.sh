@@ -60,7 +60,7 @@ ends 5 end-of-page far handled
 says "the program's own handler"
 ends 139 end-of-page,quarantine after
 says 'freed block was touched' 'a write'
-ends 0 fill after
+ends 23 fill after
 says 'written after it was freed' make
 
 # Leaks: what nothing points to, and what only that holds; what is reachable is not one.
