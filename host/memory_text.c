@@ -141,8 +141,9 @@ static bool is_blank(const char *from, const char *to)
     return strspn(from, " ") >= (size_t)(to - from);
 }
 
-/* Null: the line is a frame outside the program. Otherwise a new text. */
-static char *line_named(naming *n, const char *line)
+/* A new text; null: out of memory, or the line is nothing but a frame outside the program and such
+ * ones are to be dropped. */
+static char *line_named(naming *n, const char *line, bool drop)
 {
     char *text = NULL;
     size_t bytes, length;
@@ -161,7 +162,7 @@ static char *line_named(naming *n, const char *line)
         fputs(rest, out);
         fclose(out);
     }
-    if (dropped) {
+    if (dropped && drop) {
         free(text);
         return NULL;
     }
@@ -200,7 +201,7 @@ static void lines_write(naming *n, FILE *out, const char *text, int columns)
     while (*text) {
         size_t length = strcspn(text, "\n");
         char *line = strndup(text, length);
-        char *named = line ? line_named(n, line) : NULL;
+        char *named = line ? line_named(n, line, true) : NULL;
         if (named) {
             line_fold(out, named, columns);
         }
@@ -238,7 +239,7 @@ static void array_name(naming *n, json_t *array)
         if (!text) {
             value_name(n, member);
         } else if (strstr(text, mark_open)) {
-            char *named = line_named(n, text);
+            char *named = line_named(n, text, true);
             if (named) {
                 json_array_set_new(array, i, json_string(named));
             } else {
@@ -246,6 +247,21 @@ static void array_name(naming *n, json_t *array)
             }
             free(named);
         }
+    }
+}
+
+/* A site is the program's, wherever it lies. */
+static void member_name(naming *n, json_t *object, const char *key, json_t *member)
+{
+    const char *text = json_string_value(member);
+    if (!text) {
+        value_name(n, member);
+    } else if (strstr(text, mark_open)) {
+        char *named = line_named(n, text, false);
+        if (named) {
+            json_object_set_new(object, key, json_string(named));
+        }
+        free(named);
     }
 }
 
@@ -259,7 +275,7 @@ static void value_name(naming *n, json_t *value)
         json_t *member;
         json_object_foreach(value, key, member)
         {
-            value_name(n, member);
+            member_name(n, value, key, member);
         }
     }
 }

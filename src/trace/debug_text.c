@@ -78,6 +78,12 @@ static const char *state_text(const tracked_record *record)
     }
 }
 
+/* A call without a text is in the stack below, if anywhere. */
+static bool is_text(const char *site)
+{
+    return *site && *site != '{';
+}
+
 static void add_block(rp_text_buffer *text, const char *title, const tracked_record *record)
 {
     const rp_trace_record *said = &record->said;
@@ -85,8 +91,8 @@ static void add_block(rp_text_buffer *text, const char *title, const tracked_rec
     const char *site = rp_trace_site_text(zone, said->site);
     rp_text_add(text, "  %-8s %p, %llu bytes, %s, block %llu, frame %u, %s\n", title,
                 (void *)record->start, (unsigned long long)said->size_bytes,
-                *site ? site : "site unknown", (unsigned long long)said->serial, said->frame,
-                state_text(record));
+                is_text(site) ? site : "site unknown", (unsigned long long)said->serial,
+                said->frame, state_text(record));
 }
 
 static void add_owner(rp_text_buffer *text, const debug_finding *finding)

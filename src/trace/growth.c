@@ -295,7 +295,8 @@ static void row_text(report_out *out, const growth_row *row)
         return;
     }
     rp_trace_scope_path(zone, row->now.scope, path, sizeof path);
-    const char *site = rp_trace_site_text(zone, row->now.site);
+    char name[RP_TRACE_SITE_BYTES];
+    const char *site = rp_trace_site_name(zone, row->now.site, name, sizeof name);
     report_text(out, "  %s %s, %llu blocks of that time live\n", path,
                 *site ? site : "(site not known)", (unsigned long long)row->made_between_count);
 }

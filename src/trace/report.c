@@ -152,7 +152,8 @@ void report_scope_member(report_out *out, rp_zone zone, uint32_t scope)
 
 void report_site_member(report_out *out, rp_zone zone, uint32_t site)
 {
-    report_string(out, "site", rp_trace_site_text(zone, site));
+    char name[RP_TRACE_SITE_BYTES];
+    report_string(out, "site", rp_trace_site_name(zone, site, name, sizeof name));
 }
 
 void rp_report_over_budget(rp_zone zone, uint32_t scope, uint64_t live_bytes, uint64_t budget_bytes)

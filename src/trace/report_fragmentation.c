@@ -280,7 +280,8 @@ static void pin_text(report_out *out, rp_zone zone, const pin *at)
 {
     char path[1024];
     rp_trace_scope_path(zone, at->scope, path, sizeof path);
-    const char *site = rp_trace_site_text(zone, at->site);
+    char name[RP_TRACE_SITE_BYTES];
+    const char *site = rp_trace_site_name(zone, at->site, name, sizeof name);
     report_bytes(out, 10, at->held_bytes);
     report_text(out, " held in %llu units by %llu blocks of ", (unsigned long long)at->units,
                 (unsigned long long)at->blocks);

@@ -89,7 +89,8 @@ static void group_text(report_out *out, const report_symbols *symbols, const lea
     const report_block *first = &leak->first;
     char path[1024];
     rp_trace_scope_path(first->zone, first->scope, path, sizeof path);
-    const char *site = rp_trace_site_text(first->zone, first->site);
+    char name[RP_TRACE_SITE_BYTES];
+    const char *site = rp_trace_site_name(first->zone, first->site, name, sizeof name);
     report_text(out, "  %llu block%s, ", (unsigned long long)leak->count,
                 leak->count == 1 ? "" : "s");
     report_bytes(out, 0, leak->bytes);

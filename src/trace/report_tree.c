@@ -2,6 +2,8 @@
 #include "base/bits.h"
 #include "trace/report.h"
 
+#include <string.h>
+
 enum { SITES_SHOWN = 10, NAME_COLUMNS = 44 };
 
 typedef struct tree_site {
@@ -111,9 +113,30 @@ static void name_text(const tree_report *tree, int depth, const char *name)
     report_text(tree->out, "%*s%-*s", depth * 2, "", width > 0 ? width : 0, name);
 }
 
+/* "dir/file.c:12 Type" without the folders. */
+static const char *without_folders(const char *site)
+{
+    const char *type = strchr(site, ' '), *name = site;
+    for (const char *at = site; *at && at != type; at++) {
+        name = *at == '/' ? at + 1 : name;
+    }
+    return name;
+}
+
+static void site_text(const tree_report *tree, const tree_site *site, int depth, const char *text)
+{
+    bool is_code = strchr(text, '{') || strstr(text, "+0x"); /* its name may be of any length */
+    text = *text ? is_code ? text : without_folders(text) : "(site not known)";
+    bool fits = !is_code && (int)strlen(text) < NAME_COLUMNS - depth * 2;
+    name_text(tree, depth, fits ? text : "");
+    figures_text(tree, &site->tally);
+    report_text(tree->out, fits ? "\n" : "  %s\n", text);
+}
+
 static void site_show(const tree_report *tree, const tree_site *site, int depth)
 {
-    const char *text = rp_trace_site_text(tree->zone, site->site);
+    char name[RP_TRACE_SITE_BYTES];
+    const char *text = rp_trace_site_name(tree->zone, site->site, name, sizeof name);
     if (tree->out->json) {
         report_open(tree->out, NULL, '{');
         report_string(tree->out, "site", text);
@@ -121,9 +144,7 @@ static void site_show(const tree_report *tree, const tree_site *site, int depth)
         report_close(tree->out, '}');
         return;
     }
-    name_text(tree, depth, *text ? text : "(site not known)");
-    figures_text(tree, &site->tally);
-    report_text(tree->out, "\n");
+    site_text(tree, site, depth, text);
 }
 
 static void sites_show(const tree_report *tree, uint32_t scope, int depth)

@@ -40,6 +40,11 @@ uint64_t rp_trace_frame(void);
  * by its address and then compared. Some 15 ns. */
 uint32_t rp_trace_site(rp_zone zone, const char *text);
 const char *rp_trace_site_text(rp_zone zone, uint32_t id); /* "" for 0 */
+/* The id of a call without a text: the code address that it returns to; 0: null. */
+uint32_t rp_trace_code_site(rp_zone zone, const void *caller);
+enum { RP_TRACE_SITE_BYTES = 256 };
+/* The text, or the name of the code in `text`; "" for 0. Not in a signal handler. */
+const char *rp_trace_site_name(rp_zone zone, uint32_t id, char *text, size_t capacity);
 
 /* ---- stacks.c: return addresses by frame pointers, interned ---- */
 

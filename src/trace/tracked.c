@@ -211,7 +211,8 @@ static void record_write(const request *asked, tracked_record *record, uint8_t *
         .size_bytes = asked->size_bytes,
         .serial = __atomic_add_fetch(&rp_tracked_store(zone)->serial, 1, __ATOMIC_RELAXED),
         .scope = asked->scope,
-        .site = rp_trace_site(zone, asked->site),
+        .site = asked->site ? rp_trace_site(zone, asked->site)
+                            : rp_trace_code_site(zone, asked->caller),
         .made_stack = with_stack ? rp_trace_stack(zone, asked->caller) : 0,
         .frame = (uint32_t)rp_trace_frame(),
         .modes = asked->modes,

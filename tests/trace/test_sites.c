@@ -133,3 +133,22 @@ TEST(a_full_table_gives_no_id_and_keeps_what_it_has)
     ck_assert_uint_eq(last, 0);
     ck_assert_uint_eq(rp_trace_site(RP_ZONE_WORLD, "first.c:1"), first);
 }
+
+TEST(a_call_without_a_text_is_known_by_its_address)
+{
+    open_region();
+    const void *here = (const void *)(uintptr_t)&open_region;
+    uint32_t id = rp_trace_code_site(RP_ZONE_WORLD, here);
+    ck_assert_uint_ne(id, 0);
+    ck_assert_uint_eq(rp_trace_code_site(RP_ZONE_WORLD, here), id);
+    ck_assert_uint_ne(rp_trace_code_site(RP_ZONE_WORLD, (const char *)here + 1), id);
+    ck_assert_uint_eq(rp_trace_code_site(RP_ZONE_WORLD, NULL), 0);
+    char raw[64], name[RP_TRACE_SITE_BYTES];
+    snprintf(raw, sizeof raw, "{@%llx}", (unsigned long long)(uintptr_t)here);
+    ck_assert_str_eq(rp_trace_site_text(RP_ZONE_WORLD, id), raw);
+    ck_assert_ptr_nonnull(strstr(rp_trace_site_name(RP_ZONE_WORLD, id, name, sizeof name), "+0x"));
+    uint32_t text = rp_trace_site(RP_ZONE_WORLD, raw); /* the same text, and yet another site */
+    ck_assert_uint_ne(text, id);
+    ck_assert_str_eq(rp_trace_site_name(RP_ZONE_WORLD, text, name, sizeof name), raw);
+    ck_assert_str_eq(rp_trace_site_name(RP_ZONE_WORLD, 0, name, sizeof name), "");
+}
