@@ -157,17 +157,6 @@ static void take_to_bin_only(rp_cache *cache, rp_unit *unit, free_block *block)
     bin->room--;
 }
 
-static free_block *chain_join(free_block *chain, free_block *rest)
-{
-    while (chain) {
-        free_block *next = chain->next;
-        block_link(chain, rest);
-        rest = chain;
-        chain = next;
-    }
-    return rest;
-}
-
 void rp_cache_drain(rp_cache *cache)
 {
     if (!__atomic_load_n(&cache->remote, __ATOMIC_RELAXED)) {
@@ -290,7 +279,7 @@ static free_block *close_list(rp_cache *cache)
     for (uint32_t i = 1; i < CLASS_COUNT; i++) {
         free_block *head = cache->bins[i].head;
         bin_open(&cache->bins[i], i);
-        others = chain_join(rp_slab_put(cache, head), others);
+        others = rp_chain_join(rp_slab_put(cache, head), others);
     }
     return others;
 }

@@ -322,6 +322,8 @@ void rp_slabs_move(rp_cache *from, rp_cache *to);
 
 /* Gives a chain of blocks back to the owners of their slabs. Not with a heap's lock held. */
 void rp_remote_return(free_block *chain);
+/* One chain of both; in the order that costs nothing but the first one's length. */
+free_block *rp_chain_join(free_block *chain, free_block *rest);
 
 /* ---- large.c: with the heap's lock held ---- */
 

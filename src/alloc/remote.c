@@ -14,7 +14,7 @@ typedef struct parcel {
     free_block *latest[AHEAD]; /* ring */
 } parcel;
 
-enum { PARCELS = 8 }; /* by owner: most threads get blocks from few others */
+enum { PARCELS = 8 }; /* 2^3, by a hash of the owner: most threads get blocks from few others */
 
 /* ---- to slabs of no thread ---- */
 
@@ -96,30 +96,41 @@ static void add(parcel *p, rp_cache *owner, const rp_unit *unit, free_block *blo
     p->bytes += rp_size_classes[unit->size_class].block_bytes;
 }
 
+free_block *rp_chain_join(free_block *chain, free_block *rest)
+{
+    while (chain) {
+        free_block *next = chain->next;
+        block_link(chain, rest);
+        rest = chain;
+        chain = next;
+    }
+    return rest;
+}
+
+/* Puts the first block into its owner's parcel; returns the chain of what is to be sorted next. */
+static free_block *sort_first(parcel *parcels, free_block *chain)
+{
+    free_block *rest = chain->next, *again = NULL;
+    const rp_unit *unit = unit_of(chain);
+    rp_cache *owner = slab_cache(unit);
+    parcel *p = &parcels[cache_code(owner) * UINT32_C(0x9e3779b1) >> 29];
+    if (p->owner && p->owner != owner) {
+        again = send(p);
+    }
+    add(p, owner, unit, chain);
+    return rp_chain_join(again, rest);
+}
+
 void rp_remote_return(free_block *chain)
 {
     parcel parcels[PARCELS] = {{0}};
-    while (chain) {
-        free_block *again = NULL; /* at most one parcel's */
-        while (chain && !again) {
-            free_block *block = chain;
-            const rp_unit *unit = unit_of(block);
-            rp_cache *owner = slab_cache(unit);
-            parcel *p = &parcels[cache_code(owner) * UINT32_C(0x9e3779b1) >> 29];
-            if (p->owner && p->owner != owner) {
-                again = send(p);
-            }
-            chain = block->next;
-            add(p, owner, unit, block);
-        }
-        for (int i = 0; i < PARCELS && !chain && !again; i++) {
-            again = parcels[i].owner ? send(&parcels[i]) : NULL;
-        }
-        while (again) {
-            free_block *next = again->next;
-            block_link(again, chain);
-            chain = again;
-            again = next;
+    for (int next = 0; chain || next < PARCELS;) {
+        if (chain) {
+            chain = sort_first(parcels, chain);
+            next = 0; /* it may have filled any of them */
+        } else {
+            chain = parcels[next].owner ? send(&parcels[next]) : NULL;
+            next++;
         }
     }
 }
