@@ -388,12 +388,21 @@ void rp_arena_dissolve(rp_arena *arena, void (*give)(void *block, void *context)
 
 /* ---- marks ---- */
 
+enum { DEPTH_BITS = 16 };
+
+/* A mark's serial and its depth, so that an outer mark whose place a deeper one took is told from
+ * one that has ended. */
+static uint64_t mark_key(uint64_t serial, uint32_t depth)
+{
+    return serial << DEPTH_BITS | (depth & ((1u << DEPTH_BITS) - 1));
+}
+
 rp_arena_mark rp_arena_mark_get(rp_arena *arena)
 {
     arena_rest *rest = rest_of(arena);
     rp_allocator_check(arena_base(arena));
     rest->serial++;
-    rest->serials[rest->depth % SERIALS_KEPT] = rest->serial;
+    rest->marks[rest->depth % SERIALS_KEPT] = mark_key(rest->serial, rest->depth);
     return (rp_arena_mark){
         .at = arena->at_,
         .chunk = rest->current,
@@ -403,7 +412,8 @@ rp_arena_mark rp_arena_mark_get(rp_arena *arena)
     };
 }
 
-/* Of more than SERIALS_KEPT open marks the outer ones are known by their depth alone. */
+/* Of more than SERIALS_KEPT open marks the outer ones are known by their depth alone, also once the
+ * inner ones have ended. */
 static void mark_check(const rp_arena *arena, const rp_arena_mark *mark)
 {
     const arena_rest *rest = rest_of(arena);
@@ -413,9 +423,9 @@ static void mark_check(const rp_arena *arena, const rp_arena_mark *mark)
                       "that it was got from",
                       name);
     }
-    bool kept = rest->depth - mark->depth <= SERIALS_KEPT;
-    if (mark->depth >= rest->depth ||
-        (kept && rest->serials[mark->depth % SERIALS_KEPT] != mark->serial)) {
+    uint64_t key = rest->marks[mark->depth % SERIALS_KEPT], same_depth = mark_key(0, mark->depth);
+    bool kept = mark_key(0, (uint32_t)key) == same_depth;
+    if (mark->depth >= rest->depth || (kept && key != mark_key(mark->serial, mark->depth))) {
         rp_region_die("arena %s: release of mark %llu, which has ended: it, or one from before it, "
                       "was released, or the arena was reset: release marks in the opposite order",
                       name, (unsigned long long)mark->serial);

@@ -50,8 +50,8 @@ enum { SERIALS_KEPT = 32 };
 /* rp_arena.rest_ */
 typedef struct arena_rest {
     arena_chunk *first, *current;
-    uint64_t serials[SERIALS_KEPT]; /* of the marks that have not ended, by depth */
-    uint64_t serial;                /* of the last mark */
+    uint64_t marks[SERIALS_KEPT]; /* of the open marks, by depth: see mark_key in arena.c */
+    uint64_t serial;              /* of the last mark */
     uint32_t depth;
     uint32_t fixed; /* it never takes a chunk from the region */
     uint64_t cap_bytes, taken_bytes, peak_bytes, ignored_frees;

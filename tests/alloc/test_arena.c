@@ -114,6 +114,21 @@ TEST(random_pushes_and_marks_agree_with_a_model)
     rp_region_destroy();
 }
 
+TEST(an_outer_mark_is_still_open_after_many_inner_ones_have_ended)
+{
+    rp_arena *arena = open_arena();
+    static rp_arena_mark marks[MARKS];
+    for (int i = 0; i < MARKS; i++) {
+        marks[i] = rp_arena_mark_get(arena);
+    }
+    for (int i = MARKS - 1; i >= 0; i -= 3) {
+        rp_arena_release(arena, marks[i]);
+        ck_assert_uint_eq(stats_of(arena).mark_depth, (size_t)i);
+    }
+    destroy(arena);
+    rp_region_destroy();
+}
+
 /* ---- pushes ---- */
 
 TEST(texts_arrays_and_zeroed_memory)
