@@ -86,7 +86,7 @@ static rp_allocator *open_region(void)
             : rp_region_create(&(rp_region_desc){.reserve_bytes = reserve_bytes,
                                                  .minimum_bytes = RP_REGION_LEAST_BYTES,
                                                  .small_bytes = RP_REGION_RESERVE_BYTES,
-                                                 .tick_bytes = RP_MIB(64)});
+                                                 .tick_bytes = RP_MIB(512)});
     return status == RP_OK ? rp_generic(RP_ZONE_WORLD) : NULL;
 }
 
