@@ -50,17 +50,10 @@ void preload_say(const char *format, ...)
     if (quiet && *quiet && strcmp(quiet, "0") != 0) {
         return;
     }
-    char text[512];
-    rp_text_buffer buffer = rp_text_buffer_over(text, sizeof text - 1);
-    rp_text_add(&buffer, "reprise: ");
     va_list arguments;
     va_start(arguments, format);
-    rp_text_add_v(&buffer, format, arguments);
+    rp_os_error_line(format, arguments);
     va_end(arguments);
-    text[buffer.length++] = '\n';
-    if (write(STDERR_FILENO, text, buffer.length) < 0) {
-        /* nowhere to say it */
-    }
 }
 
 /* ---- opening ---- */

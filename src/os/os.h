@@ -11,6 +11,7 @@
 #define RP_OS_H
 
 #include <reprise/status.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -205,6 +206,8 @@ void rp_os_stacks_of_thread(rp_os_extent stacks[2]);
 /* Writes all of it to standard error, or what can be written; keeps errno. Safe in a signal
  * handler. */
 void rp_os_error_write(const char *text, size_t length);
+/* "reprise: …" and the line's end, cut at 511 bytes; as above. */
+__attribute__((format(printf, 1, 0))) void rp_os_error_line(const char *format, va_list arguments);
 
 /* ---- files (file.c) -------------------------------------------------------------------------- */
 

@@ -4,21 +4,13 @@
 #include "region/zone.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 _Noreturn void rp_region_die(const char *format, ...)
 {
-    char text[320];
-    rp_text_buffer buffer = rp_text_buffer_over(text, sizeof text - 1);
-    rp_text_add(&buffer, "reprise: ");
     va_list arguments;
     va_start(arguments, format);
-    rp_text_add_v(&buffer, format, arguments);
+    rp_os_error_line(format, arguments);
     va_end(arguments);
-    text[buffer.length++] = '\n';
-    if (write(STDERR_FILENO, text, buffer.length) < 0) {
-        /* nowhere to say it */
-    }
     abort();
 }
 

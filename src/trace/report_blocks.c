@@ -8,15 +8,10 @@ typedef struct gathering {
     rp_zone zone;
 } gathering;
 
-static int add_tracked(const rp_trace_block *block, void *context)
+report_block report_block_of(rp_zone zone, const rp_trace_block *block)
 {
-    const gathering *gather = context;
-    report_block *added = report_array_add(gather->blocks, sizeof *added);
-    if (!added) {
-        return 1;
-    }
     const rp_trace_record *record = block->record;
-    *added = (report_block){
+    return (report_block){
         .start = (uintptr_t)block->start,
         .size_bytes = record->size_bytes,
         .allocator = block->allocator,
@@ -24,9 +19,19 @@ static int add_tracked(const rp_trace_block *block, void *context)
         .scope = record->scope,
         .site = record->site,
         .stack = record->made_stack,
-        .zone = (uint8_t)gather->zone,
+        .zone = (uint8_t)zone,
         .live = block->live,
     };
+}
+
+static int add_tracked(const rp_trace_block *block, void *context)
+{
+    const gathering *gather = context;
+    report_block *added = report_array_add(gather->blocks, sizeof *added);
+    if (!added) {
+        return 1;
+    }
+    *added = report_block_of(gather->zone, block);
     return 0;
 }
 

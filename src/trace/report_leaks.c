@@ -233,15 +233,8 @@ static int add_left(const rp_trace_block *block, void *context)
     }
     report_block *added = report_array_add(&leaks->blocks, sizeof *added);
     if (added) {
-        *added = (report_block){.start = (uintptr_t)block->start,
-                                .size_bytes = record->size_bytes,
-                                .allocator = block->allocator,
-                                .record = record,
-                                .scope = record->scope,
-                                .site = record->site,
-                                .stack = record->made_stack,
-                                .live = 1,
-                                .state = REACH_NOT_ASKED};
+        *added = report_block_of(RP_ZONE_WORLD, block);
+        added->state = REACH_NOT_ASKED;
     }
     return !added;
 }

@@ -11,15 +11,16 @@
 static const rp_intern_shape shape = {.bucket_count = 4096, .chunk_limit = 64, .colour = 21};
 
 /* Texts are kept with their end, so that they can be read in place. */
-static bool holds(const rp_intern *sites, uint32_t id, const char *text)
+static bool holds_text(const rp_intern *sites, uint32_t id, const void *text)
 {
     size_t length;
     const char *kept = rp_intern_key(sites, id, &length);
     return kept && strcmp(kept, text) == 0;
 }
 
-static uint32_t intern(rp_intern *sites, const char *text)
+static uint32_t intern_text(rp_intern *sites, const void *given)
 {
+    const char *text = given;
     char cut[RP_INTERN_KEY_MOST_BYTES];
     size_t bytes = strlen(text) + 1;
     if (bytes > sizeof cut) {
@@ -35,7 +36,7 @@ static uint32_t intern(rp_intern *sites, const char *text)
  * compared: what a call of malloc has in place of a text. */
 enum { CODE_TEXT_BYTES = 24, CODE_KEY_BYTES = CODE_TEXT_BYTES + sizeof(uintptr_t) };
 
-static bool holds_code(const rp_intern *sites, uint32_t id, uintptr_t address)
+static bool holds_code(const rp_intern *sites, uint32_t id, const void *address)
 {
     size_t bytes;
     const char *kept = rp_intern_key(sites, id, &bytes);
@@ -43,37 +44,32 @@ static bool holds_code(const rp_intern *sites, uint32_t id, uintptr_t address)
            memcmp(kept + CODE_TEXT_BYTES, &address, sizeof address) == 0;
 }
 
-static uint32_t intern_code(rp_intern *sites, uintptr_t address)
+static uint32_t intern_code(rp_intern *sites, const void *address)
 {
     char key[CODE_KEY_BYTES] = {0};
     rp_text_buffer text = rp_text_buffer_over(key, CODE_TEXT_BYTES);
-    rp_text_add(&text, "{@%llx}", (unsigned long long)address);
+    rp_text_add(&text, "{@%llx}", (unsigned long long)(uintptr_t)address);
     memcpy(key + CODE_TEXT_BYTES, &address, sizeof address);
     return rp_intern_id(sites, key, sizeof key);
 }
 
-static uint32_t *near_of(rp_trace_tables *tables, uintptr_t address)
-{
-    uint64_t mixed = (uint64_t)address * UINT64_C(0x9e3779b97f4a7c15);
-    return &tables->near[mixed >> 52];
-}
+typedef bool site_holds(const rp_intern *sites, uint32_t id, const void *address);
+typedef uint32_t site_intern(rp_intern *sites, const void *address);
 
-static rp_intern *sites_of(rp_trace_tables *tables, rp_zone zone)
+/* What was found for the address last, if it still holds what is there; else interned anew. */
+static inline uint32_t site_at(rp_zone zone, const void *address, site_holds *holds,
+                               site_intern *intern)
 {
-    return tables ? rp_trace_table(tables, zone, &tables->sites, &shape) : NULL;
-}
-
-uint32_t rp_trace_code_site(rp_zone zone, const void *caller)
-{
-    rp_trace_tables *tables = caller ? rp_trace_tables_of(zone) : NULL;
-    rp_intern *sites = sites_of(tables, zone);
+    rp_trace_tables *tables = address ? rp_trace_tables_of(zone) : NULL;
+    rp_intern *sites = tables ? rp_trace_table(tables, zone, &tables->sites, &shape) : NULL;
     if (!sites) {
         return 0;
     }
-    uint32_t *near = near_of(tables, (uintptr_t)caller);
+    uint64_t mixed = (uint64_t)(uintptr_t)address * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t *near = &tables->near[mixed >> 52];
     uint32_t id = __atomic_load_n(near, __ATOMIC_RELAXED);
-    if (!holds_code(sites, id, (uintptr_t)caller)) {
-        id = intern_code(sites, (uintptr_t)caller);
+    if (!holds(sites, id, address)) {
+        id = intern(sites, address);
         __atomic_store_n(near, id, __ATOMIC_RELAXED);
     }
     return id;
@@ -81,18 +77,12 @@ uint32_t rp_trace_code_site(rp_zone zone, const void *caller)
 
 uint32_t rp_trace_site(rp_zone zone, const char *text)
 {
-    rp_trace_tables *tables = text ? rp_trace_tables_of(zone) : NULL;
-    rp_intern *sites = sites_of(tables, zone);
-    if (!sites) {
-        return 0;
-    }
-    uint32_t *near = near_of(tables, (uintptr_t)text);
-    uint32_t id = __atomic_load_n(near, __ATOMIC_RELAXED);
-    if (!holds(sites, id, text)) {
-        id = intern(sites, text);
-        __atomic_store_n(near, id, __ATOMIC_RELAXED);
-    }
-    return id;
+    return site_at(zone, text, holds_text, intern_text);
+}
+
+uint32_t rp_trace_code_site(rp_zone zone, const void *caller)
+{
+    return site_at(zone, caller, holds_code, intern_code);
 }
 
 const char *rp_trace_site_text(rp_zone zone, uint32_t id)

@@ -1,4 +1,5 @@
 /* Standard error, without stdio. */
+#include "base/text.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -16,4 +17,14 @@ void rp_os_error_write(const char *text, size_t length)
         length -= wrote > 0 ? (size_t)wrote : 0;
     }
     errno = saved;
+}
+
+void rp_os_error_line(const char *format, va_list arguments)
+{
+    char text[512];
+    rp_text_buffer line = rp_text_buffer_over(text, sizeof text - 1);
+    rp_text_add(&line, "reprise: ");
+    rp_text_add_v(&line, format, arguments);
+    text[line.length++] = '\n';
+    rp_os_error_write(text, line.length);
 }
