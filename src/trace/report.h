@@ -89,9 +89,9 @@ typedef struct report_block {
     uint8_t state; /* the report's own */
 } report_block;
 
-/* Adds every block of the zone, tracked or not. While nobody allocates. */
 /* A tracked block of the zone as the reports see it. */
 report_block report_block_of(rp_zone zone, const rp_trace_block *block);
+/* Adds every block of the zone, tracked or not. While nobody allocates. */
 void report_blocks_gather(report_array *blocks, rp_zone zone);
 int report_block_by_address(const void *a, const void *b);
 
