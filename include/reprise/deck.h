@@ -21,6 +21,7 @@
 
 #include <reprise/memory.h>
 #include <reprise/status.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,20 +42,24 @@ typedef struct rp_deck_desc {
     size_t budget_bytes;  /* of history beyond the newest state; 0: 512 MiB */
     rp_tracking tracking;
     size_t input_bytes; /* largest input of a frame; 0: 1024; at most 65536 */
+    bool synctest;      /* every frame twice, compared: see rp_difference_get */
 } rp_deck_desc;
 
 /* What kind of frame rp_frame_begin starts. */
 typedef enum rp_moment {
     RP_MOMENT_LIVE,   /* the caller's input counts and is logged */
     RP_MOMENT_REPLAY, /* in a loop: the input buffer was overwritten by the logged input */
-    RP_MOMENT_SOUGHT  /* live, and the first frame after a seek: caches may be stale */
+    RP_MOMENT_SOUGHT, /* live, and the first frame after a seek: caches may be stale */
+    RP_MOMENT_AGAIN   /* a frame that was made before is made again, by rp_rollback or a synctest:
+                         a person has heard its sound already */
 } rp_moment;
 
 typedef struct rp_frame_info {
     uint64_t frame;
     uint64_t page_count, bytes; /* written by this frame */
     uint64_t commit_ns;
-    uint64_t diverged; /* in a loop: 1 if the state differs from when it was recorded */
+    uint64_t diverged; /* in a loop: 1 if the state differs from when it was recorded; with a
+                          synctest: 1 if it differs from the first time */
 } rp_frame_info;
 
 typedef struct rp_deck_status {
@@ -81,8 +86,9 @@ rp_allocator *rp_deck_heap(rp_deck *deck);
 rp_status rp_range(rp_deck *deck, void *start, size_t size_bytes, rp_zone zone, const char *name);
 
 /* `input` may be null with 0 bytes; it holds at most the bytes that the deck was opened with. In a
- * loop it is overwritten with the logged input, and what it has beyond that becomes zero. What goes
- * wrong here is reported by rp_frame_end. Aborts within a frame. */
+ * loop, and where a synctest makes the frame again, it is overwritten with the logged input, and
+ * what it has beyond that becomes zero. What goes wrong here is reported by rp_frame_end. Aborts
+ * within a frame. */
 rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes);
 /* Commits everything that was written since the last frame's end. `info` may be null.
  * RP_E_MEMORY, RP_E_SYSTEM, RP_E_LIMIT: the frame cannot be kept and was taken back: the state is
@@ -101,6 +107,60 @@ rp_status rp_seek(rp_deck *deck, uint64_t frame);
  * only. to == 0 ends the loop where it stands. RP_E_ARGUMENT, RP_E_RANGE: a frame is not kept, and
  * nothing changed. Cost: a seek, and the hashes of the loop's frames. */
 rp_status rp_loop(rp_deck *deck, uint64_t from, uint64_t to);
+
+/* ---- rollback -------------------------------------------------------------------------------- */
+
+/* Makes one frame: what the program does between rp_frame_begin and rp_frame_end, which are called
+ * around it. `moment` is RP_MOMENT_AGAIN. `input` is the deck's, valid until the function returns.
+ */
+typedef void rp_step_fn(void *context, rp_moment moment, const void *input, size_t input_bytes);
+
+typedef struct rp_rollback_desc {
+    uint64_t frame;       /* the last one that stays as it is */
+    uint32_t frame_count; /* how many to make from there: frame + 1, frame + 2, …; 0: none */
+    const void *inputs;   /* theirs, one after the other, input_bytes each; null where that is 0 */
+    size_t input_bytes;
+    rp_step_fn *step;
+    void *context;        /* handed to `step` */
+    rp_frame_info *infos; /* frame_count of them, filled in order; may be null */
+} rp_rollback_desc;
+
+/* Restores the state after a kept frame and makes the frames behind it again with these inputs,
+ * each committed as any frame: their records and logged inputs take the place of what was there.
+ * Between frames only; a loop ends. RP_E_RANGE: `frame` is not kept, and nothing changed. Every
+ * other failure is that of a seek or a frame's end, with the world at the last frame that could be
+ * made (rp_deck_status.frame); those behind it are gone, and may be made by rp_frame_begin. Cost: a
+ * seek and frame_count commits. docs/rollback.md: how it is used, and other libraries' names. */
+rp_status rp_rollback(rp_deck *deck, const rp_rollback_desc *desc);
+
+/* Copies the logged input of a kept frame, at most `capacity_bytes` of it; *input_bytes (may be
+ * null) becomes all that it has. RP_E_RANGE: the frame is not kept. */
+rp_status rp_frame_input(rp_deck *deck, uint64_t frame, void *input, size_t capacity_bytes,
+                         size_t *input_bytes);
+
+/* ---- synctest -----------------------------------------------------------------------------------
+ *
+ * A deck that was opened with `synctest` makes every frame twice: after a live frame, the next
+ * rp_frame_begin goes back by one, gives the same input once more (what the caller passed is
+ * dropped) and returns RP_MOMENT_AGAIN; the rp_frame_end behind it compares. A step that reads
+ * anything but state and input comes out different. Frames of a loop are compared by the loop. */
+
+/* Where a frame came out different. */
+typedef struct rp_difference {
+    uint64_t frame;
+    uint64_t first_hash, again_hash; /* of the state after it */
+    uint64_t page_count;             /* pages that differ */
+    const void *address;             /* the first byte that differs: of blocks and ranges if any
+                                        does, else of allocators' own memory */
+    uint32_t byte_count; /* from there on: how many of the next two are known, 0 … 8 */
+    uint8_t first[8], again[8];
+    char text[400]; /* all of it for a person: whose block, how far into it, the bytes */
+} rp_difference;
+
+/* The last difference that a synctest found; false: there was none. */
+bool rp_difference_get(const rp_deck *deck, rp_difference *difference);
+
+/* ---- what is known --------------------------------------------------------------------------- */
 
 /* The hash of the state after `frame`: of its bytes alone, the same in every process. RP_E_RANGE:
  * the frame is not kept. */

@@ -197,6 +197,19 @@ void rp_alloc_fork_prepare(void);
 void rp_alloc_fork_parent(void);
 void rp_alloc_fork_child(void);
 
+/* ---- find.c ---- */
+
+typedef struct rp_alloc_found {
+    rp_allocator *allocator;
+    const uint8_t *start; /* of the block, by its usable size; null: which block is not known */
+    size_t size_bytes;
+    bool live; /* false: free, or free in a cache */
+} rp_alloc_found;
+
+/* Whose memory `address`, any address, lies in; false: no allocator's. Tracked blocks are the debug
+ * side's to find. While nobody allocates. */
+bool rp_alloc_find(const void *address, rp_alloc_found *found);
+
 /* ---- registry.c, for threads' ends and forks; false: there is no registry yet ---- */
 bool rp_allocators_lock(rp_zone zone, bool take);
 

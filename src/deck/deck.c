@@ -24,6 +24,9 @@ static rp_status open_parts(rp_deck *deck, const rp_deck_desc *desc)
     if (status == RP_OK) {
         status = rp_world_open(rp_log_fd(deck->log), desc->tracking, &deck->world);
     }
+    if (status == RP_OK && deck->twice.wanted) {
+        status = deck_twice_open(deck);
+    }
     if (status == RP_OK) {
         deck->heap = rp_heap_create(&(rp_heap_desc){.name = "deck"});
         status = deck->heap ? RP_OK : rp_error_last()->status;
@@ -80,6 +83,7 @@ rp_status rp_deck_open(const rp_deck_desc *desc, rp_deck **deck)
     made->input_capacity =
         (uint32_t)(desc->input_bytes ? desc->input_bytes : DECK_INPUT_BYTES_DEFAULT);
     made->next_range_page = RP_PAGE_EXTRA;
+    made->twice.wanted = desc->synctest;
     status = open_parts(made, desc);
     if (status != RP_OK) {
         rp_deck_close(made);
@@ -95,6 +99,7 @@ void rp_deck_close(rp_deck *deck)
         return;
     }
     rp_loop_clear(&deck->loop);
+    deck_twice_close(deck);
     rp_world_close(deck->world);
     rp_log_destroy(deck->log);
     rp_grow_finish(&deck->entries);
@@ -139,24 +144,53 @@ static rp_status start(rp_deck *deck)
     return status;
 }
 
-rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes)
+static rp_moment moment_of(rp_deck *deck, const void *input, size_t input_bytes)
+{
+    bool whole = deck->broken == RP_OK;
+    if (whole && rp_loop_is_set(&deck->loop) && deck_loop_begin(deck) == RP_OK) {
+        deck_loop_input(deck);
+        return RP_MOMENT_REPLAY;
+    }
+    if (whole && deck->twice.pending && deck_twice_begin(deck) == RP_OK) {
+        return RP_MOMENT_AGAIN;
+    }
+    if (input_bytes) {
+        memcpy(deck->input, input, input_bytes);
+    }
+    deck->input_bytes = (uint32_t)input_bytes;
+    return deck->rolling ? RP_MOMENT_AGAIN : deck->sought ? RP_MOMENT_SOUGHT : RP_MOMENT_LIVE;
+}
+
+rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes)
 {
     RP_ASSERT(!deck->in_frame && input_bytes <= deck->input_capacity && (input || !input_bytes));
     deck->in_frame = true;
     if (deck->broken == RP_OK && !deck->started) {
         (void)start(deck); /* a failure breaks the deck, which the frame's end reports */
     }
+    rp_moment moment = moment_of(deck, input, input_bytes);
     rp_region_tick((uint32_t)deck->frame);
     deck->frame_start_ns = rp_os_monotonic_ns();
-    if (deck->broken == RP_OK && rp_loop_is_set(&deck->loop) && deck_loop_begin(deck) == RP_OK) {
-        deck_loop_input(deck, input, input_bytes);
-        return RP_MOMENT_REPLAY;
-    }
+    return moment;
+}
+
+/* What the program is to take in place of what it passed. */
+static void give_input(const rp_deck *deck, void *input, size_t input_bytes)
+{
     if (input_bytes) {
-        memcpy(deck->input, input, input_bytes);
+        size_t kept = rp_min_size(deck->input_bytes, input_bytes);
+        memcpy(input, deck->input, kept);
+        memset((uint8_t *)input + kept, 0, input_bytes - kept);
     }
-    deck->input_bytes = (uint32_t)input_bytes;
-    return deck->sought ? RP_MOMENT_SOUGHT : RP_MOMENT_LIVE;
+}
+
+rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes)
+{
+    rp_moment moment = deck_frame_begin(deck, input, input_bytes);
+    if (moment == RP_MOMENT_REPLAY || moment == RP_MOMENT_AGAIN) {
+        give_input(deck, input, input_bytes);
+    }
+    return moment;
 }
 
 rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info)
@@ -180,6 +214,8 @@ rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info)
     uint64_t commit_ns = rp_os_monotonic_ns() - start_ns;
     if (rp_loop_is_set(&deck->loop)) {
         status = deck_loop_check(deck, &diverged);
+    } else if (deck->twice.wanted) {
+        status = deck_twice_check(deck, &diverged);
     }
     if (info) {
         *info = (rp_frame_info){.frame = deck->frame,

@@ -62,18 +62,11 @@ rp_status deck_loop_begin(rp_deck *deck)
     return status == RP_OK || deck->broken != RP_OK ? status : deck_break(deck, status);
 }
 
-void deck_loop_input(rp_deck *deck, void *input, size_t input_bytes)
+void deck_loop_input(rp_deck *deck)
 {
-    uint32_t bytes;
-    const void *logged = rp_loop_input_bytes(&deck->loop, deck->frame + 1, &bytes);
-    if (bytes) {
-        memcpy(deck->input, logged, bytes);
-    }
-    deck->input_bytes = bytes;
-    if (input_bytes) {
-        size_t kept = rp_min_size(bytes, input_bytes);
-        memcpy(input, deck->input, kept);
-        memset((uint8_t *)input + kept, 0, input_bytes - kept);
+    const void *logged = rp_loop_input_bytes(&deck->loop, deck->frame + 1, &deck->input_bytes);
+    if (deck->input_bytes) {
+        memcpy(deck->input, logged, deck->input_bytes);
     }
 }
 

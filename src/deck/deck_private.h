@@ -3,6 +3,8 @@
  *   deck.c        opening, frames, what is known
  *   deck_state.c  commit and restore: the world on one side, the log on the other
  *   deck_loop.c   repeating frames with their logged input
+ *   deck_rollback.c  frames again with other inputs
+ *   deck_twice.c  synctest: frames again with the same input, compared
  *
  * A frame that cannot be committed is taken back, so that log and world always say the same; where
  * even that fails the deck is broken and says so from then on.
@@ -27,6 +29,19 @@ enum {
     DECK_BUILD = 1                /* an embedded program has one */
 };
 
+/* A frame's first run, while it may be run again. */
+typedef struct deck_twice {
+    bool wanted;  /* the deck was opened for it */
+    bool pending; /* the frame that the world holds was run once */
+    bool second;  /* the frame under way is a second run */
+    uint64_t hash;
+    rp_grow pages; /* twice_page: what the first run wrote */
+    size_t page_count;
+    rp_grow contents; /* of the first of them, as far as there is room */
+    rp_difference found;
+    bool any;
+} deck_twice;
+
 struct rp_deck {
     rp_log *log;
     rp_world *world;
@@ -41,6 +56,8 @@ struct rp_deck {
     uint32_t next_range_page;
     rp_grow entries; /* rp_page_slot: what the commit under way wrote */
     size_t entry_count;
+    deck_twice twice;
+    bool rolling; /* rp_rollback makes the frame */
     uint32_t input_capacity, input_bytes;
     uint8_t input[DECK_INPUT_BYTES_MAX]; /* of the frame under way */
 };
@@ -57,15 +74,27 @@ rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame,
 /* Brings the world to the state after a kept frame. */
 rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame);
 
+/* deck.c */
+/* A frame begins: its input, the caller's or another, stands in deck->input. */
+rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes);
+
 /* deck_loop.c */
 /* Before a frame of a loop: goes back to its start where its end was reached. */
 rp_status deck_loop_begin(rp_deck *deck);
-/* Overwrites the caller's buffer with the logged input of the coming frame; what the buffer has
- * beyond it becomes zero. */
-void deck_loop_input(rp_deck *deck, void *input, size_t input_bytes);
+/* The logged input of the coming frame becomes that of the frame. */
+void deck_loop_input(rp_deck *deck);
 /* After the commit of a frame of a loop: whether it went as it was recorded, and whether the loop
  * can go on, since a commit may evict the frame that it begins with (RP_E_BUDGET, and the loop is
  * over). */
 rp_status deck_loop_check(rp_deck *deck, uint64_t *diverged);
+
+/* deck_twice.c */
+rp_status deck_twice_open(rp_deck *deck);
+void deck_twice_close(rp_deck *deck);
+/* Before a frame: goes back where the last one is to be run again. */
+rp_status deck_twice_begin(rp_deck *deck);
+/* After the commit of a live frame: keeps what it wrote, or compares it with what was kept.
+ * RP_E_BUDGET: the frame is kept, but the one before it is not, so it cannot be run again. */
+rp_status deck_twice_check(rp_deck *deck, uint64_t *diverged);
 
 #endif

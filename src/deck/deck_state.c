@@ -140,6 +140,7 @@ rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)
     }
     deck->frame = frame;
     deck->sought = true;
+    deck->twice.pending = false;
     return RP_OK;
 }
 

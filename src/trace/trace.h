@@ -16,6 +16,7 @@
 #define RP_TRACE_TRACE_H
 
 #include "alloc/allocator.h"
+#include "base/text.h"
 
 #include <reprise/trace.h>
 
@@ -114,6 +115,13 @@ int rp_trace_walk(rp_zone zone, const rp_allocator *allocator,
                   int (*visit)(const rp_trace_block *block, void *context), void *context);
 /* The tracked block that `address` lies in, or nearest before or after it within its unit. */
 bool rp_trace_find(const void *address, rp_trace_block *block);
+
+/* ---- describe.c ---- */
+
+/* Adds whose memory `address` is: "16 bytes into a block of 48 of heap 'deck', scope /level, made
+ * at game.c:12 Body". The scope and the site are known of tracked blocks alone. While nobody
+ * allocates; not in a signal handler. */
+void rp_trace_describe(rp_text_buffer *text, const void *address);
 
 /* ---- symbol.c: code addresses as text ---- */
 
