@@ -26,6 +26,7 @@ enum {
     RUN_EXIT_FAILED = 1, /* it could not run: no module, no region, no display … */
     RUN_EXIT_USAGE = 2,
     RUN_EXIT_PROGRAM = 3, /* the program failed, on a stage without a person */
+    RUN_EXIT_DIFFERS = 4, /* a frame of a synctest came out different, where nothing else failed */
     RUN_EXIT_LEAKS = RP_LEAKS_EXIT_CODE,
 };
 
@@ -51,7 +52,7 @@ typedef struct run_options {
     debug_choices_text debug;
     bool leaks;      /* report them at the end */
     uint64_t frames; /* 0: until the end */
-    bool hashes, paced, fixed_time;
+    bool hashes, paced, fixed_time, synctest;
     size_t budget_bytes;
     rp_tracking tracking;
     uint64_t seed, start_wall_ns;

@@ -100,6 +100,18 @@ static json_t *loop_json(const run *r)
     return loop;
 }
 
+static json_t *synctest_json(const session *s)
+{
+    json_t *test = json_object();
+    set_number(test, "frames", s->twice_count);
+    set_number(test, "differed", s->twice_differed);
+    set_number(test, "last", s->twice_frame);
+    if (s->twice_frame) {
+        json_object_set_new(test, "difference", run_text_json(s->twice_text));
+    }
+    return test;
+}
+
 static json_t *notice_json(const run *r)
 {
     json_t *lines = json_array();
@@ -147,6 +159,7 @@ static json_t *status_json(run *r)
     set_number(answer, "pointers_moved", s->reload.pointers_moved);
     set_number(answer, "pointers_left", s->reload.pointers_left);
     json_object_set_new(answer, "loop", r->transport.looping ? loop_json(r) : json_null());
+    json_object_set_new(answer, "synctest", r->options.synctest ? synctest_json(s) : json_null());
     json_object_set_new(answer, "failure",
                         s->failure.active ? failure_json(&s->failure) : json_null());
     json_object_set_new(answer, "notice", notice_json(r));

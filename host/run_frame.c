@@ -145,12 +145,37 @@ static void diverged_say(run *r)
     }
 }
 
+enum { DIFFERENCES_TOLD = 10 };
+
+/* A synctest: frames of a loop are compared by the loop. */
+static rp_status twice(run *r, const rp_input *input, bool shown)
+{
+    bool differs = false;
+    if (!r->options.synctest || r->transport.looping) {
+        return RP_OK;
+    }
+    rp_status status = session_again(&r->session, input, shown, &differs);
+    if (differs) {
+        run_mark(r, 'd', session_frame(&r->session));
+        if (r->session.twice_differed <= DIFFERENCES_TOLD) {
+            run_notice(r, true, r->session.twice_text);
+        }
+        if (r->options.frames && !r->exit_code) {
+            r->exit_code = RUN_EXIT_DIFFERS;
+        }
+    }
+    return status;
+}
+
 static void step(run *r, const rp_input *input, bool again)
 {
     uint64_t diverged = r->session.diverged_frame;
     bool shown = !unattended(r);
     r->pending = *input;
     rp_status status = session_step(&r->session, input, again, shown);
+    if (!status) {
+        status = twice(r, input, shown);
+    }
     if (status) {
         r->has_pending = !again;
         step_failed(r, status);

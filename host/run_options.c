@@ -24,6 +24,8 @@ void run_options_help(void)
          "  --input FILE         take the input from a script (docs/start.md), not from a person\n"
          "  --frames N           end after frame N; without a stage as fast as it goes\n"
          "  --hashes             print `frame hash` for each frame\n"
+         "  --synctest           run every frame twice from the same state and compare: what\n"
+         "                       differs is named; with --frames the exit code is then 4\n"
          "  --paced              with --stage none: at the frame rate, not as fast as it goes\n"
          "  --name NAME          name for `reprise ctl`; default: the module's name\n"
          "  --budget SIZE        history to keep beyond the newest frame, as 512M (default)\n"
@@ -48,7 +50,8 @@ void run_options_help(void)
          "\n"
          "Exit codes: 0 done · 1 it could not run · 2 wrong usage · 3 the program failed, or "
          "memory\n"
-         "was found broken (without a stage) · 23 leaks (with --leaks, where nothing else failed)\n"
+         "was found broken (without a stage) · 4 a frame came out different (--synctest with\n"
+         "--frames) · 23 leaks (with --leaks, where nothing else failed)\n"
          "\n"
          "Examples:\n"
          "  reprise run --build make ./game.so\n"
@@ -62,6 +65,7 @@ enum {
     OPT_INPUT,
     OPT_FRAMES,
     OPT_HASHES,
+    OPT_SYNCTEST,
     OPT_PACED,
     OPT_NAME,
     OPT_BUDGET,
@@ -85,6 +89,7 @@ static const struct option table[] = {
     {"input", required_argument, NULL, OPT_INPUT},
     {"frames", required_argument, NULL, OPT_FRAMES},
     {"hashes", no_argument, NULL, OPT_HASHES},
+    {"synctest", no_argument, NULL, OPT_SYNCTEST},
     {"paced", no_argument, NULL, OPT_PACED},
     {"name", required_argument, NULL, OPT_NAME},
     {"budget", required_argument, NULL, OPT_BUDGET},
@@ -220,6 +225,9 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return number("--frames", value, 1, UINT64_C(1) << 40, &o->frames);
     case OPT_HASHES:
         o->hashes = true;
+        return RP_OK;
+    case OPT_SYNCTEST:
+        o->synctest = true;
         return RP_OK;
     case OPT_PACED:
         o->paced = true;

@@ -320,26 +320,12 @@ static void loop_check(session *s, uint64_t frame)
         !divergence_find(s->divergence, s->log, index, &place)) {
         return;
     }
+    char what[128];
     s->diverged_frame = frame;
-    uint64_t address = 0;
-    for (uint32_t i = 0; i < s->known_count; i++) {
-        uint32_t first = s->known[i].first_page;
-        uint32_t pages =
-            rp_world_range_pages((void *)(uintptr_t)s->known[i].start, s->known[i].size_bytes);
-        if (place.page >= first && place.page - first < pages) {
-            address = rp_align_down(s->known[i].start, RP_PAGE_BYTES) +
-                      (uint64_t)(place.page - first) * RP_PAGE_BYTES + place.offset;
-        }
-    }
-    if (place.page < RP_PAGE_EXTRA) {
-        address = RP_REGION_BASE + (uint64_t)place.page * RP_PAGE_BYTES + place.offset;
-    }
-    link_message answer, request = {.op = LINK_DESCRIBE, .a = address};
-    process_wait wait = session_wait(s);
-    bool told = process_ask(&s->live, &request, &answer, &wait) == RP_OK;
+    uint64_t address = session_place_describe(s, &place, what, sizeof what);
     snprintf(s->diverged_text, sizeof s->diverged_text,
              "frame %llu differs from the first pass at 0x%llx: %.80s", (unsigned long long)frame,
-             (unsigned long long)address, told ? s->live.link->error : "");
+             (unsigned long long)address, what);
 }
 
 static void first_step_done(session *s)
@@ -413,7 +399,7 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
 
 /* ---- other frames ---- */
 
-static rp_status position_at(session *s, uint64_t index)
+rp_status session_position(session *s, uint64_t index)
 {
     const rp_page_slot *entries;
     size_t count;
@@ -435,7 +421,7 @@ rp_status session_seek(session *s, uint64_t frame)
                        (unsigned long long)session_newest(s));
     }
     if (record.build == s->loaded && s->live.pid) {
-        return position_at(s, index);
+        return session_position(s, index);
     }
     const rp_page_slot *entries;
     size_t count;
@@ -465,7 +451,7 @@ static rp_status show_by_step(session *s, uint64_t index, const rp_record *recor
         return RP_OK; /* nothing can be drawn: the last picture stays */
     }
     link_message answer;
-    rp_status status = position_at(s, index - 1);
+    rp_status status = session_position(s, index - 1);
     if (!status) {
         status = step_ask(s, record->frame, &input, LINK_STEP_AGAIN | LINK_STEP_SHOW, &answer);
     }
@@ -473,7 +459,7 @@ static rp_status show_by_step(session *s, uint64_t index, const rp_record *recor
         session_take_picture(s);
     }
     rp_status back = status == RP_E_DIED || status == RP_E_TIMEOUT ? go_on_fresh(s) : RP_OK;
-    return back ? back : position_at(s, index);
+    return back ? back : session_position(s, index);
 }
 
 rp_status session_show(session *s)

@@ -84,9 +84,12 @@ typedef struct session {
     divergence *divergence;  /* pages of the loop's first pass */
     uint64_t diverged_frame; /* 0: no pass differed */
     char diverged_text[160];
-    rp_reload reload;          /* of the last carry */
-    char reload_report[600];   /* lines about variables that are worth a word */
-    double build_ms;           /* complete file to its first step; of the newest build */
+    uint64_t twice_count, twice_differed; /* frames of a synctest */
+    uint64_t twice_frame;                 /* the last that differed; 0: none */
+    char twice_text[640];                 /* and where */
+    rp_reload reload;                     /* of the last carry */
+    char reload_report[600];              /* lines about variables that are worth a word */
+    double build_ms;                      /* complete file to its first step; of the newest build */
     uint64_t waiting_since_ns; /* complete_ns of a build whose first step is still to come */
     uint64_t step_ns, commit_ns, page_count, steps, restarts;
     debug_choices_text debug;
@@ -113,6 +116,10 @@ rp_status session_build_revert(session *s, uint32_t build);
  * RP_E_DIED and RP_E_TIMEOUT the failure is filled in and a fresh runner stands at the position
  * again. */
 rp_status session_step(session *s, const rp_input *input, bool again, bool shown);
+/* Makes the frame at the position, which was just made with `input`, once more and compares; where
+ * the two differ `twice_text` says where. The second stands. RP_E_BUDGET: the frame before is not
+ * kept; else as session_step. */
+rp_status session_again(session *s, const rp_input *input, bool shown, bool *differs);
 /* Restores a kept frame, in a fresh runner where an older build made it. */
 rp_status session_seek(session *s, uint64_t frame);
 /* Brings the picture of the position into `picture`. */

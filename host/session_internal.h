@@ -14,6 +14,8 @@ rp_status session_offer_slots(session *s, process *p, uint32_t want);
 rp_status session_apply(session *s, process *p, const rp_page_slot *entries, size_t count);
 /* The record at the log's position; false: there is none. */
 bool session_record(const session *s, rp_record *record);
+/* Brings the live runner to a record that its build made; the log's position follows. */
+rp_status session_position(session *s, uint64_t index);
 void session_take_picture(session *s);
 void session_take_stage(session *s);
 
@@ -26,6 +28,11 @@ void session_spare_promote(session *s, uint32_t build);
 rp_status session_restart(session *s);
 /* Carries the state at the log's position to the newest build. */
 rp_status session_carry_forward(session *s);
+
+/* session_twice.c */
+/* What lies at a place that differs, as text; returns its address. */
+uint64_t session_place_describe(session *s, const divergence_place *place, char *text,
+                                size_t capacity);
 
 /* failure.c */
 /* Fills in the report of why `p` ended, and ends it. */

@@ -9,6 +9,7 @@
 #include <region/region.h>
 #include <stdio.h>
 #include <string.h>
+#include <trace/trace.h>
 
 static rp_status world_new(void)
 {
@@ -126,7 +127,12 @@ static rp_status describe(const link_message *request)
 {
     rp_text_buffer text =
         rp_text_buffer_over(the_runner.link->error, sizeof the_runner.link->error);
-    runner_describe(&text, request->a);
+    const void *address = (const void *)(uintptr_t)request->a;
+    if (rp_region_contains(address)) {
+        rp_trace_describe(&text, address); /* which may take locks, unlike the other */
+    } else {
+        runner_describe(&text, request->a);
+    }
     return RP_OK;
 }
 

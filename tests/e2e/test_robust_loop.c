@@ -83,7 +83,7 @@ static void must_tell_of_the_cheat(const char *where)
 TEST(a_clock_that_gets_into_a_global_is_named)
 {
     begin(ROBUST_OUT "/robust_cheat.so");
-    must_tell_of_the_cheat("module data");
+    must_tell_of_the_cheat("into variable 'cheated'");
     const session_build *build = &p.session.builds[0];
     const rp_symbol *symbol = rp_elf_symbol_named(build->elf, "cheated");
     ck_assert_ptr_nonnull(symbol);
@@ -95,19 +95,19 @@ TEST(a_clock_that_gets_into_a_global_is_named)
 TEST(a_clock_that_gets_into_a_block_is_named)
 {
     begin(ROBUST_OUT "/robust_cheat_heap.so");
-    must_tell_of_the_cheat("inside a block");
+    must_tell_of_the_cheat("16 bytes into a block of 32");
     play_close(&p);
 }
 
 TEST(a_cheat_is_told_again_under_the_next_build)
 {
     begin(ROBUST_OUT "/robust_cheat.so");
-    must_tell_of_the_cheat("module data");
+    must_tell_of_the_cheat("into variable 'cheated'");
     ck_ok(play_build(&p, ROBUST_OUT "/robust_cheat_heap.so"));
     ck_assert_uint_eq(session_frame(&p.session), FROM);
     ck_assert_uint_eq(p.session.diverged_frame, 0);
     pass(); /* sets the measure */
     ck_assert_uint_eq(p.session.diverged_frame, 0);
-    must_tell_of_the_cheat("inside a block");
+    must_tell_of_the_cheat("16 bytes into a block of 32");
     play_close(&p);
 }
