@@ -163,6 +163,22 @@ void rp_os_lock_take(volatile rp_os_lock *lock); /* blocks on contention (futex)
 void rp_os_lock_drop(volatile rp_os_lock *lock);
 bool rp_os_lock_try(volatile rp_os_lock *lock);
 
+/* A second thread of our own, for work that no frame may wait for. The object stays where it is
+ * until the join. Signals that the process gets are not delivered to it. RP_E_SYSTEM: no thread,
+ * nothing to join. */
+typedef struct rp_os_thread {
+    uintptr_t id;
+    void (*function)(void *);
+    void *context;
+} rp_os_thread;
+rp_status rp_os_thread_start(rp_os_thread *thread, void (*function)(void *), void *context);
+void rp_os_thread_join(rp_os_thread *thread); /* blocks until the function returned */
+
+/* Blocks while *word is `expected`, for at most `timeout_ns`; may return sooner. The waker changes
+ * the word first, so no wake-up is lost. */
+void rp_os_wait(volatile uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+void rp_os_wake(volatile uint32_t *word); /* all who wait; never blocks */
+
 /* Calls `function` on the calling thread when it ends; one function a process. Asked for again
  * while it runs, it is called once more, as often as the system allows (4 times with glibc). May
  * allocate.
@@ -224,5 +240,38 @@ void rp_os_file_free(rp_os_bytes *bytes);
  * whatever the mask. A symbolic link is replaced, not followed. When the last step fails the new
  * file stands already, and may be gone after a power cut. */
 rp_status rp_os_file_write(const char *path, const void *data, size_t size_bytes);
+
+/* ---- files that grow (stream.c) -------------------------------------------------------------- */
+
+/* A file that is written at its end. It begins under a name of its own beside `path`, which must
+ * stay valid until the close, and gets its name by rp_os_stream_publish, so that what stands there
+ * is replaced by something that is already of use. Mode 0600. One descriptor; one thread at a time.
+ */
+typedef struct rp_os_stream {
+    int fd; /* -1: not open */
+    const char *path;
+    char beside[4096]; /* "": published */
+    uint64_t size_bytes;
+} rp_os_stream;
+
+rp_status rp_os_stream_create(rp_os_stream *stream, const char *path);
+/* All of it, or an error; what a failed call left behind `size_bytes` is cut off again where the
+ * system allows. Short writes are gone on with. */
+rp_status rp_os_stream_append(rp_os_stream *stream, const void *data, size_t size_bytes);
+rp_status rp_os_stream_sync(rp_os_stream *stream); /* blocks for the disk */
+/* fsync, then the name. Without `replace` nothing that stands at the path is touched: RP_E_TAKEN.
+ * When the directory cannot be synced (RP_E_SYSTEM) the file has its name, and may lose it in a
+ * power cut.
+ */
+rp_status rp_os_stream_publish(rp_os_stream *stream, bool replace);
+/* Removes it where it was never published. */
+void rp_os_stream_close(rp_os_stream *stream);
+
+/* A regular file that is read here and there; its size when it was opened. RP_E_NOT_FOUND,
+ * RP_E_ARGUMENT (not a regular file), RP_E_SYSTEM; *fd is -1 then. */
+rp_status rp_os_file_open(const char *path, int *fd, uint64_t *size_bytes);
+/* All of it, or an error: RP_E_FORMAT where the file ends before. */
+rp_status rp_os_file_read_at(int fd, uint64_t offset_bytes, void *data, size_t size_bytes);
+void rp_os_file_close(int fd); /* nothing for a negative one */
 
 #endif

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 static _Thread_local struct {
-    size_t count, failing;
+    size_t count, failing, shortened;
     int system_code, paused;
 } faults;
 
@@ -35,6 +35,16 @@ int rp_os_fault_next(void)
     }
     errno = faults.system_code;
     return 1;
+}
+
+void rp_os_fault_shorten_to(size_t size_bytes)
+{
+    faults.shortened = size_bytes;
+}
+
+size_t rp_os_fault_shorten(size_t size_bytes)
+{
+    return faults.shortened && faults.shortened < size_bytes ? faults.shortened : size_bytes;
 }
 
 static int light_guards_hidden;

@@ -28,6 +28,11 @@ void rp_os_fault_pause(void);
 /* Counts one call. Non-zero when it is to fail; errno is set then. */
 int rp_os_fault_next(void);
 
+/* From here on no write to a stream of this thread takes more than `size_bytes`; 0: as many as it
+ * likes. */
+void rp_os_fault_shorten_to(size_t size_bytes);
+size_t rp_os_fault_shorten(size_t size_bytes);
+
 /* From here on this process takes the kernel for one without light guards. Before their first use.
  */
 void rp_os_fault_hide_light_guards(void);
@@ -39,6 +44,7 @@ int rp_os_fault_light_guards_hidden(void);
 #else
 
 #define rp_os_fault_pause() ((void)0)
+#define rp_os_fault_shorten(size_bytes) (size_bytes)
 #define rp_os_fault_light_guards_hidden() 0
 #define RP_OS_CALL(call) (call)
 #define RP_OS_MAP(call) (call)

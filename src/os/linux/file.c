@@ -2,6 +2,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "os/linux/fault.h"
+#include "os/linux/file_names.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static rp_status fail_on_file(int system_code, const char *what, const char *path)
+rp_status rp_os_fail_on_file(int system_code, const char *what, const char *path)
 {
     rp_status status =
         system_code == ENOENT || system_code == ENOTDIR ? RP_E_NOT_FOUND : RP_E_SYSTEM;
@@ -26,7 +27,7 @@ static rp_status check_file(int fd, const char *path, size_t limit_bytes, size_t
 {
     struct stat info;
     if (RP_OS_CALL(fstat(fd, &info)) < 0) {
-        return fail_on_file(errno, "its size cannot be told", path);
+        return rp_os_fail_on_file(errno, "its size cannot be told", path);
     }
     if (!S_ISREG(info.st_mode)) {
         return rp_fail(RP_E_ARGUMENT, "%s: not a regular file: name one", path);
@@ -63,7 +64,7 @@ static rp_status read_all(int fd, const char *path, rp_os_bytes *bytes)
             continue;
         }
         if (got < 0) {
-            return fail_on_file(errno, "cannot be read", path);
+            return rp_os_fail_on_file(errno, "cannot be read", path);
         }
         if (got == 0) {
             break;
@@ -96,7 +97,7 @@ rp_status rp_os_file_read(const char *path, size_t limit_bytes, rp_os_bytes *byt
     /* Without O_NONBLOCK a FIFO would block before it could be refused. */
     int fd = RP_OS_CALL(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (fd < 0) {
-        return fail_on_file(errno, "cannot be opened for reading", path);
+        return rp_os_fail_on_file(errno, "cannot be opened for reading", path);
     }
     rp_status status = read_open_file(fd, path, limit_bytes, bytes);
     close(fd);
@@ -119,7 +120,7 @@ static rp_status write_all(int fd, const char *path, const uint8_t *data, size_t
             continue;
         }
         if (wrote < 0) {
-            return fail_on_file(errno, "cannot be written", path);
+            return rp_os_fail_on_file(errno, "cannot be written", path);
         }
         data += wrote;
         size_bytes -= (size_t)wrote;
@@ -134,10 +135,10 @@ static rp_status fill_temporary(int fd, const char *path, const void *data, size
         return status;
     }
     if (RP_OS_CALL(fchmod(fd, 0644)) < 0) {
-        return fail_on_file(errno, "its mode cannot be set", path);
+        return rp_os_fail_on_file(errno, "its mode cannot be set", path);
     }
     if (RP_OS_CALL(fsync(fd)) < 0) {
-        return fail_on_file(errno, "cannot be brought to the disk", path);
+        return rp_os_fail_on_file(errno, "cannot be brought to the disk", path);
     }
     return RP_OK;
 }
@@ -149,21 +150,27 @@ static int directory_length(const char *path)
     return slash ? (int)(slash - path) + 1 : 0;
 }
 
-/* A rename is lasting only once the directory that holds the name is on the disk. */
-static rp_status sync_directory_of(const char *path)
+/* Not the file's own name with something added: that may be too long where the name is not. */
+bool rp_os_name_beside(const char *path, char *beside)
+{
+    return snprintf(beside, PATH_MAX, "%.*s.reprise-XXXXXX", directory_length(path), path) <
+           PATH_MAX;
+}
+
+rp_status rp_os_sync_directory_of(const char *path)
 {
     char directory[PATH_MAX];
     int length = directory_length(path);
     snprintf(directory, sizeof directory, "%.*s", length ? length : 1, length ? path : ".");
     int fd = RP_OS_CALL(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0) {
-        return fail_on_file(errno, "its directory cannot be opened", path);
+        return rp_os_fail_on_file(errno, "its directory cannot be opened", path);
     }
     int result = RP_OS_CALL(fsync(fd));
     int system_code = errno;
     close(fd);
     if (result < 0 && system_code != EINVAL) { /* EINVAL: a file system that cannot */
-        return fail_on_file(system_code, "its directory cannot be brought to the disk", path);
+        return rp_os_fail_on_file(system_code, "its directory cannot be brought to the disk", path);
     }
     return RP_OK;
 }
@@ -176,7 +183,7 @@ static rp_status write_and_rename(int fd, const char *beside, const char *path, 
         return status;
     }
     if (RP_OS_CALL(rename(beside, path)) < 0) {
-        return fail_on_file(errno, "cannot be put in place", path);
+        return rp_os_fail_on_file(errno, "cannot be put in place", path);
     }
     return RP_OK;
 }
@@ -184,14 +191,12 @@ static rp_status write_and_rename(int fd, const char *beside, const char *path, 
 rp_status rp_os_file_write(const char *path, const void *data, size_t size_bytes)
 {
     char beside[PATH_MAX];
-    /* Not the file's own name with something added: that may be too long where the name is not. */
-    if (snprintf(beside, sizeof beside, "%.*s.reprise-XXXXXX", directory_length(path), path) >=
-        (int)sizeof beside) {
-        return fail_on_file(ENAMETOOLONG, "cannot be written", path);
+    if (!rp_os_name_beside(path, beside)) {
+        return rp_os_fail_on_file(ENAMETOOLONG, "cannot be written", path);
     }
     int fd = RP_OS_CALL(mkostemp(beside, O_CLOEXEC));
     if (fd < 0) {
-        return fail_on_file(errno, "no file can be made beside it", path);
+        return rp_os_fail_on_file(errno, "no file can be made beside it", path);
     }
     rp_status status = write_and_rename(fd, beside, path, data, size_bytes);
     close(fd);
@@ -199,5 +204,5 @@ rp_status rp_os_file_write(const char *path, const void *data, size_t size_bytes
         unlink(beside);
         return status;
     }
-    return sync_directory_of(path);
+    return rp_os_sync_directory_of(path);
 }
