@@ -79,11 +79,56 @@ void rp_deck_close(rp_deck *deck);
 /* The deck's world heap, for the program's state. */
 rp_allocator *rp_deck_heap(rp_deck *deck);
 
-/* Declares memory outside the region as part of the world: globals, a stack of coroutines, … Before
- * the first frame. Ranges must not overlap. `name` is copied. RP_E_ARGUMENT: too late, empty,
- * inside the region, overlapping, or a `zone` other than RP_ZONE_WORLD, since what is kept is not
- * declared; RP_E_LIMIT: more than 512. */
+/* ---- ranges ------------------------------------------------------------------------------------
+ *
+ *   world     state outside the region: logged, restored          rp_range(…, RP_ZONE_WORLD, …)
+ *   keep      declared not to be state: never touched             rp_range(…, RP_ZONE_KEEP, …)
+ *   derived   made from the state: not logged, but built anew     rp_range_derived
+ *             after each restore by its owner
+ *
+ * All before the first frame, none overlapping another. Names are copied, and cut at 63 bytes. */
+
+/* Declares memory outside the region's world zone: globals, a stack of coroutines, … What is kept
+ * need not be declared; declared, it is known by name to rp_range_find, and cannot become state by
+ * mistake. RP_E_ARGUMENT: too late, empty, inside the world zone, overlapping; RP_E_LIMIT: more
+ * than 512 world ranges, or 128 others. */
 rp_status rp_range(rp_deck *deck, void *start, size_t size_bytes, rp_zone zone, const char *name);
+
+/* Builds the range anew from the restored state: reads the state and does not write to it. */
+typedef void rp_rebuild_fn(void *context, void *start, size_t size_bytes);
+
+typedef struct rp_derived_desc {
+    void *start;
+    size_t size_bytes;
+    const char *name;
+    rp_rebuild_fn *rebuild;
+    void *context; /* handed to `rebuild` */
+    bool poison;   /* fill with 0xdd before each call, so that what is not built anew shows */
+} rp_derived_desc;
+
+/* Declares a cache: a spatial index, a mesh, decoded pictures. `rebuild` is called once after each
+ * restore (rp_seek, the wrap of a loop, the load of rp_rollback, the second run of a synctest, a
+ * frame that was taken back), in the order of declaration, before the call that restored returns;
+ * not at the first frame, before which the program builds it itself. The range may lie outside the
+ * world zone, or be whole pages of one large block in it, as rp_alloc_aligned(heap, 4096, n * 4096)
+ * makes where that is more than 32 KiB; the block must stay for as long as the deck is open: a
+ * frame that frees it is taken back with RP_E_ARGUMENT. RP_E_ARGUMENT, RP_E_LIMIT: as above, or
+ * more than 64 in the region. */
+rp_status rp_range_derived(rp_deck *deck, const rp_derived_desc *desc);
+
+typedef enum rp_range_kind { RP_RANGE_WORLD, RP_RANGE_KEEP, RP_RANGE_DERIVED } rp_range_kind;
+
+typedef struct rp_range_info {
+    void *start;
+    size_t size_bytes;
+    const char *name; /* the deck's */
+    rp_range_kind kind;
+} rp_range_info;
+
+/* The declared range that `address` lies in; false: none. */
+bool rp_range_find(const rp_deck *deck, const void *address, rp_range_info *info);
+
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 /* `input` may be null with 0 bytes; it holds at most the bytes that the deck was opened with. In a
  * loop, and where a synctest makes the frame again, it is overwritten with the logged input, and

@@ -112,28 +112,6 @@ rp_allocator *rp_deck_heap(rp_deck *deck)
     return deck->heap;
 }
 
-rp_status rp_range(rp_deck *deck, void *start, size_t size_bytes, rp_zone zone, const char *name)
-{
-    name = name ? name : "unnamed";
-    if (deck->started) {
-        return rp_fail(RP_E_ARGUMENT, "range '%s': the first frame has begun: declare it before",
-                       name);
-    }
-    if (zone != RP_ZONE_WORLD) {
-        return rp_fail(RP_E_ARGUMENT, "range '%s': only state is declared: leave out what is kept",
-                       name);
-    }
-    if (!start || !size_bytes) {
-        return rp_fail(RP_E_ARGUMENT, "range '%s': it has no bytes: give its start and size", name);
-    }
-    rp_status status =
-        rp_world_range_add(deck->world, start, size_bytes, deck->next_range_page, name);
-    if (status == RP_OK) {
-        deck->next_range_page += rp_world_range_pages(start, size_bytes);
-    }
-    return status;
-}
-
 /* ---- frames ---- */
 
 /* The state before the first frame becomes frame 0. */

@@ -1,6 +1,7 @@
 /* The inside of the deck, shared by its files.
  *
  *   deck.c        opening, frames, what is known
+ *   deck_ranges.c what is declared: state, what is kept, what is derived
  *   deck_state.c  commit and restore: the world on one side, the log on the other
  *   deck_loop.c   repeating frames with their logged input
  *   deck_rollback.c  frames again with other inputs
@@ -26,8 +27,19 @@
 enum {
     DECK_INPUT_BYTES_DEFAULT = 1024,
     DECK_INPUT_BYTES_MAX = 65536, /* of a record of the log */
-    DECK_BUILD = 1                /* an embedded program has one */
+    DECK_BUILD = 1,               /* an embedded program has one */
+    DECK_RANGES_MAX = 128,        /* that are no state; those that are the world has */
 };
+
+/* A range that is no state. */
+typedef struct deck_range {
+    rp_range_info info;
+    rp_rebuild_fn *rebuild; /* null: kept */
+    void *context;
+    const void *block; /* of the region, that it lies in; null: elsewhere */
+    bool poison;
+    char name[RP_RANGE_NAME_BYTES];
+} deck_range;
 
 /* A frame's first run, while it may be run again. */
 typedef struct deck_twice {
@@ -54,6 +66,8 @@ struct rp_deck {
     char broken_text[256]; /* why */
     bool started, in_frame, sought;
     uint32_t next_range_page;
+    deck_range ranges[DECK_RANGES_MAX];
+    size_t range_count;
     rp_grow entries; /* rp_page_slot: what the commit under way wrote */
     size_t entry_count;
     deck_twice twice;
@@ -77,6 +91,12 @@ rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame);
 /* deck.c */
 /* A frame begins: its input, the caller's or another, stands in deck->input. */
 rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes);
+
+/* deck_ranges.c */
+/* After the world's bytes came from elsewhere: calls the owners of what is derived from them. */
+void deck_ranges_rebuild(rp_deck *deck);
+/* RP_E_ARGUMENT: the block that a derived range lies in is gone. */
+rp_status deck_ranges_check(const rp_deck *deck);
 
 /* deck_loop.c */
 /* Before a frame of a loop: goes back to its start where its end was reached. */

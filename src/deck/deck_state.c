@@ -88,13 +88,21 @@ static rp_status take_back(rp_deck *deck, rp_status why, bool collected)
     rp_log_slots_reset(deck->log);
     rp_fail(why, "frame %llu was taken back: %s", (unsigned long long)deck->frame + deck->started,
             text);
-    return status == RP_OK ? why : deck_break(deck, why);
+    if (status != RP_OK) {
+        return deck_break(deck, why);
+    }
+    rp_error kept = *rp_error_last(); /* an owner may fail at something of its own */
+    deck_ranges_rebuild(deck);
+    return rp_fail(why, "%s", kept.text);
 }
 
 rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc)
 {
     deck->entry_count = 0;
-    rp_status status = rp_world_collect(deck->world, offer_slots, take_entries, deck);
+    rp_status status = deck_ranges_check(deck);
+    if (status == RP_OK) {
+        status = rp_world_collect(deck->world, offer_slots, take_entries, deck);
+    }
     if (status != RP_OK) {
         return take_back(deck, status, false);
     }
@@ -141,6 +149,7 @@ rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)
     deck->frame = frame;
     deck->sought = true;
     deck->twice.pending = false;
+    deck_ranges_rebuild(deck);
     return RP_OK;
 }
 

@@ -25,6 +25,16 @@ static rp_status append_page(rp_world *world, uint32_t page)
     return status;
 }
 
+static bool is_excluded(const rp_world *world, uint32_t page)
+{
+    for (size_t i = 0; i < world->excluded_count; i++) {
+        if (page - world->excluded[i].page < world->excluded[i].count) {
+            return true;
+        }
+    }
+    return false;
+}
+
 rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count)
 {
     rp_status status = rp_sparse_need(&world->pending, page, count);
@@ -32,7 +42,7 @@ rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count)
         status = rp_sparse_need(&world->images, page, count);
     }
     for (uint32_t i = 0; i < count && status == RP_OK; i++) {
-        if (!world->pending.words[page + i]) {
+        if (!world->pending.words[page + i] && !is_excluded(world, page + i)) {
             status = append_page(world, page + i);
             world->pending.words[page + i] = status == RP_OK;
         }

@@ -213,11 +213,33 @@ void rp_world_learn(rp_world *world, const rp_page_slot *entries, size_t count)
     }
 }
 
+static bool is_whole_pages(const uint8_t *start, size_t size_bytes)
+{
+    return size_bytes && ((uintptr_t)start | size_bytes) % RP_PAGE_BYTES == 0 &&
+           rp_region_contains(start) == 1 && rp_region_contains(start + size_bytes - 1) == 1;
+}
+
+rp_status rp_world_exclude(rp_world *world, void *start, size_t size_bytes)
+{
+    if (!is_whole_pages(start, size_bytes)) {
+        return rp_fail(RP_E_ARGUMENT,
+                       "history: %zu bytes at %p cannot be left out: they must be whole pages of "
+                       "the world zone",
+                       size_bytes, start);
+    }
+    if (world->excluded_count == RP_EXCLUDED_MAX) {
+        return rp_fail(RP_E_LIMIT, "history: %d stretches are left out already: make larger ones",
+                       RP_EXCLUDED_MAX);
+    }
+    world->excluded[world->excluded_count++] =
+        (world_run){world_page_of(start), (uint32_t)(size_bytes >> RP_PAGE_SHIFT)};
+    return RP_OK;
+}
+
 rp_status rp_world_scratch_set(rp_world *world, void *start, size_t size_bytes, size_t always_bytes)
 {
     uint8_t *first = start, *end = first + size_bytes;
-    bool whole = ((uintptr_t)start | size_bytes) % RP_PAGE_BYTES == 0;
-    if (!whole || rp_region_contains(start) != 1 || rp_region_contains(end - 1) != 1) {
+    if (!is_whole_pages(start, size_bytes)) {
         return rp_fail(
             RP_E_ARGUMENT,
             "history: %zu bytes at %p cannot be scratch: they must be whole pages of the "

@@ -17,7 +17,7 @@
 
 #include <reprise/deck.h>
 
-enum { RP_RANGE_NAME_BYTES = 64, RP_RANGE_MAX = 512 };
+enum { RP_RANGE_NAME_BYTES = 64, RP_RANGE_MAX = 512, RP_EXCLUDED_MAX = 64 };
 
 /* A byte range outside the region that is state. Its page numbers begin at `first_page`, the page
  * that holds `start` being the first; only bytes of [start, start + size) are ever touched, so two
@@ -74,6 +74,12 @@ uint32_t rp_world_range_pages(const void *start, size_t size_bytes);
  * where they were written. Before the first collect. RP_E_ARGUMENT: not in the world zone. */
 rp_status rp_world_scratch_set(rp_world *world, void *start, size_t size_bytes,
                                size_t always_bytes);
+
+/* A stretch of the region, whole pages, that is not state and stays as it is: neither collected nor
+ * applied over, so its content is the same before and after a restore. Its pages stay armed: each
+ * costs a fault in a frame that writes it. Before the first collect. RP_E_ARGUMENT: not whole pages
+ * of the world zone; RP_E_LIMIT: RP_EXCLUDED_MAX. */
+rp_status rp_world_exclude(rp_world *world, void *start, size_t size_bytes);
 
 /* Writes every page that changed since the last collect or apply into slots, then hands out the
  * entries in batches. Bit-exact: pages of zeros and guarded pages become RP_SLOT_ZERO. On failure

@@ -68,6 +68,8 @@ struct rp_world {
     uint16_t range_order[RP_RANGE_MAX]; /* by first_page */
     size_t range_count;
 
+    world_run excluded[RP_EXCLUDED_MAX];
+    size_t excluded_count;
     uint8_t *scratch_start, *scratch_always, *scratch_end;
 
     rp_sparse images,

@@ -549,7 +549,7 @@ TEST(ranges_that_cannot_be_are_refused_by_name)
     uint64_t value;
     ck_assert_int_eq(rp_range(p.deck, NULL, 8, RP_ZONE_WORLD, "a"), RP_E_ARGUMENT);
     ck_assert_int_eq(rp_range(p.deck, &value, 0, RP_ZONE_WORLD, "b"), RP_E_ARGUMENT);
-    ck_assert_int_eq(rp_range(p.deck, &value, 8, RP_ZONE_KEEP, "c"), RP_E_ARGUMENT);
+    ck_assert_int_eq(rp_range(p.deck, &value, 8, (rp_zone)5, "c"), RP_E_ARGUMENT);
     ck_assert_int_eq(rp_range(p.deck, &table[7], 8, RP_ZONE_WORLD, "twice"), RP_E_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(rp_error_last()->text, "twice"));
     ck_assert_int_eq(rp_range(p.deck, p.sim, 8, RP_ZONE_WORLD, "inside"), RP_E_ARGUMENT);

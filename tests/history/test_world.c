@@ -208,6 +208,43 @@ TEST(tracking_that_was_lost_is_mended_by_comparing)
     play_close(p);
 }
 
+/* Its pages are written in each frame and neither come to the log nor back from it. */
+static void leaves_out(rp_tracking tracking)
+{
+    play *p = play_open(RP_MIB(64), tracking);
+    uint8_t *start = block(40), *out = start + 8 * RP_PAGE_BYTES;
+    ck_ok(rp_world_exclude(p->world, out, 20 * RP_PAGE_BYTES));
+    for (int round = 1; round <= 6; round++) {
+        memset(start, round, 40 * RP_PAGE_BYTES);
+        play_commit(p);
+        for (uint32_t i = 0; i < 40; i++) {
+            ck_assert_int_eq(found(p, page_of(start) + i), i < 8 || i >= 28);
+        }
+    }
+    play_seek(p, 2);
+    ck_assert_uint_eq(start[0], 2);
+    ck_assert_uint_eq(out[-1], 2);
+    ck_assert_uint_eq(out[0], 6);
+    ck_assert_uint_eq(out[20 * RP_PAGE_BYTES - 1], 6);
+    ck_assert_uint_eq(out[20 * RP_PAGE_BYTES], 2);
+    out[0] = 7;
+    play_commit(p);
+    ck_assert_uint_eq(p->entry_count, 0);
+    ck_assert_int_eq(rp_world_exclude(p->world, out + 1, RP_PAGE_BYTES), RP_E_ARGUMENT);
+    ck_assert_int_eq(rp_world_exclude(p->world, range_bytes, RP_PAGE_BYTES), RP_E_ARGUMENT);
+    play_close(p);
+}
+
+TEST(what_is_left_out_stays_as_it_is_with_tracked_pages)
+{
+    leaves_out(RP_TRACKING_AUTO);
+}
+
+TEST(what_is_left_out_stays_as_it_is_with_compared_pages)
+{
+    leaves_out(RP_TRACKING_COMPARE);
+}
+
 static void wipes_scratch(rp_tracking tracking)
 {
     play *p = play_open(RP_MIB(64), tracking);
