@@ -13,7 +13,7 @@
  * frame bit for bit. State is what lies in the region's world zone and in the ranges declared by
  * rp_range.
  *
- * Layer: deck.  Threads: one thread calls the deck; others rest at a frame's end.
+ * Layer: deck.  Threads: one thread calls the deck; others rest at a frame's end (worker.h).
  * Design: docs/internals/deck.md  Tests: tests/deck/
  */
 #ifndef REPRISE_DECK_H
@@ -42,6 +42,7 @@ typedef struct rp_deck_desc {
     size_t budget_bytes;  /* of history beyond the newest state; 0: 512 MiB */
     rp_tracking tracking;
     size_t input_bytes; /* largest input of a frame; 0: 1024; at most 65536 */
+    uint32_t park_ms;   /* how long a frame's end waits for workers to rest; 0: 2000 */
     bool synctest;      /* every frame twice, compared: see rp_difference_get */
 } rp_deck_desc;
 
@@ -74,6 +75,7 @@ typedef struct rp_deck_status {
  * `desc` may be null: all defaults. RP_E_TAKEN: the address range is used; RP_E_LIMIT, RP_E_MEMORY,
  * RP_E_UNSUPPORTED: the tracking asked for; RP_E_ARGUMENT; RP_E_BUSY: a deck is open. */
 rp_status rp_deck_open(const rp_deck_desc *desc, rp_deck **deck);
+/* Aborts while workers are registered. */
 void rp_deck_close(rp_deck *deck);
 
 /* The deck's world heap, for the program's state. */
@@ -138,8 +140,10 @@ rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes);
 /* Commits everything that was written since the last frame's end. `info` may be null.
  * RP_E_MEMORY, RP_E_SYSTEM, RP_E_LIMIT: the frame cannot be kept and was taken back: the state is
  * that of the frame before, and the next frame may be tried. Where even that fails every later call
- * says so. RP_E_BUDGET: the frame is kept, but in return the first one of the loop is not: the loop
- * is over. Cost: the pages written, a scan of what may have been, and in a loop their hash. */
+ * says so. RP_E_TIMEOUT: a worker, which is named, does not rest; the frame is still open and
+ * nothing was done: end it again. RP_E_BUDGET: the frame is kept, but in return the first one of
+ * the loop is not: the loop is over. Cost: the pages written, a scan of what may have been, and in
+ * a loop their hash. */
 rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info);
 
 /* Restores the state after `frame`; what was written since the last frame's end is dropped. Between

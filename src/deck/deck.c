@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define BUDGET_BYTES_DEFAULT RP_MIB(512)
+#define PARK_MS_DEFAULT 2000
 #define DECK_BYTES ((size_t)rp_align_up(sizeof(rp_deck), RP_PAGE_BYTES))
 
 /* ---- opening and closing ---- */
@@ -83,6 +84,7 @@ rp_status rp_deck_open(const rp_deck_desc *desc, rp_deck **deck)
     made->input_capacity =
         (uint32_t)(desc->input_bytes ? desc->input_bytes : DECK_INPUT_BYTES_DEFAULT);
     made->next_range_page = RP_PAGE_EXTRA;
+    made->workers.park_ms = desc->park_ms ? desc->park_ms : PARK_MS_DEFAULT;
     made->twice.wanted = desc->synctest;
     status = open_parts(made, desc);
     if (status != RP_OK) {
@@ -98,6 +100,7 @@ void rp_deck_close(rp_deck *deck)
     if (!deck) {
         return;
     }
+    RP_ASSERT(!deck_workers_any(deck));
     rp_loop_clear(&deck->loop);
     deck_twice_close(deck);
     rp_world_close(deck->world);
@@ -148,6 +151,7 @@ rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes)
     }
     rp_moment moment = moment_of(deck, input, input_bytes);
     rp_region_tick((uint32_t)deck->frame);
+    deck_workers_go(deck);
     deck->frame_start_ns = rp_os_monotonic_ns();
     return moment;
 }
@@ -174,9 +178,13 @@ rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes)
 rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info)
 {
     RP_ASSERT(deck->in_frame);
+    rp_status status = deck_workers_stop(deck);
+    if (status != RP_OK) {
+        return status;
+    }
     deck->in_frame = false;
     uint64_t start_ns = rp_os_monotonic_ns(), diverged = 0;
-    rp_status status = deck_check_whole(deck, "frame");
+    status = deck_check_whole(deck, "frame");
     if (status == RP_OK) {
         status = deck_commit(deck, &(rp_record_desc){.frame = deck->frame + 1,
                                                      .build = DECK_BUILD,

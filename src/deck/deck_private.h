@@ -5,6 +5,7 @@
  *   deck_state.c  commit and restore: the world on one side, the log on the other
  *   deck_loop.c   repeating frames with their logged input
  *   deck_rollback.c  frames again with other inputs
+ *   deck_worker.c threads that rest at a frame's end
  *   deck_twice.c  synctest: frames again with the same input, compared
  *
  * A frame that cannot be committed is taken back, so that log and world always say the same; where
@@ -22,7 +23,10 @@
 #include "history/storage.h"
 #include "history/world.h"
 
+#include "os/os.h"
+
 #include <reprise/deck.h>
+#include <reprise/worker.h>
 
 enum {
     DECK_INPUT_BYTES_DEFAULT = 1024,
@@ -40,6 +44,32 @@ typedef struct deck_range {
     bool poison;
     char name[RP_RANGE_NAME_BYTES];
 } deck_range;
+
+enum { WORKERS_MAX = 256, WORKER_NAME_BYTES = 48 };
+
+typedef enum deck_worker_state {
+    WORKER_NONE,
+    WORKER_RESTING,
+    WORKER_RUNNING, /* may use the world */
+} deck_worker_state;
+
+struct rp_worker {
+    rp_deck *deck;
+    uint32_t state; /* atomic */
+    char name[WORKER_NAME_BYTES];
+};
+
+/* A worker says that it runs and then looks at `go`; the deck takes `go` back and then looks at the
+ * workers: so one of them sees the other. */
+typedef struct deck_workers {
+    uint32_t go;     /* atomic: a frame is under way */
+    uint32_t rested; /* atomic: counts workers that came to rest while `go` was 0 */
+    uint32_t dismissed, park_ms;
+    uint32_t count;        /* atomic: entries up to here were used at some time */
+    rp_os_lock entering;   /* of entries that change between WORKER_NONE and others */
+    rp_os_lock world_lock; /* held while the world's bytes are read or written as a whole */
+    struct rp_worker workers[WORKERS_MAX];
+} deck_workers;
 
 /* A frame's first run, while it may be run again. */
 typedef struct deck_twice {
@@ -70,6 +100,7 @@ struct rp_deck {
     size_t range_count;
     rp_grow entries; /* rp_page_slot: what the commit under way wrote */
     size_t entry_count;
+    deck_workers workers;
     deck_twice twice;
     bool rolling; /* rp_rollback makes the frame */
     uint32_t input_capacity, input_bytes;
@@ -107,6 +138,13 @@ void deck_loop_input(rp_deck *deck);
  * can go on, since a commit may evict the frame that it begins with (RP_E_BUDGET, and the loop is
  * over). */
 rp_status deck_loop_check(rp_deck *deck, uint64_t *diverged);
+
+/* deck_worker.c */
+/* A frame is under way: workers may go on. */
+void deck_workers_go(rp_deck *deck);
+/* Waits until all rest. RP_E_TIMEOUT: one does not, and all may go on. */
+rp_status deck_workers_stop(rp_deck *deck);
+bool deck_workers_any(const rp_deck *deck);
 
 /* deck_twice.c */
 rp_status deck_twice_open(rp_deck *deck);

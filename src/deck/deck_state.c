@@ -96,7 +96,7 @@ static rp_status take_back(rp_deck *deck, rp_status why, bool collected)
     return rp_fail(why, "%s", kept.text);
 }
 
-rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc)
+static rp_status commit(rp_deck *deck, const rp_record_desc *desc)
 {
     deck->entry_count = 0;
     rp_status status = deck_ranges_check(deck);
@@ -108,6 +108,14 @@ rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc)
     }
     status = rp_log_commit(deck->log, desc, entries_of(deck), deck->entry_count);
     return status == RP_OK ? RP_OK : take_back(deck, status, true);
+}
+
+rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc)
+{
+    rp_os_lock_take(&deck->workers.world_lock);
+    rp_status status = commit(deck, desc);
+    rp_os_lock_drop(&deck->workers.world_lock);
+    return status;
 }
 
 /* ---- restoring ---- */
@@ -142,7 +150,9 @@ rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)
     if (status != RP_OK) {
         return status;
     }
+    rp_os_lock_take(&deck->workers.world_lock);
     status = apply(deck, entries, count);
+    rp_os_lock_drop(&deck->workers.world_lock);
     if (status != RP_OK) {
         return deck_break(deck, status);
     }

@@ -163,21 +163,29 @@ void rp_os_lock_take(volatile rp_os_lock *lock); /* blocks on contention (futex)
 void rp_os_lock_drop(volatile rp_os_lock *lock);
 bool rp_os_lock_try(volatile rp_os_lock *lock);
 
-/* A second thread of our own, for work that no frame may wait for. The object stays where it is
- * until the join. Signals that the process gets are not delivered to it. RP_E_SYSTEM: no thread,
- * nothing to join. */
+/* Waits while `*word` is `value`, until it is woken or the monotonic clock says `deadline_ns`
+ * (UINT64_MAX: without end). May return early: look again. The waker changes the word first, so no
+ * wake-up is lost. For the threads of one process. */
+void rp_os_word_wait(const volatile uint32_t *word, uint32_t value, uint64_t deadline_ns);
+/* Wakes all that wait at the word; never blocks. */
+void rp_os_word_wake(volatile uint32_t *word);
+
+/* A thread of the library's own, for work that no frame may wait for; all zero is "none". The
+ * object stays where it is until the join. */
 typedef struct rp_os_thread {
     uintptr_t id;
+    int64_t process; /* that started it: a forked child has a copy of this and no such thread */
     void (*function)(void *);
     void *context;
 } rp_os_thread;
-rp_status rp_os_thread_start(rp_os_thread *thread, void (*function)(void *), void *context);
-void rp_os_thread_join(rp_os_thread *thread); /* blocks until the function returned */
 
-/* Blocks while *word is `expected`, for at most `timeout_ns`; may return sooner. The waker changes
- * the word first, so no wake-up is lost. */
-void rp_os_wait(volatile uint32_t *word, uint32_t expected, uint64_t timeout_ns);
-void rp_os_wake(volatile uint32_t *word); /* all who wait; never blocks */
+/* Runs function(context) on a new thread with all signals blocked, so that handlers of the program
+ * never run there, and a stack of 256 KiB. RP_E_SYSTEM: none can be made now. */
+rp_status rp_os_thread_start(rp_os_thread *thread, void (*function)(void *), void *context);
+/* Whether it was started, by this process. */
+bool rp_os_thread_is_here(const rp_os_thread *thread);
+/* Waits for its end; nothing where it is not here. Blocks. */
+void rp_os_thread_join(rp_os_thread *thread);
 
 /* Calls `function` on the calling thread when it ends; one function a process. Asked for again
  * while it runs, it is called once more, as often as the system allows (4 times with glibc). May

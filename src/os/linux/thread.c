@@ -5,6 +5,7 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { UNLOCKED, LOCKED, LOCKED_AND_AWAITED };
@@ -54,4 +55,19 @@ void rp_os_lock_drop(volatile rp_os_lock *lock)
     if (was == LOCKED_AND_AWAITED) {
         syscall(SYS_futex, lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     }
+}
+
+void rp_os_word_wait(const volatile uint32_t *word, uint32_t value, uint64_t deadline_ns)
+{
+    const uint64_t second_ns = 1000000000;
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / second_ns),
+                                .tv_nsec = (long)(deadline_ns % second_ns)};
+    /* Unlike FUTEX_WAIT it takes a moment, not a duration. */
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value,
+            deadline_ns == UINT64_MAX ? NULL : &deadline, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+void rp_os_word_wake(volatile uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }

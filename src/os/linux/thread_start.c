@@ -1,16 +1,15 @@
-/* Threads of our own, and waiting for a word to change. */
+/* Threads of the library's own. */
+#include "base/bits.h"
 #include "base/error.h"
 #include "os/linux/fault.h"
 #include "os/os.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#define STACK_BYTES RP_KIB(256)
 
 _Static_assert(sizeof(pthread_t) <= sizeof(uintptr_t), "a thread's id fits its place");
 
@@ -21,45 +20,53 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* The process's signals are for the threads that it had: a handler may expect their stacks. */
+/* The calls of pthread return the error instead of setting errno. */
 static int create(pthread_t *id, rp_os_thread *thread)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = RP_OS_CALL(0) < 0 ? errno : pthread_create(id, NULL, run, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code;
+    pthread_attr_t attributes;
+    if (RP_OS_CALL(0) < 0) {
+        return errno;
+    }
+    int error = pthread_attr_init(&attributes);
+    if (error) {
+        return error;
+    }
+    error = pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    if (!error) {
+        error = pthread_create(id, &attributes, run, thread);
+    }
+    pthread_attr_destroy(&attributes);
+    return error;
 }
 
 rp_status rp_os_thread_start(rp_os_thread *thread, void (*function)(void *), void *context)
 {
+    sigset_t all, before;
     pthread_t id;
     *thread = (rp_os_thread){.function = function, .context = context};
-    int code = create(&id, thread);
-    if (code) {
-        return rp_fail_system(RP_E_SYSTEM, code,
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* a thread begins with its maker's mask */
+    int error = create(&id, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        return rp_fail_system(RP_E_SYSTEM, error,
                               "thread: not started: see the limit of processes (RLIMIT_NPROC) and "
                               "free memory");
     }
     thread->id = (uintptr_t)id;
+    thread->process = getpid();
     return RP_OK;
+}
+
+bool rp_os_thread_is_here(const rp_os_thread *thread)
+{
+    return thread->process && thread->process == getpid();
 }
 
 void rp_os_thread_join(rp_os_thread *thread)
 {
-    pthread_join((pthread_t)thread->id, NULL);
+    if (rp_os_thread_is_here(thread)) {
+        pthread_join((pthread_t)thread->id, NULL);
+    }
     *thread = (rp_os_thread){0};
-}
-
-void rp_os_wait(volatile uint32_t *word, uint32_t expected, uint64_t timeout_ns)
-{
-    struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / UINT64_C(1000000000)),
-                               .tv_nsec = (long)(timeout_ns % UINT64_C(1000000000))};
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &timeout, NULL, 0);
-}
-
-void rp_os_wake(volatile uint32_t *word)
-{
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
