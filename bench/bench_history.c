@@ -20,12 +20,15 @@
 enum {
     FRAMES = 80,
     WARM_FRAMES = 12,
+    RUN_IN_FRAMES = 70, /* the log has gone once round its file */
     WRITTEN_MOST = 8192,
     HOT_PAGES = 2000,
     HOT_CLUSTER = 100,
     COLD_PAGES = 50,
     COLD_CLUSTER = 5,
     RUNS_MOST = 4096,
+    TEND_NS = 4000000, /* between frames: a quarter of one at 60 Hz */
+    RUN_IN_TEND_NS = 60000000,
     BATCH_MOST = 1 << 21,
 };
 
@@ -44,6 +47,7 @@ typedef struct setup {
     rp_slot_run runs[RUNS_MOST];
     size_t run_count, run_next;
     uint64_t seed, frame;
+    uint64_t tend_ns, tend_spent_ns, tend_count; /* between frames: allowed, spent by the thread */
 } setup;
 
 static void must(rp_status status, const char *what)
@@ -93,6 +97,10 @@ static uint64_t commit(setup *s)
          "commit");
     uint64_t took = bench_ns() - start;
     rp_log_prepare(s->log, WRITTEN_MOST); /* the owner does that between frames */
+    uint64_t tend_start = bench_cpu_ns();
+    rp_world_tend(s->world, s->tend_ns);
+    s->tend_spent_ns += bench_cpu_ns() - tend_start;
+    s->tend_count++;
     return took;
 }
 
@@ -219,7 +227,14 @@ static setup *open_setup(size_t world_bytes)
     for (size_t i = 0; i < HOT_PAGES / HOT_CLUSTER; i++) {
         s->hot[i] = random_place(s, HOT_CLUSTER);
     }
+    s->tend_ns = RUN_IN_TEND_NS;
     commit(s);
+    for (int i = 0; i < RUN_IN_FRAMES; i++) {
+        choose_hot_and_cold(s);
+        write_pages(s);
+        commit(s);
+    }
+    s->tend_ns = TEND_NS;
     return s;
 }
 
@@ -245,6 +260,7 @@ static void measure_commits(setup *s, choose_fn *choose)
 {
     measured *m = &measured_now;
     m->commit.count = m->peer.count = 0;
+    s->tend_spent_ns = s->tend_count = 0;
     for (int i = 0; i < FRAMES + WARM_FRAMES; i++) {
         choose(s);
         uint64_t faults = write_with_faults(s);
@@ -294,8 +310,14 @@ static void measure_seeks(setup *s, choose_fn *choose)
     }
 }
 
-static void print(const char *id, const char *what, double target, bool in_us)
+static void print(const setup *s, const char *id, const char *what, double target, bool in_us)
 {
+    char note[80];
+    rp_world_stats stats;
+    rp_world_stats_get(s->world, &stats);
+    snprintf(note, sizeof note, "between frames %.0f us; %llu hot; %llu huge of the log",
+             s->tend_count ? (double)s->tend_spent_ns / 1e3 / (double)s->tend_count : 0.0,
+             (unsigned long long)stats.hot_count, (unsigned long long)stats.log_huge_count);
     double median = bench_median(&measured_now.commit), peer = bench_median(&measured_now.peer);
     bench_print(&(bench_result){
         .id = id,
@@ -306,6 +328,7 @@ static void print(const char *id, const char *what, double target, bool in_us)
         .median_us = median,
         .peer_us = peer,
         .spread = bench_spread(&measured_now.commit),
+        .note = note,
     });
 }
 
@@ -329,21 +352,21 @@ static void run_case(const size_case *c)
     snprintf(random_name, sizeof random_name, "%s random", c->name);
     if (bench_wants("S1")) {
         measure_commits(s, choose_hot_and_cold);
-        print("S1", c->name, c->commit, false);
+        print(s, "S1", c->name, c->commit, false);
     }
     if (bench_wants("S3")) {
         measure_commits(s, choose_idle);
-        print("S3", c->name, c->idle_us, true);
+        print(s, "S3", c->name, c->idle_us, true);
     }
     if (bench_wants("S4") && c->bytes <= RP_GIB(1)) {
         measure_seeks(s, choose_seek);
-        print("S4", c->name, c->seek, false);
+        print(s, "S4", c->name, c->seek, false);
         measure_seeks(s, choose_seek_random);
-        print("S4", random_name, c->seek, false);
+        print(s, "S4", random_name, c->seek, false);
     }
     if (bench_wants("S2")) {
         measure_commits(s, choose_cold);
-        print("S2", c->name, 4.5, false);
+        print(s, "S2", c->name, 4.5, false);
     }
     close_setup(s);
 }
@@ -368,7 +391,11 @@ static bool fits(size_t world_bytes)
 int main(int argc, char **argv)
 {
     bench_open(argc, argv);
+    const char *only = getenv("RP_BENCH_SIZES"); /* such as "16MiB,1GiB" */
     for (size_t i = 0; i < RP_COUNT_OF(sizes); i++) {
+        if (only && !strstr(only, sizes[i].name)) {
+            continue;
+        }
         if (fits(sizes[i].bytes)) {
             run_case(&sizes[i]);
         } else {

@@ -1,19 +1,24 @@
-/* Writing the pending pages into slots of the log's file.
- *
- * Pages go out in batches of neighbouring slots, one pwritev each: 256 pages take twice as long as
- * by memcpy into a writable mapping, but there is no such mapping that a stray store could hit.
+/* Writing the pending pages into slots of the log's file: by stores where a window can be opened
+ * (window.c), else in batches of neighbouring slots, one pwritev each.
  */
 #include "base/error.h"
 #include "history/page.h"
 #include "history/world_private.h"
 
-enum { ENTRY_BATCH = 8192, SLOT_REQUEST = 1024 };
+enum {
+    ENTRY_BATCH = 8192,
+    SLOT_REQUEST = 4096,
+    STREAM_LEAST = 64, /* pages; fewer stay in the caches for whoever reads them next */
+};
 
 typedef struct writer {
     rp_world *world;
     rp_world_slots_fn *slots;
     void *context;
     rp_slot_run free;    /* slots that were given and are not used yet */
+    uint32_t open_count; /* of them, that are written by stores */
+    uint32_t call_count; /* else: that are written by calls */
+    bool stream;
     uint32_t first_slot; /* of the batch */
     size_t batch_count;
     size_t pages_left;
@@ -75,23 +80,57 @@ static void list_page(rp_world *world, uint32_t page, uint32_t slot)
     list_of(world)[world->list_count++] = (rp_page_slot){page, slot};
 }
 
-static rp_status put_page(writer *w, uint32_t page, const world_bytes *bytes)
+static void store_page(const writer *w, const world_bytes *bytes)
 {
-    if (w->free.count == 0) {
-        rp_status status = more_slots(w);
-        if (status != RP_OK) {
-            return status;
-        }
+    uint8_t *slot = world_window_slot(w->world, w->free.first);
+    if (bytes->size_bytes != RP_PAGE_BYTES) {
+        memset(slot, 0, RP_PAGE_BYTES);
+        memcpy(slot + bytes->offset, bytes->address, bytes->size_bytes);
+    } else if (w->stream) {
+        rp_page_stream(slot, bytes->address);
+    } else {
+        memcpy(slot, bytes->address, RP_PAGE_BYTES);
     }
+}
+
+static rp_status batch_page(writer *w, const world_bytes *bytes)
+{
     if (w->batch_count == 0) {
         w->first_slot = w->free.first;
     }
     w->pages[w->batch_count] = source_of(w, bytes);
     w->batch_count++;
+    w->call_count--;
+    return w->batch_count == WORLD_BATCH_PAGES || w->call_count == 0 ? flush(w) : RP_OK;
+}
+
+/* Makes sure of a slot, and of the way to write it. */
+static rp_status next_slot(writer *w)
+{
+    rp_status status = w->free.count ? RP_OK : more_slots(w);
+    if (status == RP_OK && w->open_count + w->call_count == 0) {
+        w->open_count = world_window_open(w->world, w->free, w->pages_left, &w->call_count);
+    }
+    return status;
+}
+
+static rp_status put_page(writer *w, uint32_t page, const world_bytes *bytes)
+{
+    rp_status status = next_slot(w);
+    if (status != RP_OK) {
+        return status;
+    }
     list_page(w->world, page, w->free.first);
+    if (w->open_count) {
+        store_page(w, bytes);
+        w->open_count--;
+        w->world->stats.stored_count++;
+    } else {
+        status = batch_page(w, bytes);
+    }
     w->free.first++;
     w->free.count--;
-    return w->batch_count == WORLD_BATCH_PAGES || w->free.count == 0 ? flush(w) : RP_OK;
+    return status;
 }
 
 static rp_status collect_page(writer *w, uint32_t page)
@@ -128,6 +167,7 @@ static rp_status write_pending(rp_world *world, rp_world_slots_fn *slots, void *
     writer w = {.world = world, .slots = slots, .context = context};
     const world_run *runs = (const world_run *)(const void *)world->runs.data;
     w.pages_left = pending_pages(world);
+    w.stream = w.pages_left >= STREAM_LEAST;
     world->list_count = 0;
     rp_status status = rp_grow_need(&world->list, w.pages_left * sizeof(rp_page_slot));
     if (status == RP_OK) {
@@ -141,7 +181,10 @@ static rp_status write_pending(rp_world *world, rp_world_slots_fn *slots, void *
             }
         }
     }
-    return status == RP_OK ? flush(&w) : status;
+    status = status == RP_OK ? flush(&w) : status;
+    rp_page_streamed();
+    rp_status closed = world_window_close(world);
+    return status == RP_OK ? closed : status;
 }
 
 /* Only now, with every page in its slot, are they told to the owner of the log. */
@@ -177,7 +220,7 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
                            void *context)
 {
     uint64_t start_ns = rp_os_monotonic_ns();
-    world->stats.page_count = world->stats.clean_count = 0;
+    world->stats.page_count = world->stats.clean_count = world->stats.stored_count = 0;
     world_hot_cool(world);
     rp_status status = world_gather(world);
     if (status == RP_OK) {

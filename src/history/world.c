@@ -122,6 +122,13 @@ rp_status rp_world_prepare(rp_world *world, size_t size_bytes)
     return status == RP_OK ? world_settle(world) : status;
 }
 
+void rp_world_tend(rp_world *world, uint64_t budget_ns)
+{
+    uint64_t begin_ns = rp_os_monotonic_ns();
+    world_window_tend(world, begin_ns + budget_ns);
+    world->stats.tend_ns += rp_os_monotonic_ns() - begin_ns;
+}
+
 rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world)
 {
     *world = NULL;

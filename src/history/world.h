@@ -4,8 +4,8 @@
  * data). rp_world_collect runs at a frame's end: it asks the tracker (or compares) which pages were
  * written and writes them into slots of the log's memory file. rp_world_apply is the way back.
  *
- * The log's file is mapped read-only here and written with pwritev: a stray store of the program
- * cannot reach it.
+ * The log's file is mapped read-only here. It is written with pwritev, or through a part of the
+ * mapping that is writable only while a collect runs: a stray store of the program cannot reach it.
  *
  * Layer: history.  Threads: one, with the program's others at rest.
  * Design: docs/internals/history.md  Tests: tests/history/
@@ -38,9 +38,13 @@ typedef bool rp_world_entries_fn(void *context, const rp_page_slot *entries, siz
 
 typedef struct rp_world_stats {
     uint64_t page_count;  /* in the last collect: pages written to slots */
+    uint64_t stored_count; /* of them, by stores through the window; the others by system calls */
     uint64_t clean_count; /* reported as written, but equal or zero as before */
     uint64_t collect_ns, apply_ns;
+    uint64_t tend_ns; /* of all rp_world_tend so far */
     uint64_t hot_count;  /* pages that are collected in every frame, written or not */
+    uint64_t log_huge_count; /* 2 MiB parts of the log's file that were made huge, to be written by
+                                stores */
     uint64_t lost_count; /* times that tracking of an extent was lost and mended by comparing it */
 } rp_world_stats;
 
@@ -87,6 +91,9 @@ rp_status rp_world_exclude(rp_world *world, void *start, size_t size_bytes);
  * gave none; RP_E_CLOSED: `entries` returned false; RP_E_SYSTEM, RP_E_MEMORY. */
 rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_entries_fn *entries,
                            void *context);
+/* Prepares what later collects and seeks will need: in time that nobody waits for, while the program
+ * rests. Ends after `budget_ns` or a little later, or when nothing is left to do. */
+void rp_world_tend(rp_world *world, uint64_t budget_ns);
 /* Takes back the last collect, whose entries the log did not commit after all: the next collect
  * finds the same pages again. Before any other call that gathers or applies. */
 void rp_world_uncollect(rp_world *world);

@@ -11,7 +11,7 @@
  * world zone by itself.
  *
  * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, hot.c, compare.c,
- * collect.c, apply.c
+ * collect.c, window.c, apply.c
  */
 #ifndef RP_HISTORY_WORLD_PRIVATE_H
 #define RP_HISTORY_WORLD_PRIVATE_H
@@ -56,9 +56,24 @@ typedef struct world_hot {
     uint32_t collect_number;
 } world_hot;
 
+enum {
+    WORLD_CHUNK_PAGES = RP_OS_HUGE_BYTES / RP_PAGE_BYTES,
+    WORLD_FILE_CHUNKS = RP_LOG_FILE_BYTES / RP_OS_HUGE_BYTES,
+};
+
+/* What is known of the log's file, and which part of the view can be written now. See window.c. */
+typedef struct world_window {
+    uint8_t chunks[WORLD_FILE_CHUNKS]; /* world_chunk_state */
+    uint32_t open_first, open_end;     /* chunks; equal: none, as always outside a collect */
+    uint32_t next_chunk;               /* where the next slots probably lie */
+    uint64_t collapse_ns;              /* what the last took */
+    bool refused;                      /* the system makes no huge pages, or closes no window */
+} world_window;
+
 struct rp_world {
     int log_fd;
     const uint8_t *view; /* the log's file, read-only */
+    world_window window;
     rp_tracking tracking;
     rp_os_tracker tracker;
     bool unknown; /* what was written is not known: the next gather compares everything */
@@ -146,6 +161,17 @@ void world_hot_cool(rp_world *world);
 void world_hot_drop(rp_world *world, world_area area);
 /* Arms all hot pages. Each is pending or equals its image. */
 void world_hot_empty(rp_world *world);
+
+/* window.c */
+/* How many of the slots of `run`, from its first on, can be written by stores into the view until
+ * world_window_close; 0: none, and *by_call says how many to write by a system call instead.
+ * `pages_left` are still to come. */
+uint32_t world_window_open(rp_world *world, rp_slot_run run, size_t pages_left, uint32_t *by_call);
+/* The view is read-only again. RP_E_SYSTEM: it is not, and nothing of the program may run. */
+rp_status world_window_close(rp_world *world);
+uint8_t *world_window_slot(const rp_world *world, uint32_t slot);
+/* Makes the part of the file huge that the next collects will write, until `end_ns`. */
+void world_window_tend(rp_world *world, uint64_t end_ns);
 
 /* compare.c */
 /* Marks the pages of an area pending that differ from their images. */

@@ -32,6 +32,14 @@ void rp_os_vm_release(void *address, size_t size_bytes);
 rp_status rp_os_vm_commit(void *address, size_t size_bytes);
 /* Asks for huge pages; a hint that never fails. */
 void rp_os_vm_want_huge(void *address, size_t size_bytes);
+enum { RP_OS_HUGE_BYTES = 2 << 20 }; /* of a huge page, and what it is aligned to */
+/* Puts what a range of whole huge pages holds into huge pages now, whatever the system's setting
+ * (MADV_COLLAPSE, Linux 6.1): private memory in place, a memory file's for everyone who maps it.
+ * The content stays; nothing may be written meanwhile; write tracking must be off in it. A part of
+ * a file needs at least one page that was touched through this mapping. RP_E_UNSUPPORTED: the
+ * system does not know it, or the range cannot be huge; RP_E_MEMORY. 0.2 ms a page, and several
+ * where the memory of a virtual machine is fresh. */
+rp_status rp_os_vm_collapse(void *address, size_t size_bytes);
 rp_status rp_os_vm_protect(void *address, size_t size_bytes, rp_os_protection protection);
 /* Drops the content: the pages read as zero again and give their memory back. Guards stay. For
  * private anonymous pages; private file pages revert to the file, shared ones keep their content.

@@ -150,6 +150,19 @@ void rp_os_vm_want_huge(void *address, size_t size_bytes)
     madvise(address, size_bytes, MADV_HUGEPAGE);
 }
 
+rp_status rp_os_vm_collapse(void *address, size_t size_bytes)
+{
+    RP_ASSERT_DEBUG(((uintptr_t)address | size_bytes) % RP_OS_HUGE_BYTES == 0);
+    if (RP_OS_CALL(madvise(address, size_bytes, MADV_COLLAPSE)) < 0) {
+        bool memory = errno == ENOMEM || errno == EBUSY || errno == EAGAIN;
+        return rp_fail_system(memory ? RP_E_MEMORY : RP_E_UNSUPPORTED, errno,
+                              "huge pages: %zu KiB at %p stay small: no huge page is free, or "
+                              "Linux before 6.1, or the range cannot be huge",
+                              size_bytes >> 10, address);
+    }
+    return RP_OK;
+}
+
 void rp_os_vm_no_dump(void *address, size_t size_bytes)
 {
     madvise(address, size_bytes, MADV_DONTDUMP);
