@@ -1,5 +1,6 @@
 /* The `reprise` command: finds the subcommand. */
 #include "cmd_ctl.h"
+#include "cmd_doctor.h"
 #include "cmd_flags.h"
 #include "cmd_new.h"
 #include "cmd_run.h"
@@ -17,6 +18,7 @@ static const struct {
     {"new", cmd_new, "writes a small project that runs"},
     {"run", cmd_run, "runs a module; picks up each new build of it"},
     {"ctl", cmd_ctl, "drives a running program: pause, step, seek, loop, status"},
+    {"doctor", cmd_doctor, "says whether this machine and a program suit, and what is missing"},
     {"cflags", cmd_cflags, "prints what to compile a module with"},
     {"ldflags", cmd_ldflags, "prints what to link a module with"},
 };

@@ -70,7 +70,7 @@ static const char *sanitizer_of_process(void)
     return NULL;
 }
 
-static const char *likely_owner(const char *name, uint64_t size_bytes)
+const char *rp_os_mapping_owner(const char *name, uint64_t size_bytes, const char *sanitizer)
 {
     if (strcmp(name, "[stack]") == 0) {
         return "the main thread's stack";
@@ -87,8 +87,7 @@ static const char *likely_owner(const char *name, uint64_t size_bytes)
     if (name[0] == '[' && strncmp(name, "[anon", 5) != 0) {
         return "the kernel";
     }
-    const char *sanitizer = size_bytes >= RP_GIB(1) ? sanitizer_of_process() : NULL;
-    return sanitizer ? sanitizer : "anonymous memory";
+    return sanitizer && size_bytes >= RP_GIB(1) ? sanitizer : "anonymous memory";
 }
 
 static bool describe_line(const char *line, uint64_t from, uint64_t to, rp_text_buffer *text)
@@ -102,7 +101,7 @@ static bool describe_line(const char *line, uint64_t from, uint64_t to, rp_text_
     }
     const char *name = line + name_at;
     rp_text_add(text, "%llx-%llx %s %s%s(%s)\n", start, end, permissions, name, *name ? " " : "",
-                likely_owner(name, end - start));
+                rp_os_mapping_owner(name, end - start, sanitizer_of_process()));
     return true;
 }
 
