@@ -1,5 +1,6 @@
 /* `reprise run`: start, the main loop, the end. See run.h. */
 #include "cmd_run.h"
+#include "doctor/address_file.h"
 #include "run.h"
 
 #include <base/bits.h>
@@ -174,9 +175,18 @@ static void signals_set(void)
     signal(SIGXFSZ, SIG_IGN); /* a write beyond `ulimit -f` is then an error that is told */
 }
 
+/* It goes on where the file does not fit: whether the region can be had is found out at once. */
+static void project_file_check(const run *r)
+{
+    if (address_file_check_project(r->options.module)) {
+        fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
+    }
+}
+
 static rp_status start(run *r)
 {
     name_set(r);
+    project_file_check(r);
     r->stage_class = stage_choose(r->options.stage);
     if (!r->stage_class) {
         return rp_error_last()->status;

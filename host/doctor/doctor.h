@@ -18,6 +18,8 @@
 #include <region/survey.h>
 #include <reprise/deck.h>
 
+#define DOCTOR_VALGRIND_BYTES (UINT64_C(16) << 30)
+
 /* Ordered by weight: of several findings the heaviest gives the exit code. */
 enum {
     DOCTOR_EXIT_FINE = 0,
@@ -68,6 +70,7 @@ typedef struct doctor_mode {
     uint32_t proof_count, proved_count; /* without an answer: in neither */
     uint32_t unanswered_count;
     uint64_t least_proved_bytes;
+    int exit_code, signal; /* of the last run that ended by itself */
 } doctor_mode;
 
 typedef enum doctor_weight {
@@ -115,8 +118,6 @@ typedef struct doctor {
     doctor_blocker blockers[DOCTOR_BLOCKERS_MAX];
     size_t blocker_count;
     uint32_t run_number;
-    int last_exit_code, last_signal;
-    bool last_ended;
     char words[DOCTOR_WORDS_MAX][512]; /* the command's words as files, to find a program that
                                           another one runs; "": none */
     bool proof_failed;                 /* with the first answer that was not good: */

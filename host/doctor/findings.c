@@ -2,7 +2,9 @@
 #include "doctor/doctor.h"
 
 #include "base/bits.h"
+#include "base/error.h"
 #include "base/text.h"
+#include "history/log.h"
 #include "os/os.h"
 #include "prover/answer.h"
 #include "region/region.h"
@@ -18,7 +20,8 @@ enum {
     FEW_WATCHES = 4096       /* a source tree may have that many folders */
 };
 static const uint64_t region_least_bytes = UINT64_C(1) << 30; /* a region's default minimum */
-static const uint64_t runner_bytes = UINT64_C(2) << 30; /* that a runner takes beside the region */
+/* The view of history's file, and room for libraries, copies and a fresh runner's preparations. */
+static const uint64_t runner_bytes = RP_LOG_FILE_BYTES + (UINT64_C(16) << 30);
 
 /* ---- the list ---- */
 
@@ -192,42 +195,58 @@ static void find_unproved(doctor *d)
                             "library), or with another of it");
 }
 
-/* Where not even one mode gave an answer; with some, a mode's own column says it. */
-static void find_unanswered(doctor *d)
+static void find_unproved_mode(doctor *d, rp_os_subject_mode mode, bool others)
 {
-    uint32_t answers = 0, runs = 0;
-    for (int i = 0; i < RP_OS_SUBJECT_MODES; i++) {
-        answers += d->modes[i].proof_count;
-        runs += d->modes[i].run_count;
-    }
-    if (answers || !runs || d->program.has_region) {
+    const doctor_mode *m = &d->modes[mode];
+    if (!m->unanswered_count) {
         return;
     }
-    doctor_find(d, DOCTOR_NOTE, "base-unproved", "the base was seen to be free, and not proved");
-    doctor_because(d,
-                   "the prover could not be brought into the process: a program that changes its "
-                   "user, a script, another architecture, or an installation without the provers");
-    doctor_remedy(d, "survey the program that does the work, by its own path");
+    doctor_find(d, DOCTOR_NOTE, "base-unproved", "the base was not proved: %s",
+                doctor_mode_name(mode));
+    if (m->signal || m->exit_code) {
+        doctor_because(d, "the program itself ends in this mode, by %s %d",
+                       m->signal ? "signal" : "exit code", m->signal ? m->signal : m->exit_code);
+    } else {
+        doctor_because(d,
+                       "the prover %s: a program that changes its user, a script, another "
+                       "architecture, a missing prover, or one that is slower than the limit",
+                       others ? "gave no answer" : "could not be brought into the process");
+    }
+    doctor_remedy(d, "%s",
+                  others ? "nothing, where the program cannot run in this mode anyway"
+                         : "survey the program that does the work, by its own path, or "
+                           "raise --limit");
+}
+
+static void find_unanswered(doctor *d)
+{
+    uint32_t answers = 0;
+    for (int i = 0; i < RP_OS_SUBJECT_MODES; i++) {
+        answers += d->modes[i].proof_count;
+    }
+    for (int i = 0; i < RP_OS_SUBJECT_MODES && !d->program.has_region; i++) {
+        find_unproved_mode(d, (rp_os_subject_mode)i, answers != 0);
+    }
 }
 
 static void find_smaller(doctor *d)
 {
     uint64_t least = UINT64_MAX;
+    if (d->machine.address_space_limit_bytes != RP_OS_NO_LIMIT) {
+        return; /* find_address_space tells */
+    }
     for (int i = 0; i < RP_OS_SUBJECT_MODES; i++) {
         uint64_t bytes = d->modes[i].least_proved_bytes;
         least = bytes && bytes < least ? bytes : least;
     }
-    if (least < RP_MODULE_LIMIT - RP_REGION_BASE) {
+    bool asked_less = strcmp(d->emulator, "valgrind") == 0 && least >= DOCTOR_VALGRIND_BYTES;
+    if (least < RP_MODULE_LIMIT - RP_REGION_BASE && !asked_less) {
         doctor_find(d, DOCTOR_LESS, "room-smaller",
                     "only %" PRIu64 " MiB of address space are to be "
                     "had at the base",
                     least >> 20);
-        doctor_because(d, "%s",
-                       d->machine.address_space_limit_bytes != RP_OS_NO_LIMIT
-                           ? "RLIMIT_AS is set"
-                           : "the tool or sandbox that the program runs in has no more");
-        doctor_remedy(d, "raise the limit (`ulimit -v unlimited`), or be content: the region takes "
-                         "what there is, in quarters");
+        doctor_because(d, "the tool or sandbox that the program runs in has no more");
+        doctor_remedy(d, "be content: the region takes what there is, in quarters");
     }
 }
 
@@ -246,9 +265,10 @@ static void find_grade(doctor *d)
 
 static void find_end(doctor *d)
 {
-    if (!d->options.itself && d->last_ended && d->last_signal) {
-        doctor_find(d, DOCTOR_NOTE, "program-died", "the program ended by signal %d (%s)",
-                    d->last_signal, strsignal(d->last_signal));
+    int number = d->modes[RP_OS_SUBJECT_AS_IS].signal;
+    if (!d->options.itself && number) {
+        doctor_find(d, DOCTOR_NOTE, "program-died", "the program ended by signal %d (%s)", number,
+                    strsignal(number));
         doctor_because(d, "its map until then is all that was seen");
         doctor_remedy(d, "give it the arguments that it needs; --verbose shows what it prints");
     }
@@ -277,7 +297,8 @@ static void find_emulator(doctor *d)
         doctor_remedy(d, "what is said here holds for this tool alone: run without it");
     } else if (d->emulator[0]) {
         doctor_find(d, DOCTOR_NOTE, "program-emulated", "the program runs in %s", d->emulator);
-        doctor_because(d, "its map is that of the tool and the program together");
+        doctor_because(d, "its map is that of the tool and the program together; valgrind is asked "
+                          "for 16 GiB at the base, since it marks every byte");
         doctor_remedy(d, "survey it without the tool as well");
     }
 }
@@ -374,20 +395,38 @@ static void find_kind_of_machine(doctor *d)
     }
 }
 
+/* What the region takes of a limit: as rp_region_create, which does not know what is mapped later.
+ */
+static uint64_t region_within(uint64_t limit)
+{
+    uint64_t bytes = RP_REGION_RESERVE_BYTES;
+    while (bytes > region_least_bytes && bytes > limit) {
+        bytes /= 4;
+    }
+    return bytes;
+}
+
+static void find_address_space(doctor *d)
+{
+    uint64_t limit = d->machine.address_space_limit_bytes;
+    if (limit >= RP_REGION_RESERVE_BYTES + runner_bytes) {
+        return;
+    }
+    uint64_t region = region_within(limit);
+    bool too_small = limit < region + runner_bytes;
+    doctor_find(d, too_small ? DOCTOR_FORBIDDEN : DOCTOR_LESS, "address-space",
+                "the limit of address space (RLIMIT_AS) is %" PRIu64 " MiB", limit >> 20);
+    doctor_because(d,
+                   "the region takes %" PRIu64 " GiB of it, and `reprise run` maps %" PRIu64
+                   " GiB more; none of it is used before it is needed",
+                   region >> 30, runner_bytes >> 30);
+    doctor_remedy(d, "`ulimit -v unlimited`");
+}
+
 static void find_limits(doctor *d)
 {
     const rp_os_machine *m = &d->machine;
-    uint64_t limit = m->address_space_limit_bytes, runner = runner_bytes;
-    if (limit < RP_REGION_RESERVE_BYTES + runner) {
-        bool too_small = limit < region_least_bytes + runner;
-        doctor_find(d, too_small ? DOCTOR_FORBIDDEN : DOCTOR_LESS, "address-space",
-                    "the limit of address space (RLIMIT_AS) is %" PRIu64 " MiB", limit >> 20);
-        doctor_because(d,
-                       "the region wants %" PRIu64 " MiB and works with %" PRIu64
-                       "; nothing of it is used before it is needed",
-                       RP_REGION_RESERVE_BYTES >> 20, region_least_bytes >> 20);
-        doctor_remedy(d, "`ulimit -v unlimited`");
-    }
+    find_address_space(d);
     if (m->overcommit == 2) {
         doctor_find(d, DOCTOR_LESS, "overcommit",
                     "memory is charged when it is committed "

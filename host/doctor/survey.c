@@ -18,6 +18,7 @@ _Static_assert((int)PROVE_ANSWER_FD == (int)RP_OS_SUBJECT_ANSWER_FD, "one descri
 /* A sanitizer's shadow is fixed and does not grow with the program. */
 static const uint64_t shadow_bytes = UINT64_C(64) << 30;
 /* What a program may map beyond what it was seen to map. */
+enum { EMULATED_SLOWER = 5 };
 static const uint64_t spare_bytes = UINT64_C(64) << 30, growth_most_bytes = UINT64_C(1) << 40;
 
 const char *doctor_mode_name(rp_os_subject_mode mode)
@@ -157,12 +158,18 @@ static void note_end(doctor *d, doctor_mode *mode, const run_view *view,
         }
     }
     d->growth_bytes = d->growth_bytes < growth_most_bytes ? d->growth_bytes : growth_most_bytes;
-    d->last_exit_code = end->exit_code;
-    d->last_signal = end->signal;
-    d->last_ended = end->ended_itself;
+    if (end->ended_itself) {
+        mode->exit_code = end->exit_code;
+        mode->signal = end->signal;
+    }
     if (end->program[0] && !d->emulator[0]) {
         rp_text_copy(d->program.path, sizeof d->program.path, end->program);
     }
+}
+
+static uint32_t limit_of_run(const doctor *d)
+{
+    return d->emulator[0] ? d->options.limit_ms * EMULATED_SLOWER : d->options.limit_ms;
 }
 
 static rp_status run_once(doctor *d, rp_os_subject_mode mode)
@@ -175,7 +182,7 @@ static rp_status run_once(doctor *d, rp_os_subject_mode mode)
     rp_os_subject_desc desc = {.argv = d->options.program,
                                .mode = mode,
                                .environment = environment,
-                               .limit_ms = d->options.limit_ms,
+                               .limit_ms = limit_of_run(d),
                                .show_output = d->options.verbose,
                                .visit = visit,
                                .context = &view};
@@ -233,6 +240,14 @@ typedef struct proof {
     rp_os_subject_desc desc;
 } proof;
 
+/* Memcheck marks each byte of a mapping: seconds for hundreds of GiB, so less is asked for there.
+ */
+static uint64_t proof_bytes(const doctor *d)
+{
+    bool marks = strcmp(d->emulator, "valgrind") == 0;
+    return marks ? DOCTOR_VALGRIND_BYTES : RP_MODULE_LIMIT - RP_REGION_BASE;
+}
+
 /* The program with the prover in it, or for one that loads no libraries, a prover of its kind. */
 static bool proof_prepare(const doctor *d, proof *p)
 {
@@ -244,7 +259,7 @@ static bool proof_prepare(const doctor *d, proof *p)
         return false;
     }
     snprintf(p->question, sizeof p->question, PROVE_VARIABLE "=%" PRIx64 ":%" PRIx64 ":%s",
-             RP_REGION_BASE, RP_MODULE_LIMIT - RP_REGION_BASE, d->program.path);
+             RP_REGION_BASE, proof_bytes(d), d->program.path);
     append_variable(p->preload, sizeof p->preload, "LD_PRELOAD", ':', p->prover);
     /* It refuses to start behind another preloaded library otherwise. */
     append_variable(p->asan, sizeof p->asan, "ASAN_OPTIONS", ':', "verify_asan_link_order=0");
@@ -256,7 +271,8 @@ static bool proof_prepare(const doctor *d, proof *p)
     p->argv[1] = NULL;
     p->desc = (rp_os_subject_desc){.argv = is_static ? p->argv : d->options.program,
                                    .environment = p->environment,
-                                   .limit_ms = d->options.limit_ms,
+                                   .limit_ms = limit_of_run(d),
+                                   .show_output = d->options.verbose,
                                    .want_answer = true};
     return true;
 }

@@ -27,7 +27,8 @@ typedef enum rp_os_subject_mode {
 typedef enum rp_os_moment {
     RP_OS_AT_START, /* executed, no instruction run */
     RP_OS_RUNNING,  /* each time that its map has changed, until it has settled */
-    RP_OS_SETTLED,  /* its map has not changed for a tenth of a second */
+    RP_OS_SETTLED,  /* its map has not changed for a tenth of a second while it waited, or
+                         for a second */
     RP_OS_AT_END,   /* it exits, or is about to be ended */
     RP_OS_MOMENTS
 } rp_os_moment;

@@ -117,8 +117,8 @@ void rp_survey_forbid(rp_survey_cells *cells, rp_survey_sanitizer sanitizer)
 
 /* ---- grades ---- */
 
-/* From the strictest to none; index 2 means nothing beyond what was seen. */
-static const unsigned reach_levels[] = {32, 28, 0};
+/* The most that a kernel can be set to, and its default. */
+static const unsigned reach_levels[] = {32, 28};
 
 bool rp_survey_grade_of(const rp_survey_cells *seen, uint64_t growth_bytes, uint64_t from,
                         uint64_t to, rp_survey_grade *grade)
@@ -126,10 +126,8 @@ bool rp_survey_grade_of(const rp_survey_cells *seen, uint64_t growth_bytes, uint
     *grade = (rp_survey_grade){0};
     for (size_t i = 0; i < RP_COUNT_OF(reach_levels) && !grade->reach_bits; i++) {
         rp_survey_cells reach = {{0}};
-        if (reach_levels[i]) {
-            rp_survey_reach(&reach, reach_levels[i], growth_bytes);
-            grade->reach_bits = rp_survey_is_free(&reach, from, to) ? reach_levels[i] : 0;
-        }
+        rp_survey_reach(&reach, reach_levels[i], growth_bytes);
+        grade->reach_bits = rp_survey_is_free(&reach, from, to) ? reach_levels[i] : 0;
     }
     for (int i = 0; i < RP_SURVEY_SANITIZERS; i++) {
         rp_survey_cells forbidden = {{0}};
@@ -231,9 +229,7 @@ static void search_level(search *s, unsigned reach_bits, bool sanitizers)
 {
     rp_survey_cells taken = *s->seen;
     rp_survey_cells moving = moving_cells(s);
-    if (reach_bits) {
-        rp_survey_reach(&taken, reach_bits, s->growth_bytes);
-    }
+    rp_survey_reach(&taken, reach_bits, s->growth_bytes);
     for (int i = 0; i < RP_SURVEY_SANITIZERS && sanitizers; i++) {
         rp_survey_forbid(&taken, (rp_survey_sanitizer)i);
     }

@@ -68,9 +68,10 @@ typedef struct rp_survey_window {
 /* What the grade of [from, to) is. False: it was seen to be occupied. */
 bool rp_survey_grade_of(const rp_survey_cells *seen, uint64_t growth_bytes, uint64_t from,
                         uint64_t to, rp_survey_grade *grade);
-/* The windows of at least `need_bytes` that were free in every run, best first: out of reach at 32
- * bits, at 28; allowed by the sanitizers; the default; size; distance. A window that overlaps a
- * better one is left out. Returns how many were written, at most `capacity`. */
+/* The windows of at least `need_bytes` that were free in every run and that no kernel with 28 bits
+ * can reach, best first: out of reach at 32 bits too; allowed by the sanitizers; the default; size;
+ * distance. A window that overlaps a better one is left out. Returns how many were written, at most
+ * `capacity`. */
 size_t rp_survey_windows(const rp_survey_cells *seen, uint64_t growth_bytes, uint64_t need_bytes,
                          rp_survey_window *windows, size_t capacity);
 

@@ -22,6 +22,7 @@
 enum {
     POLL_MS = 10,
     SETTLED_MS = 100,
+    SETTLED_BUSY_MS = 1000,
     DEFAULT_LIMIT_MS = 2000,
     KILL_TIMEOUT_MS = 5000,
     ENVIRONMENT_MOST = 8
@@ -40,6 +41,7 @@ typedef struct subject {
     int go, report, answer; /* descriptors: it may start; what failed (until it is executed); -1 */
     bool executed, gone;
     uint64_t started_ns, changed_ns, settled_ns, kill_at_ns;
+    uint64_t busy_ns; /* when it last was seen at work */
     uint64_t map_hash;
     obstacle obstacle;
 } subject;
@@ -283,6 +285,29 @@ static void note_program(const subject *s)
     }
 }
 
+/* A program that waits for something has come to an end of its start sooner than one that works. */
+static bool is_waiting(const subject *s)
+{
+    rp_os_lines lines;
+    char path[64], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)s->pid);
+    if (!rp_os_lines_open(&lines, path)) {
+        return false;
+    }
+    const char *line = rp_os_lines_next(&lines), *name_end = line ? strrchr(line, ')') : NULL;
+    if (name_end && name_end[1] == ' ') {
+        state = name_end[2];
+    }
+    rp_os_lines_close(&lines);
+    return state == 'S' || state == 'T' || state == 't';
+}
+
+static bool has_settled(const subject *s, uint64_t now_ns)
+{
+    return now_ns >= after_ms(s->changed_ns, SETTLED_BUSY_MS) ||
+           now_ns >= after_ms(s->busy_ns > s->changed_ns ? s->busy_ns : s->changed_ns, SETTLED_MS);
+}
+
 /* Whether its map changed since the last time; for how long it has not, decides. */
 static void watch(subject *s, uint64_t now_ns)
 {
@@ -290,11 +315,14 @@ static void watch(subject *s, uint64_t now_ns)
     if (!hash || s->settled_ns) {
         return;
     }
+    if (!is_waiting(s)) {
+        s->busy_ns = now_ns;
+    }
     if (hash != s->map_hash) {
         s->map_hash = hash;
         s->changed_ns = now_ns;
         look(s, RP_OS_RUNNING);
-    } else if (now_ns >= after_ms(s->changed_ns, SETTLED_MS)) {
+    } else if (has_settled(s, now_ns)) {
         look(s, RP_OS_SETTLED);
         note_program(s);
         s->settled_ns = now_ns;
