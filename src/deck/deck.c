@@ -56,7 +56,7 @@ static rp_status check_desc(const rp_deck_desc *desc)
                        "larger data into files or into the state",
                        desc->input_bytes, DECK_INPUT_BYTES_MAX);
     }
-    if ((unsigned)desc->tracking > RP_TRACKING_COMPARE) {
+    if ((unsigned)desc->tracking > RP_TRACKING_MPROTECT) {
         return rp_fail(RP_E_ARGUMENT, "deck: tracking %d: there is no such: see rp_tracking",
                        (int)desc->tracking);
     }
@@ -238,4 +238,9 @@ void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status)
         .loop_pass = rp_loop_is_set(&deck->loop) ? deck->loop_pass : 0,
         .tracking = rp_world_tracking(deck->world),
     };
+}
+
+void rp_will_write(rp_deck *deck, const void *start, size_t size_bytes)
+{
+    rp_world_will_write(deck->world, start, size_bytes);
 }

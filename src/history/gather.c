@@ -2,6 +2,7 @@
  * was collected, reverted or applied over, so a failure in between loses nothing.
  */
 #include "base/assert.h"
+#include "history/page.h"
 #include "history/world_private.h"
 
 #include <string.h>
@@ -64,8 +65,15 @@ static rp_status wipe_written(rp_world *world, uint8_t *start, uint8_t *end)
 
 static void wipe_always(const rp_world *world)
 {
-    if (world->scratch_end != world->scratch_always) {
-        memset(world->scratch_always, 0, (size_t)(world->scratch_end - world->scratch_always));
+    size_t size_bytes = (size_t)(world->scratch_end - world->scratch_always);
+    if (size_bytes && !rp_world_refuses_system_calls(world)) {
+        memset(world->scratch_always, 0, size_bytes);
+        return;
+    }
+    for (uint8_t *page = world->scratch_always; page < world->scratch_end; page += RP_PAGE_BYTES) {
+        if (!rp_page_is_zero(page)) { /* all of the stack: see rp_world_scratch_set */
+            memset(page, 0, RP_PAGE_BYTES);
+        }
     }
 }
 
@@ -78,6 +86,10 @@ static rp_status add_part(rp_world *world, world_area area, uint8_t *start, uint
         return RP_OK;
     }
     size_t skip = (size_t)(start - area.start), size_bytes = (size_t)(end - start);
+    if (rp_os_track_takes_signals(&world->tracker)) { /* told by 16 pages, of which most are clean */
+        uint32_t page = area.page + (uint32_t)(skip >> RP_PAGE_SHIFT);
+        return world_compare_area(world, (world_area){start, size_bytes, page});
+    }
     return world_add_pending(world, area.page + (uint32_t)(skip >> RP_PAGE_SHIFT),
                              (uint32_t)(size_bytes >> RP_PAGE_SHIFT));
 }
@@ -209,14 +221,35 @@ static rp_status gather_range(rp_world *world, size_t index)
     return status;
 }
 
-rp_status world_gather(rp_world *world)
+static rp_status gather_all(rp_world *world)
 {
-    world->list_count = 0; /* an earlier collect can no longer be taken back */
-    wipe_always(world);
     rp_status status = gather_region(world);
     for (size_t i = 0; i < world->range_count && status == RP_OK; i++) {
         status = gather_range(world, i);
     }
+    return status;
+}
+
+/* Where this process keeps the account itself, nobody tells of a page that was mapped anew. */
+static rp_status gather_checked(rp_world *world)
+{
+    rp_status status = gather_all(world);
+    if (status == RP_OK && rp_world_refuses_system_calls(world)) {
+        status = rp_os_track_check(&world->tracker);
+        if (status == RP_E_CHANGED) {
+            world->stats.lost_count++;
+            world->unknown = true;
+            status = gather_all(world);
+        }
+    }
+    return status;
+}
+
+rp_status world_gather(rp_world *world)
+{
+    world->list_count = 0; /* an earlier collect can no longer be taken back */
+    wipe_always(world);
+    rp_status status = gather_checked(world);
     /* A scan forgets what it reports, so after a failure only a comparison can tell. */
     world->unknown = status != RP_OK;
     return status;

@@ -1,6 +1,7 @@
 /* Opening the world's side of history, and what is known of its pages; see world.h. */
 #include "base/assert.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "history/world_private.h"
 
 #define WORLD_BYTES ((size_t)rp_align_up(sizeof(rp_world), RP_PAGE_BYTES))
@@ -58,10 +59,10 @@ static void on_commit(void *context, void *start, size_t size_bytes)
     (void)track_region(context, start, size_bytes);
 }
 
-static rp_status track_all(rp_world *world)
+static rp_status track_all(rp_world *world, rp_os_rung rung)
 {
     rp_region_span spans[RP_REGION_SPANS];
-    rp_status status = rp_os_track_open(&world->tracker);
+    rp_status status = rp_os_track_open(&world->tracker, rung);
     rp_region_committed(RP_ZONE_WORLD, spans);
     for (size_t i = 0; i < RP_REGION_SPANS && status == RP_OK; i++) {
         status = track_region(world, spans[i].start, spans[i].size_bytes);
@@ -72,20 +73,36 @@ static rp_status track_all(rp_world *world)
     return status;
 }
 
+/* The best first. */
+static const struct {
+    rp_tracking tracking;
+    rp_os_rung rung;
+    const char *name;
+} ladder[] = {
+    {RP_TRACKING_WP_ASYNC, RP_OS_RUNG_ASYNC, "wp-async"},
+    {RP_TRACKING_WP_SIGBUS, RP_OS_RUNG_SIGBUS, "wp-sigbus"},
+    {RP_TRACKING_MPROTECT, RP_OS_RUNG_MPROTECT, "mprotect"},
+};
+
 static rp_status choose_tracking(rp_world *world, rp_tracking wanted)
 {
-    world->tracking = RP_TRACKING_COMPARE;
-    if (wanted == RP_TRACKING_COMPARE) {
-        return RP_OK;
+    rp_text_buffer why = rp_text_buffer_over(world->tracking_why, sizeof world->tracking_why);
+    rp_status status = RP_OK;
+    bool any = wanted == RP_TRACKING_AUTO;
+    for (size_t i = 0; i < RP_COUNT_OF(ladder); i++) {
+        if (!any && ladder[i].tracking != wanted) {
+            continue;
+        }
+        world->tracking = ladder[i].tracking;
+        status = track_all(world, ladder[i].rung);
+        if (status == RP_OK) {
+            rp_region_on_commit(on_commit, world);
+            return RP_OK;
+        }
+        rp_text_add(&why, "%s%s: %.150s", i ? "\n" : "", ladder[i].name, rp_error_last()->text);
     }
-    world->tracking = RP_TRACKING_WP_ASYNC;
-    rp_status status = track_all(world);
-    if (status == RP_OK) {
-        rp_region_on_commit(on_commit, world);
-        return RP_OK;
-    }
     world->tracking = RP_TRACKING_COMPARE;
-    return wanted == RP_TRACKING_AUTO ? RP_OK : status;
+    return any ? RP_OK : status;
 }
 
 static rp_status open_parts(rp_world *world, rp_tracking tracking)
@@ -180,6 +197,23 @@ rp_tracking rp_world_tracking(const rp_world *world)
     return world->tracking;
 }
 
+const char *rp_world_tracking_why(const rp_world *world)
+{
+    return world->tracking_why;
+}
+
+bool rp_world_refuses_system_calls(const rp_world *world)
+{
+    return world_tracks(world) && rp_os_track_takes_signals(&world->tracker);
+}
+
+void rp_world_will_write(rp_world *world, const void *start, size_t size_bytes)
+{
+    if (world_tracks(world)) {
+        rp_os_track_touch(&world->tracker, start, size_bytes);
+    }
+}
+
 void rp_world_stats_get(const rp_world *world, rp_world_stats *stats)
 {
     *stats = world->stats;
@@ -253,6 +287,9 @@ rp_status rp_world_scratch_set(rp_world *world, void *start, size_t size_bytes, 
             "world zone",
             size_bytes, start);
     }
+    /* A stack that is protected stops system calls of the C library's own, whose buffers lie on it,
+     * and a signal's frame could not be put there. */
+    always_bytes = rp_world_refuses_system_calls(world) ? size_bytes : always_bytes;
     world->scratch_start = first;
     world->scratch_end = end;
     world->scratch_always = end - rp_min_size(size_bytes, rp_align_up(always_bytes, RP_PAGE_BYTES));

@@ -48,12 +48,22 @@ typedef struct rp_world_stats {
     uint64_t lost_count; /* times that tracking of an extent was lost and mended by comparing it */
 } rp_world_stats;
 
-/* One in a process, over the open region. `log_fd` is the log's memory file. AUTO probes; asking
- * for WP_ASYNC where it is missing is RP_E_UNSUPPORTED. The world counts as all zero: the first
+/* One in a process, over the open region. `log_fd` is the log's memory file. AUTO takes the first of
+ * WP_ASYNC, WP_SIGBUS, MPROTECT, COMPARE that there is; asking for one that is missing is
+ * RP_E_UNSUPPORTED. The world counts as all zero: the first
  * collect finds everything. */
 rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world);
 void rp_world_close(rp_world *world);
 rp_tracking rp_world_tracking(const rp_world *world);
+/* Why AUTO did not take the better ways: a line for each, "" where it took the best. */
+enum { RP_WORLD_WHY_BYTES = 480 };
+const char *rp_world_tracking_why(const rp_world *world);
+/* Whether system calls that write into the world fail unless rp_world_will_write came before. */
+bool rp_world_refuses_system_calls(const rp_world *world);
+/* Counts the pages that hold the bytes as written, and lets stores through until the next gather.
+ * Before a system call that stores there; for writes that the system cannot see. Any address; any
+ * thread; safe in a signal handler. */
+void rp_world_will_write(rp_world *world, const void *start, size_t size_bytes);
 
 /* Commits and touches the world zone's units up to `size_bytes` beyond what is committed, as huge
  * pages, ahead of a restore that will need them: in time that nobody waits for. Cost: clearing the

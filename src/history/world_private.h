@@ -76,6 +76,7 @@ struct rp_world {
     world_window window;
     rp_tracking tracking;
     rp_os_tracker tracker;
+    char tracking_why[RP_WORLD_WHY_BYTES];
     bool unknown; /* what was written is not known: the next gather compares everything */
 
     rp_world_range ranges[RP_RANGE_MAX];
@@ -125,7 +126,7 @@ static inline uint32_t world_page_of(const void *address)
 
 static inline bool world_tracks(const rp_world *world)
 {
-    return world->tracking == RP_TRACKING_WP_ASYNC;
+    return world->tracking != RP_TRACKING_COMPARE;
 }
 
 /* A page of the region that was never collected is zero, one of a range is unknown. */

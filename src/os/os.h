@@ -117,9 +117,26 @@ rp_status rp_os_memory_get(const void *start, size_t size_bytes, rp_os_memory *m
  * which is told as RP_E_CHANGED once something is mapped there. Arming does not forget a guard that
  * was never collected. A forked child is not tracked, and must not use its parent's tracker: it
  * would see the parent's pages. */
+/* How it is done, the best first. Each is asked for by itself: what a system lacks it refuses. */
+typedef enum rp_os_rung {
+    /* The kernel notes a write by itself: userfaultfd WP_ASYNC, PAGEMAP_SCAN. Linux 6.7. */
+    RP_OS_RUNG_ASYNC,
+    /* The thread that writes takes a signal: SIGBUS from userfaultfd's write protection (Linux 5.7;
+     * private anonymous memory alone before 6.7) / SIGSEGV from page protection (any). Its handler
+     * lets stores through to the 16 pages around, and counts all of them as written: what is told
+     * is then a little more than what was written. A system call that would write into a protected
+     * page returns EFAULT instead: rp_os_track_touch before it. The thread must not block the
+     * signal, and where its stack is tracked it needs another one for signals. Writes past the
+     * protection are missed: /proc/self/mem with page protection, registered buffers. */
+    RP_OS_RUNG_SIGBUS,
+    RP_OS_RUNG_MPROTECT,
+} rp_os_rung;
+
 typedef struct rp_os_tracker {
     int uffd;
     int pagemap;
+    rp_os_rung rung;
+    uint8_t owner; /* in the account of pages of the rungs that take signals; 0: none */
 } rp_os_tracker;
 
 typedef struct rp_os_extent {
@@ -127,9 +144,13 @@ typedef struct rp_os_extent {
     size_t size_bytes;
 } rp_os_extent;
 
-/* RP_E_UNSUPPORTED where the kernel has no WP_ASYNC or no PAGEMAP_SCAN (Linux 6.7), or where a
- * sandbox forbids them. Both descriptors are -1 when it fails. */
-rp_status rp_os_track_open(rp_os_tracker *tracker);
+/* RP_E_UNSUPPORTED where the kernel lacks what the rung needs, or a sandbox forbids it. The rungs
+ * that take signals install a handler for the process, before whatever handled that signal: faults
+ * that are not theirs go on to it. At most 15 trackers on those. RP_E_LIMIT, RP_E_MEMORY. Both
+ * descriptors are -1 when it fails. */
+rp_status rp_os_track_open(rp_os_tracker *tracker, rp_os_rung rung);
+/* Whether more pages may be told than were written, and what a system call writes is refused. */
+bool rp_os_track_takes_signals(const rp_os_tracker *tracker);
 void rp_os_track_close(rp_os_tracker *tracker);
 /* Begins to track a mapped range; counts as unwritten from here on. The range may span private file
  * and anonymous mappings and pages without access. Never beyond what is committed: arming untouched
@@ -153,6 +174,35 @@ rp_status rp_os_track_collect(rp_os_tracker *tracker, void *start, size_t size_b
  */
 rp_status rp_os_track_disarm(rp_os_tracker *tracker, void *start, size_t size_bytes);
 rp_status rp_os_track_arm(rp_os_tracker *tracker, void *start, size_t size_bytes);
+/* Counts the pages of [address, address + size) that are tracked as written, and lets stores
+ * through: before a system call that writes there on a rung that takes signals; where something
+ * writes that no rung can see. Any address and size. Safe in a signal handler. */
+void rp_os_track_touch(rp_os_tracker *tracker, const void *address, size_t size_bytes);
+/* Looks at the mappings themselves: RP_E_CHANGED where pages can be written that should be
+ * protected, since they were mapped anew. On rung 1 collecting tells that, and this does nothing.
+ * Also takes back the signal, where the program has put a handler of its own in front. Cost: a walk
+ * of /proc/self/maps, 0.5 us for each line of it. */
+rp_status rp_os_track_check(rp_os_tracker *tracker);
+/* Whether the handler of these rungs stands for that signal, which is SIGSEGV or SIGBUS; then a
+ * program's own is to be given here instead of to sigaction, and is called for other faults. The
+ * two arguments are `struct sigaction`; either may be null. */
+bool rp_os_track_handles(int signal_number);
+void rp_os_track_handler_next(int signal_number, const void *action, void *before);
+
+/* Pages on hold: until rp_os_thaw no other thread can write them. One that tries is reported, by
+ * itself, in a signal handler, and waits; then its store is made. The calling thread's own stores
+ * go through. One freeze at a time; `extents` stay the caller's and stay until the thaw; they hold
+ * no guards and nothing that has no access. */
+typedef struct rp_os_intruder {
+    uint64_t thread; /* its number for the system */
+    char name[16];
+    const void *address; /* where it wants to write */
+    uint64_t pc;         /* 0: in a system call */
+} rp_os_intruder;
+typedef void rp_os_intruder_fn(void *context, const rp_os_intruder *intruder);
+rp_status rp_os_freeze(const rp_os_extent *extents, size_t count, rp_os_intruder_fn *tell,
+                       void *context);
+void rp_os_thaw(void);
 
 /* ---- time ----------------------------------------------------------------------------------- */
 

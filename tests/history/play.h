@@ -10,6 +10,7 @@
 #include "history/log.h"
 #include "history/world.h"
 #include "region/region.h"
+#include "support/rung.h"
 #include "support/test.h"
 
 #include <stdlib.h>
@@ -59,6 +60,14 @@ static inline bool play_take_entries(void *context, const rp_page_slot *entries,
     memcpy(p->entries + p->entry_count, entries, count * sizeof *entries);
     p->entry_count += count;
     return true;
+}
+
+/* The tracking under test (support/rung.h), as opposed to comparing. */
+static inline rp_tracking play_tracked(void)
+{
+    static const rp_tracking rungs[] = {RP_TRACKING_WP_ASYNC, RP_TRACKING_WP_SIGBUS,
+                                        RP_TRACKING_MPROTECT};
+    return rungs[test_rung()];
 }
 
 static inline play *play_open(size_t budget_bytes, rp_tracking tracking)

@@ -54,7 +54,7 @@ static void finds_exactly_what_was_written(rp_tracking tracking)
 
 TEST(tracking_finds_exactly_the_pages_that_were_written)
 {
-    finds_exactly_what_was_written(RP_TRACKING_WP_ASYNC);
+    finds_exactly_what_was_written(play_tracked());
 }
 
 TEST(comparing_finds_exactly_the_pages_that_were_written)
@@ -64,7 +64,7 @@ TEST(comparing_finds_exactly_the_pages_that_were_written)
 
 TEST(after_a_seek_only_new_writes_are_found)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(600);
     memset(start, 1, 600 * RP_PAGE_BYTES);
     play_commit(p);
@@ -80,7 +80,7 @@ TEST(after_a_seek_only_new_writes_are_found)
 
 TEST(a_page_that_became_zero_takes_no_slot)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(2);
     memset(start, 1, 2 * RP_PAGE_BYTES);
     play_commit(p);
@@ -141,7 +141,7 @@ static void accept_entries(play *p)
 
 TEST(running_out_of_slots_loses_no_page)
 {
-    loses_nothing(RP_TRACKING_WP_ASYNC, few_slots, enough_slots);
+    loses_nothing(play_tracked(), few_slots, enough_slots);
 }
 
 TEST(running_out_of_slots_loses_no_page_where_pages_are_compared)
@@ -151,12 +151,12 @@ TEST(running_out_of_slots_loses_no_page_where_pages_are_compared)
 
 TEST(an_owner_that_refuses_the_entries_gets_them_again)
 {
-    loses_nothing(RP_TRACKING_WP_ASYNC, refuse_entries, accept_entries);
+    loses_nothing(play_tracked(), refuse_entries, accept_entries);
 }
 
 TEST(a_collect_that_the_log_did_not_commit_can_be_taken_back)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(20);
     ck_ok(rp_world_range_add(p->world, range_bytes, sizeof range_bytes, RP_PAGE_EXTRA, "r"));
     memset(start, 1, 20 * RP_PAGE_BYTES);
@@ -183,7 +183,7 @@ TEST(a_collect_that_the_log_did_not_commit_can_be_taken_back)
 
 TEST(tracking_that_was_lost_is_mended_by_comparing)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(4);
     memset(start, 1, 4 * RP_PAGE_BYTES);
     play_commit(p);
@@ -275,7 +275,7 @@ static void wipes_scratch(rp_tracking tracking)
 
 TEST(scratch_is_wiped_and_never_logged)
 {
-    wipes_scratch(RP_TRACKING_WP_ASYNC);
+    wipes_scratch(play_tracked());
 }
 
 TEST(scratch_is_wiped_and_never_logged_where_pages_are_compared)
@@ -285,7 +285,7 @@ TEST(scratch_is_wiped_and_never_logged_where_pages_are_compared)
 
 TEST(ranges_that_overlap_or_cannot_be_are_refused)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_AUTO);
+    play *p = play_open(RP_MIB(64), play_tracked());
     const uint32_t first = RP_PAGE_EXTRA;
     uint8_t *at = range_bytes;
     ck_ok(rp_world_range_add(p->world, at + 5000, 5000, first + 10, "base"));
@@ -325,7 +325,7 @@ TEST(ranges_that_overlap_or_cannot_be_are_refused)
 
 TEST(a_range_that_was_cut_is_left_alone_and_its_image_stays)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     ck_ok(rp_world_range_add(p->world, other_bytes, 100, RP_PAGE_EXTRA + 90, "kept"));
     ck_ok(rp_world_range_add(p->world, range_bytes + 1, 4096 * 5, RP_PAGE_EXTRA, "cut"));
     memset(range_bytes, 3, sizeof range_bytes);
@@ -360,7 +360,7 @@ TEST(a_range_that_was_cut_is_left_alone_and_its_image_stays)
 
 TEST(a_new_range_keeps_its_content_through_a_revert_and_a_seek)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(1);
     start[0] = 1;
     play_commit(p);
@@ -387,7 +387,7 @@ TEST(a_new_range_keeps_its_content_through_a_revert_and_a_seek)
 /* As the thread-local data of the stepping thread: a part of one page, keep bytes on both sides. */
 TEST(ranges_in_the_keep_zone_come_back_and_the_bytes_beside_them_stay)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *keep = rp_region_block_alloc(RP_ZONE_KEEP, 6 * RP_PAGE_BYTES, RP_BLOCK_PAGES, 1, 0);
     ck_assert_ptr_nonnull(keep);
     ck_ok(rp_world_range_add(p->world, keep + 700, 200, RP_PAGE_EXTRA, "thread-local"));
@@ -424,7 +424,7 @@ static size_t resident_pages(void)
 TEST(a_large_block_takes_no_memory_where_the_program_never_touched_it)
 {
     enum { PAGES = RP_MIB(64) / RP_PAGE_BYTES };
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     play_commit(p);
     size_t before = resident_pages();
     uint8_t *start = block(PAGES);
@@ -446,7 +446,7 @@ TEST(a_large_block_takes_no_memory_where_the_program_never_touched_it)
 
 TEST(a_range_of_shared_memory_is_compared_and_comes_back)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     int fd;
     void *map;
     ck_ok(rp_os_memfile_create("shared", 4 * 4096, &fd));
@@ -469,7 +469,7 @@ TEST(a_range_of_shared_memory_is_compared_and_comes_back)
 
 TEST(entries_that_cannot_be_are_refused)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_AUTO);
+    play *p = play_open(RP_MIB(64), play_tracked());
     play_commit(p);
     const rp_page_slot bad[] = {{RP_PAGE_LIMIT, 0}, {0, UINT32_MAX}, {RP_PAGE_EXTRA - 1, 0}};
     for (size_t i = 0; i < RP_COUNT_OF(bad); i++) {
@@ -499,7 +499,7 @@ static rp_status attempt_open(void *context)
     if (status != RP_OK) {
         return status;
     }
-    status = rp_world_open(rp_log_fd(log), RP_TRACKING_WP_ASYNC, &world);
+    status = rp_world_open(rp_log_fd(log), play_tracked(), &world);
     if (status == RP_OK) {
         rp_world_close(world);
     }
@@ -552,7 +552,7 @@ static rp_status attempt_seek(void *context)
 
 static fault_case fault_setup(void)
 {
-    fault_case c = {.p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC), .start = block(60)};
+    fault_case c = {.p = play_open(RP_MIB(64), play_tracked()), .start = block(60)};
     ck_ok(rp_world_range_add(c.p->world, range_bytes, sizeof range_bytes, RP_PAGE_EXTRA, "r"));
     c.start[RP_PAGE_BYTES * 55] = 1;
     play_commit_snapped(c.p);

@@ -50,7 +50,7 @@ static void expect_every_state(play *p)
 
 TEST(pages_written_in_three_frames_become_hot_and_each_state_comes_back)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(100);
     play_commit_snapped(p);
     frames_that_write(p, start, 20, 40, FRAMES_TO_HOT - 1);
@@ -63,7 +63,7 @@ TEST(pages_written_in_three_frames_become_hot_and_each_state_comes_back)
 
 TEST(few_neighbours_never_become_hot)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(100);
     play_commit(p);
     for (int i = 0; i < 10; i++) {
@@ -78,7 +78,7 @@ TEST(few_neighbours_never_become_hot)
 
 TEST(pages_at_rest_are_cold_again_after_sixteen_frames_and_their_writes_found)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(100);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 100, 5);
@@ -100,7 +100,7 @@ TEST(pages_at_rest_are_cold_again_after_sixteen_frames_and_their_writes_found)
 
 TEST(a_seek_arms_hot_pages_and_the_next_frame_makes_them_hot_again)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(50);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 30, 5);
@@ -122,7 +122,7 @@ TEST(a_seek_arms_hot_pages_and_the_next_frame_makes_them_hot_again)
 
 TEST(a_revert_takes_back_what_was_written_to_hot_pages)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(50);
     size_t page_count;
     uint32_t first_page;
@@ -143,7 +143,7 @@ TEST(a_revert_takes_back_what_was_written_to_hot_pages)
 TEST(more_runs_than_there_is_room_for_are_tracked_as_others_are)
 {
     enum { RUNS = HOT_RUNS_MOST + 20, RUN_PAGES = 9, STRIDE = 11 };
-    play *p = play_open(RP_MIB(256), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(256), play_tracked());
     uint8_t *start = block(RUNS * STRIDE);
     play_commit_snapped(p);
     for (int frame = 0; frame < 40; frame++) {
@@ -167,7 +167,7 @@ TEST(more_runs_than_there_is_room_for_are_tracked_as_others_are)
 TEST(a_run_that_cannot_be_cut_stays_hot_and_comes_back)
 {
     enum { STRIDE = 40, RUN_PAGES = 38 };
-    play *p = play_open(RP_MIB(256), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(256), play_tracked());
     uint8_t *start = block(HOT_RUNS_MOST * STRIDE);
     play_commit(p);
     for (int frame = 0; frame < 24; frame++) {
@@ -190,7 +190,7 @@ TEST(a_run_that_cannot_be_cut_stays_hot_and_comes_back)
 
 TEST(hot_pages_that_are_mapped_anew_are_not_lost)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(600);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 50, 4);
@@ -210,7 +210,7 @@ TEST(hot_pages_that_are_mapped_anew_are_not_lost)
 
 TEST(a_hot_block_that_is_freed_and_purged_comes_back)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = play_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(600);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 50, 5);
@@ -260,7 +260,7 @@ static rp_status attempt_frames(void *context)
 
 TEST(a_call_that_fails_while_pages_become_hot_or_cold_loses_nothing)
 {
-    fault_case c = {.p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC), .start = block(100)};
+    fault_case c = {.p = play_open(RP_MIB(64), play_tracked()), .start = block(100)};
     play_commit_snapped(c.p);
     frames_that_write(c.p, c.start, 0, 50, 4);
     fault_each_call_or_recover(attempt_frames, &c, ENOMEM);

@@ -70,7 +70,7 @@ static play child_open(int log_fd)
 {
     play p = {0};
     ck_ok(rp_region_create(&(rp_region_desc){.reserve_bytes = RP_GIB(2)}));
-    ck_ok(rp_world_open(log_fd, RP_TRACKING_AUTO, &p.world));
+    ck_ok(rp_world_open(log_fd, play_tracked(), &p.world));
     ck_ok(rp_world_range_add(p.world, range_bytes + 10, sizeof range_bytes - 20, RP_PAGE_EXTRA,
                              "bytes"));
     return p;
@@ -163,7 +163,7 @@ TEST(a_child_killed_while_it_collects_harms_no_kept_state)
 {
     uint64_t seed = test_seed(), hash, expected;
     shared_entries *out = share();
-    play *p = play_open(RP_MIB(16), RP_TRACKING_AUTO);
+    play *p = play_open(RP_MIB(16), play_tracked());
     uint8_t *start = rp_region_block_alloc(RP_ZONE_WORLD, 50 * 4096, RP_BLOCK_PAGES, 1, 0);
     memset(start, 1, 50 * 4096);
     play_commit_snapped(p);
@@ -294,7 +294,7 @@ static void library_comes_back(rp_tracking tracking)
 
 TEST(the_globals_of_a_loaded_library_come_back_where_writes_are_tracked)
 {
-    library_comes_back(RP_TRACKING_WP_ASYNC);
+    library_comes_back(play_tracked());
 }
 
 TEST(the_globals_of_a_loaded_library_come_back_where_pages_are_compared)

@@ -61,8 +61,10 @@ TEST(neighbouring_pages_come_as_one_extent)
     void *next;
     ck_ok(rp_os_track_collect(&t.tracker, t.start, 16 * PAGE, extents, 16, &count, &next));
     ck_assert_uint_eq(count, 1);
-    ck_assert_ptr_eq(extents[0].start, t.start + 2 * PAGE);
-    ck_assert_uint_eq(extents[0].size_bytes, 9 * PAGE);
+    if (!rp_os_track_takes_signals(&t.tracker)) {
+        ck_assert_ptr_eq(extents[0].start, t.start + 2 * PAGE);
+        ck_assert_uint_eq(extents[0].size_bytes, 9 * PAGE);
+    }
     ck_assert_ptr_eq(next, t.start + 16 * PAGE);
 }
 
@@ -72,6 +74,11 @@ TEST(read_into_the_range_is_told)
     int ends[2];
     ck_assert_int_eq(pipe(ends), 0);
     ck_assert_int_eq(write(ends[1], "two pages", 9), 9);
+    if (rp_os_track_takes_signals(&t.tracker)) {
+        ck_assert_int_eq(read(ends[0], t.start + 2 * PAGE - 4, 9), -1);
+        ck_assert_int_eq(errno, EFAULT);
+        rp_os_track_touch(&t.tracker, t.start + 2 * PAGE - 4, 9);
+    }
     ck_assert_int_eq(read(ends[0], t.start + 2 * PAGE - 4, 9), 9);
     ck_assert_int_eq(memcmp(t.start + 2 * PAGE - 4, "two pages", 9), 0);
     check_written(&t, ".xx.");
@@ -82,8 +89,11 @@ TEST(process_vm_writev_into_the_range_is_told)
     tracked t = tracked_pages(4, TRACKED_UNTOUCHED);
     char text[] = "from elsewhere";
     struct iovec from = {text, sizeof text}, to = {t.start + 2 * PAGE, sizeof text};
+    if (rp_os_track_takes_signals(&t.tracker)) {
+        rp_os_track_touch(&t.tracker, to.iov_base, to.iov_len);
+    }
     ssize_t wrote = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
-    if (wrote < 0 && errno != EFAULT) {
+    if (wrote < 0 && errno != EFAULT) { /* a sandbox's doing */
         printf("skipped: process_vm_writev is not allowed here\n");
         return;
     }
@@ -154,13 +164,15 @@ static void check_scattered(size_t page_count, size_t capacity)
     }
     uint8_t *written = calloc(page_count, 1);
     collect_into(&t, written, capacity);
+    bool exact = !rp_os_track_takes_signals(&t.tracker);
     for (size_t page = 0; page < page_count; page++) {
-        ck_assert_msg(written[page] == page % 2, "page %zu of %zu by %zu", page, page_count,
-                      capacity);
+        ck_assert_msg(written[page] == page % 2 || (!exact && written[page] == 1),
+                      "page %zu of %zu by %zu", page, page_count, capacity);
     }
     collect_into(&t, written, capacity);
     for (size_t page = 0; page < page_count; page++) {
-        ck_assert_msg(written[page] == page % 2, "page %zu was told twice", page);
+        ck_assert_msg(written[page] == page % 2 || (!exact && written[page] == 1),
+                      "page %zu was told twice", page);
     }
     free(written);
     tracked_end(&t);
@@ -219,7 +231,7 @@ TEST(a_range_of_another_tracker_is_refused)
 {
     tracked t = tracked_pages(2, TRACKED_POPULATED);
     rp_os_tracker second;
-    ck_ok(rp_os_track_open(&second));
+    ck_ok(rp_os_track_open(&second, (rp_os_rung)test_rung()));
     ck_assert_int_eq(rp_os_track_add(&second, t.start, 2 * PAGE), RP_E_SYSTEM);
     ck_assert_int_eq(rp_error_last()->system_code, EBUSY);
     t.start[0] = 1;
@@ -295,7 +307,7 @@ static rp_status whole_life(void *pages)
     rp_os_extent extents[4];
     size_t count;
     void *next;
-    rp_status status = rp_os_track_open(&tracker);
+    rp_status status = rp_os_track_open(&tracker, (rp_os_rung)test_rung());
     if (status) {
         return status;
     }
@@ -317,20 +329,40 @@ TEST(every_failing_call_is_told_and_nothing_leaks)
     fault_each_call(whole_life, t.start, EPERM);
 }
 
+#ifdef RP_FAULTS
+/* False: there was no k-th call. A kernel before 5.11 or 6.4 refuses what the second rung can do
+ * without. */
+static bool refused_at(size_t k, int system_code)
+{
+    rp_os_tracker tracker;
+    rp_os_fault_set(k, system_code);
+    rp_status status = rp_os_track_open(&tracker, (rp_os_rung)test_rung());
+    bool reached = rp_os_fault_count() >= k;
+    rp_os_fault_set(0, 0);
+    if (status == RP_OK) {
+        ck_assert(!reached || tracker.rung == RP_OS_RUNG_SIGBUS);
+        rp_os_track_close(&tracker);
+    } else {
+        ck_assert_int_eq(status, RP_E_UNSUPPORTED);
+    }
+    ck_assert_int_eq(tracker.uffd, -1);
+    ck_assert_int_eq(tracker.pagemap, -1);
+    ck_assert_int_eq(tracker.owner, 0);
+    return reached;
+}
+#endif
+
 TEST(a_kernel_without_a_part_of_it_is_told_as_not_supported)
 {
 #ifdef RP_FAULTS
     static const int refusals[] = {ENOSYS, EPERM, EINVAL, ENOTTY};
+    rp_os_tracker tracker = tracked_open(); /* or there is nothing to refuse */
+    rp_os_track_close(&tracker);
     for (size_t i = 0; i < RP_COUNT_OF(refusals); i++) {
-        for (size_t k = 1; k <= 4; k++) {
-            rp_os_tracker tracker;
-            rp_os_fault_set(k, refusals[i]);
-            ck_assert_int_eq(rp_os_track_open(&tracker), RP_E_UNSUPPORTED);
-            ck_assert_int_eq(tracker.uffd, -1);
-            ck_assert_int_eq(tracker.pagemap, -1);
+        for (size_t k = 1; refused_at(k, refusals[i]); k++) {
+            ck_assert_uint_le(k, 6);
         }
     }
-    rp_os_fault_set(0, 0);
 #else
     printf("skipped: built without RP_FAULTS\n");
 #endif

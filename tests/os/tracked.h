@@ -1,10 +1,14 @@
 /* A range of pages under write tracking, for the tests of it. A pattern has one character a page:
- * 'x' written, '.' not. Where the kernel cannot track, the test is left with the reason printed. */
+ * 'x' written, '.' not. Where the kernel cannot track, the test is left with the reason printed.
+ *
+ * On the rungs that take signals a page may be told besides that lies in the 16 around one that was
+ * written; what must be told is the same, and so is what must not be told twice. */
 #ifndef TESTS_OS_TRACKED_H
 #define TESTS_OS_TRACKED_H
 
 #include "base/bits.h"
 #include "os/os.h"
+#include "support/rung.h"
 #include "support/test.h"
 
 #include <stdio.h>
@@ -24,7 +28,7 @@ typedef enum tracked_kind { TRACKED_UNTOUCHED, TRACKED_POPULATED } tracked_kind;
 static inline rp_os_tracker tracked_open(void)
 {
     rp_os_tracker tracker;
-    rp_status status = rp_os_track_open(&tracker);
+    rp_status status = rp_os_track_open(&tracker, (rp_os_rung)test_rung());
     if (status == RP_E_UNSUPPORTED) {
         printf("skipped: %s\n", rp_error_last()->text);
         fflush(stdout);
@@ -84,6 +88,22 @@ static inline void collect_into(tracked *t, uint8_t *written, size_t capacity)
     free(extents);
 }
 
+/* Whether it is a neighbour, for a rung that counts by 16 pages, of one that was written. */
+static inline bool may_be_told(const tracked *t, size_t page, const char *expected)
+{
+    const uintptr_t cluster = 16 * PAGE;
+    if (!rp_os_track_takes_signals(&t->tracker)) {
+        return false;
+    }
+    for (size_t other = 0; other < t->page_count; other++) {
+        if (expected[other] == 'x' && (uintptr_t)(t->start + other * PAGE) / cluster ==
+                                          (uintptr_t)(t->start + page * PAGE) / cluster) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static inline void check_written_by(tracked *t, const char *expected, size_t capacity)
 {
     uint8_t *written = calloc(t->page_count, 1);
@@ -91,6 +111,9 @@ static inline void check_written_by(tracked *t, const char *expected, size_t cap
     collect_into(t, written, capacity);
     for (size_t page = 0; page < t->page_count; page++) {
         found[page] = written[page] == 0 ? '.' : written[page] == 1 ? 'x' : '!';
+        if (found[page] == 'x' && expected[page] == '.' && may_be_told(t, page, expected)) {
+            found[page] = '.';
+        }
     }
     ck_assert_str_eq(found, expected);
     free(found);
@@ -107,9 +130,9 @@ static inline void check_lost(tracked *t)
     rp_os_extent extents[8];
     size_t count;
     void *next;
-    ck_assert_int_eq(
-        rp_os_track_collect(&t->tracker, t->start, t->page_count * PAGE, extents, 8, &count, &next),
-        RP_E_CHANGED);
+    rp_status status =
+        rp_os_track_collect(&t->tracker, t->start, t->page_count * PAGE, extents, 8, &count, &next);
+    ck_assert_int_eq(status ? status : rp_os_track_check(&t->tracker), RP_E_CHANGED);
 }
 
 #endif

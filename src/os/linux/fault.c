@@ -59,6 +59,18 @@ int rp_os_fault_light_guards_hidden(void)
     return light_guards_hidden;
 }
 
+static unsigned rungs_hidden;
+
+void rp_os_fault_hide_rungs(unsigned rungs)
+{
+    rungs_hidden = rungs;
+}
+
+int rp_os_fault_rung_hidden(int rung)
+{
+    return rungs_hidden >> rung & 1;
+}
+
 #else
 
 /* ISO C wants a declaration in each file. */

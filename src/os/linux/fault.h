@@ -38,6 +38,12 @@ size_t rp_os_fault_shorten(size_t size_bytes);
 void rp_os_fault_hide_light_guards(void);
 int rp_os_fault_light_guards_hidden(void);
 
+/* From here on the process takes the kernel for one without these rungs of write tracking: a bit
+ * each, 1 << rp_os_rung; and without protection of pages that are not there (before Linux 6.4). */
+enum { RP_OS_FAULT_NO_UNPOPULATED = 1 << 8 };
+void rp_os_fault_hide_rungs(unsigned rungs);
+int rp_os_fault_rung_hidden(int rung);
+
 #define RP_OS_CALL(call) (rp_os_fault_next() ? -1 : (call))
 #define RP_OS_MAP(call) (rp_os_fault_next() ? MAP_FAILED : (call))
 
@@ -46,6 +52,7 @@ int rp_os_fault_light_guards_hidden(void);
 #define rp_os_fault_pause() ((void)0)
 #define rp_os_fault_shorten(size_bytes) (size_bytes)
 #define rp_os_fault_light_guards_hidden() 0
+#define rp_os_fault_rung_hidden(rung) 0
 #define RP_OS_CALL(call) (call)
 #define RP_OS_MAP(call) (call)
 

@@ -5,6 +5,7 @@
 #include "os/linux/access.h"
 #include "os/linux/fault.h"
 #include "os/linux/kernel.h"
+#include "os/linux/track_private.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -105,6 +106,7 @@ void rp_os_vm_release(void *address, size_t size_bytes)
 
 void rp_os_unmap(void *address, size_t size_bytes)
 {
+    rp_os_track_changed(address, size_bytes, RP_OS_PAGES_GONE);
     int result = munmap(address, size_bytes);
     RP_ASSERT_DEBUG(result == 0 || errno == ENOMEM);
     (void)result;
@@ -129,10 +131,15 @@ static rp_status protect(const char *what, void *address, size_t size_bytes,
                          rp_os_protection protection)
 {
     RP_ASSERT_DEBUG(whole_pages(address, size_bytes));
-    if (RP_OS_CALL(mprotect(address, size_bytes, rp_os_access_bits(protection))) < 0) {
-        return fail_to_protect(errno, what, address, size_bytes);
+    if (protection != RP_OS_READ_WRITE) {
+        rp_os_track_changed(address, size_bytes, RP_OS_PAGES_CLOSING);
     }
-    return RP_OK;
+    bool failed = RP_OS_CALL(mprotect(address, size_bytes, rp_os_access_bits(protection))) < 0;
+    int system_code = errno;
+    if (failed != (protection == RP_OS_READ_WRITE)) { /* opened, or not closed after all */
+        rp_os_track_changed(address, size_bytes, RP_OS_PAGES_OPENED);
+    }
+    return failed ? fail_to_protect(system_code, what, address, size_bytes) : RP_OK;
 }
 
 rp_status rp_os_vm_commit(void *address, size_t size_bytes)
@@ -175,6 +182,7 @@ static rp_status advise(const char *what, void *address, size_t size_bytes, int 
     do {
         result = RP_OS_CALL(madvise(address, size_bytes, advice));
     } while (result < 0 && (errno == EINTR || errno == EAGAIN));
+    rp_os_track_changed(address, size_bytes, RP_OS_PAGES_DROPPED);
     if (result < 0) {
         return rp_fail_system(RP_E_SYSTEM, errno,
                               "%s %zu KiB at %p: the pages must be mapped, private and not locked",

@@ -1,0 +1,440 @@
+/* The signals of write tracking: a handler in front of the program's own. It takes the faults of
+ * pages that are tracked or frozen, and hands every other one on as if it were not there.
+ *
+ * Everything here runs in handlers, on any thread, several at a time: no locks, no heap, no error
+ * record.
+ */
+#include "base/bits.h"
+#include "base/error.h"
+#include "os/linux/fault.h"
+#include "os/linux/kernel.h"
+#include "os/linux/track_private.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { CLUSTER_PAGES = 16 };
+
+/* Where a fault comes back to a page that can be written it was another thread's, or one that came
+ * late; a few times in a row. More often it is no store: the program's own fault. */
+enum { AGAIN_MOST = 64 };
+
+/* One for SIGSEGV, one for SIGBUS. */
+typedef struct front {
+    int number;
+    atomic_uint users;
+    struct sigaction next;   /* whom other faults go to */
+    struct sigaction bottom; /* who was there at first */
+} front;
+
+static front fronts[2] = {{.number = SIGSEGV}, {.number = SIGBUS}};
+
+static front *front_of(int number)
+{
+    return number == SIGSEGV ? &fronts[0] : number == SIGBUS ? &fronts[1] : NULL;
+}
+
+/* Initial-exec: a handler must not be the first to ask the loader for a thread's variables. */
+#define THREAD_LOCAL static __attribute__((tls_model("initial-exec"))) _Thread_local
+
+THREAD_LOCAL struct {
+    uintptr_t address;
+    unsigned count;
+} again;
+THREAD_LOCAL const siginfo_t *handing_on;
+
+static bool came_again(uintptr_t address)
+{
+    again.count = again.address == address ? again.count + 1 : 1;
+    again.address = address;
+    return again.count <= AGAIN_MOST;
+}
+
+/* ---- whose memory it is ---------------------------------------------------------------------- */
+
+/* A page that a fork empties. */
+static _Atomic(uint32_t *) alive;
+
+static void alive_make(void)
+{
+    uint32_t *none = NULL;
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    if (atomic_load(&alive)) {
+        *atomic_load(&alive) = 1;
+        return;
+    }
+    uint32_t *page = mmap(NULL, RP_PAGE_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (page == MAP_FAILED) {
+        return;
+    }
+    (void)madvise(page, RP_PAGE_BYTES, MADV_WIPEONFORK);
+    *page = 1;
+    if (!atomic_compare_exchange_strong(&alive, &none, page)) {
+        munmap(page, RP_PAGE_BYTES);
+    }
+}
+
+bool rp_os_handler_is_ours(void)
+{
+    const uint32_t *page = atomic_load(&alive);
+    return !page || *page;
+}
+
+/* ---- frozen pages ---------------------------------------------------------------------------- */
+
+static struct {
+    atomic_uint on;
+    pid_t thread; /* that froze them, and may write */
+    const rp_os_extent *extents;
+    size_t count;
+    rp_os_intruder_fn *tell;
+    void *context;
+    _Atomic uintptr_t low, high; /* of this and the last freeze: late faults come from there */
+} frozen;
+
+static pid_t thread_number(void)
+{
+    return (pid_t)syscall(SYS_gettid);
+}
+
+bool rp_os_frozen_holds(const void *page)
+{
+    if (!atomic_load(&frozen.on)) {
+        return false;
+    }
+    for (size_t i = 0; i < frozen.count; i++) {
+        const uint8_t *start = frozen.extents[i].start;
+        if ((const uint8_t *)page >= start &&
+            (size_t)((const uint8_t *)page - start) < frozen.extents[i].size_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void report_and_wait(const void *address, uint64_t pc)
+{
+    rp_os_intruder who = {(uint64_t)thread_number(), "", address, pc};
+    prctl(PR_GET_NAME, who.name);
+    who.name[sizeof who.name - 1] = 0;
+    frozen.tell(frozen.context, &who);
+    while (atomic_load(&frozen.on)) {
+        syscall(SYS_futex, &frozen.on, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+/* True: the store is to be tried again. */
+static bool frozen_take(uintptr_t address, uint64_t pc)
+{
+    uint8_t *page = (uint8_t *)rp_align_down(address, RP_PAGE_BYTES);
+    if (rp_os_frozen_holds(page)) {
+        if (thread_number() != frozen.thread) {
+            report_and_wait((const void *)address, pc);
+            return true;
+        }
+        return came_again(address) &&
+               mprotect(page, RP_PAGE_BYTES, PROT_READ | PROT_WRITE) == 0;
+    }
+    return address >= atomic_load(&frozen.low) && address < atomic_load(&frozen.high) &&
+           !rp_os_pages_get(page) && came_again(address);
+}
+
+rp_status rp_os_freeze(const rp_os_extent *extents, size_t count, rp_os_intruder_fn *tell,
+                       void *context)
+{
+    rp_status status = count ? rp_os_handler_take(SIGSEGV) : RP_OK;
+    if (status || !count) {
+        return status;
+    }
+    frozen.extents = extents;
+    frozen.count = count;
+    frozen.tell = tell;
+    frozen.context = context;
+    frozen.thread = thread_number();
+    atomic_store(&frozen.low, (uintptr_t)extents[0].start);
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t start = (uintptr_t)extents[i].start, end = start + extents[i].size_bytes;
+        if (start < atomic_load(&frozen.low)) {
+            atomic_store(&frozen.low, start);
+        }
+        if (end > atomic_load(&frozen.high)) {
+            atomic_store(&frozen.high, end);
+        }
+    }
+    atomic_store(&frozen.on, 1);
+    for (size_t i = 0; i < count; i++) {
+        if (RP_OS_CALL(mprotect(extents[i].start, extents[i].size_bytes, PROT_READ)) < 0) {
+            status = rp_fail_system(RP_E_SYSTEM, errno,
+                                    "check of threads: %zu KiB at %p cannot be protected for the "
+                                    "time of a commit: run without the check",
+                                    extents[i].size_bytes >> 10, (void *)extents[i].start);
+            rp_os_thaw();
+            return status;
+        }
+    }
+    return RP_OK;
+}
+
+/* Pages that are armed by protection stay so. */
+static void thaw_extent(rp_os_extent extent)
+{
+    uint8_t *at = extent.start, *end = at + extent.size_bytes;
+    while (at < end) {
+        uint8_t *stop = rp_os_pages_same(at, end, PAGE_ARMED, PAGE_ARMED);
+        uint8_t owner = stop < end ? rp_os_pages_get(stop) >> PAGE_OWNER_SHIFT : 0;
+        bool by_protection =
+            stop < end && rp_os_fault_trackers[owner].rung == RP_OS_RUNG_MPROTECT;
+        stop = by_protection ? stop : end;
+        if (stop > at) {
+            (void)mprotect(at, (size_t)(stop - at), PROT_READ | PROT_WRITE);
+        }
+        at = by_protection ? rp_os_pages_other(stop, end, PAGE_ARMED, PAGE_ARMED) : end;
+    }
+}
+
+void rp_os_thaw(void)
+{
+    if (!atomic_load(&frozen.on)) {
+        return;
+    }
+    for (size_t i = 0; i < frozen.count; i++) {
+        thaw_extent(frozen.extents[i]);
+    }
+    atomic_store(&frozen.on, 0);
+    syscall(SYS_futex, &frozen.on, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    /* The handler stays: a fault may be on its way to it. */
+    if (atomic_load(&front_of(SIGSEGV)->users) > 1) {
+        rp_os_handler_drop(SIGSEGV);
+    }
+}
+
+/* ---- tracked pages --------------------------------------------------------------------------- */
+
+/* The neighbours of `page` that could be let through with it. */
+static bool let_cluster_through(uint8_t *page, uint8_t owner)
+{
+    const uint8_t mask = PAGE_OWNER | PAGE_CLOSED | PAGE_GONE;
+    const uint8_t same = (uint8_t)(owner << PAGE_OWNER_SHIFT);
+    const size_t cluster_bytes = CLUSTER_PAGES * RP_PAGE_BYTES;
+    uint8_t *first = (uint8_t *)rp_align_down((uintptr_t)page, cluster_bytes), *start = page;
+    uint8_t *end = rp_os_pages_other(page, first + cluster_bytes, mask, same);
+    while (start > first && (rp_os_pages_get(start - RP_PAGE_BYTES) & mask) == same) {
+        start -= RP_PAGE_BYTES;
+    }
+    return rp_os_fault_let_through(owner, start, end);
+}
+
+/* Of the rung that tracks the page, and not the program's own. */
+static bool is_fault_of(const rp_os_fault_tracker *tracker, int number, int code)
+{
+    if (tracker->rung == RP_OS_RUNG_SIGBUS) {
+        return number == SIGBUS && code == BUS_ADRERR && rp_os_handler_is_ours();
+    }
+    return number == SIGSEGV && code == SEGV_ACCERR;
+}
+
+static bool tracked_take(int number, int code, uintptr_t address)
+{
+    uint8_t *page = (uint8_t *)rp_align_down(address, RP_PAGE_BYTES);
+    uint8_t state = rp_os_pages_get(page), owner = state >> PAGE_OWNER_SHIFT;
+    if (!owner || state & (PAGE_CLOSED | PAGE_GONE) ||
+        !is_fault_of(&rp_os_fault_trackers[owner], number, code)) {
+        return false;
+    }
+    if (!(state & PAGE_ARMED) && !came_again(address)) {
+        return false;
+    }
+    return let_cluster_through(page, owner);
+}
+
+static bool take(int number, const siginfo_t *info, const void *context)
+{
+    uintptr_t address = (uintptr_t)info->si_addr;
+    const ucontext_t *at = context;
+    if (info->si_code <= 0) { /* sent by somebody */
+        return false;
+    }
+    bool protection = number == SIGSEGV && info->si_code == SEGV_ACCERR;
+    if (protection && frozen_take(address, (uint64_t)at->uc_mcontext.gregs[REG_RIP])) {
+        return true;
+    }
+    return tracked_take(number, info->si_code, address);
+}
+
+void rp_os_track_touch(rp_os_tracker *tracker, const void *address, size_t size_bytes)
+{
+    uintptr_t start = rp_align_down((uintptr_t)address, RP_PAGE_BYTES), end;
+    if (!size_bytes || __builtin_add_overflow((uintptr_t)address, size_bytes, &end) ||
+        __builtin_add_overflow(end, RP_PAGE_BYTES - 1, &end)) {
+        return;
+    }
+    end = rp_align_down(end, RP_PAGE_BYTES);
+    int saved = errno;
+    if (atomic_load(&frozen.on) && thread_number() != frozen.thread) {
+        for (uintptr_t page = start; page < end; page += RP_PAGE_BYTES) {
+            if (rp_os_frozen_holds((const void *)page)) {
+                report_and_wait(page < (uintptr_t)address ? address : (const void *)page, 0);
+                break;
+            }
+        }
+    }
+    if (!rp_os_track_takes_signals(tracker)) {
+        rp_os_async_touch(tracker, (void *)start, end - start);
+    } else if (tracker->owner &&
+               (tracker->rung == RP_OS_RUNG_MPROTECT || rp_os_handler_is_ours())) {
+        const uint8_t mask = PAGE_OWNER | PAGE_ARMED | PAGE_CLOSED | PAGE_GONE;
+        const uint8_t armed = (uint8_t)(tracker->owner << PAGE_OWNER_SHIFT | PAGE_ARMED);
+        uint8_t *at = (uint8_t *)start, *limit = (uint8_t *)end;
+        while ((at = rp_os_pages_same(at, limit, mask, armed)) < limit) {
+            uint8_t *stop = rp_os_pages_other(at, limit, mask, armed);
+            (void)rp_os_fault_let_through(tracker->owner, at, stop);
+            at = stop;
+        }
+    }
+    errno = saved;
+}
+
+/* ---- handing on ------------------------------------------------------------------------------ */
+
+static void end_by_default(int number, const siginfo_t *info)
+{
+    struct sigaction deadly = {.sa_handler = SIG_DFL};
+    sigaction(number, &deadly, NULL);
+    if (info->si_code <= 0) { /* a fault comes again by itself, one that was sent does not */
+        syscall(SYS_tgkill, getpid(), thread_number(), number);
+    }
+}
+
+/* As the kernel would have called it. */
+static void hand_on(const struct sigaction *to, int number, siginfo_t *info, void *context)
+{
+    if (!(to->sa_flags & SA_SIGINFO) && to->sa_handler == SIG_DFL) {
+        end_by_default(number, info);
+        return;
+    }
+    if (!(to->sa_flags & SA_SIGINFO) && to->sa_handler == SIG_IGN) {
+        if (info->si_code > 0) { /* the kernel lets no fault be ignored */
+            end_by_default(number, info);
+        }
+        return;
+    }
+    sigset_t mask = to->sa_mask;
+    if (!(to->sa_flags & SA_NODEFER)) {
+        sigdelset(&mask, SIGSEGV); /* or the handler's own stores could not be let through */
+        sigdelset(&mask, SIGBUS);
+    }
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    if (to->sa_flags & SA_SIGINFO) {
+        to->sa_sigaction(number, info, context);
+    } else {
+        to->sa_handler(number);
+    }
+}
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    front *f = front_of(number);
+    if (take(number, info, context)) {
+        errno = saved;
+        return;
+    }
+    errno = saved;
+    if (handing_on == info) { /* a handler of the program's that hands on to us in turn */
+        hand_on(&f->bottom, number, info, context);
+        return;
+    }
+    const siginfo_t *outer = handing_on;
+    handing_on = info;
+    hand_on(&f->next, number, info, context);
+    handing_on = outer;
+}
+
+/* ---- standing in front ----------------------------------------------------------------------- */
+
+static struct sigaction our_action(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    return action;
+}
+
+static bool is_our_action(const struct sigaction *action)
+{
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_fault;
+}
+
+rp_status rp_os_handler_take(int number)
+{
+    front *f = front_of(number);
+    struct sigaction action = our_action(), before;
+    alive_make();
+    if (atomic_fetch_add(&f->users, 1)) {
+        return RP_OK;
+    }
+    if (RP_OS_CALL(sigaction(number, NULL, &before)) < 0) {
+        atomic_fetch_sub(&f->users, 1);
+        return rp_fail_system(RP_E_UNSUPPORTED, errno,
+                              "write tracking: no handler for signal %d can be put in place: use "
+                              "another way of tracking",
+                              number);
+    }
+    if (!is_our_action(&before)) {
+        f->next = f->bottom = before;
+    }
+    if (RP_OS_CALL(sigaction(number, &action, NULL)) < 0) {
+        atomic_fetch_sub(&f->users, 1);
+        return rp_fail_system(RP_E_UNSUPPORTED, errno,
+                              "write tracking: no handler for signal %d can be put in place: use "
+                              "another way of tracking",
+                              number);
+    }
+    return RP_OK;
+}
+
+void rp_os_handler_drop(int number)
+{
+    front *f = front_of(number);
+    struct sigaction now;
+    if (atomic_fetch_sub(&f->users, 1) == 1 && sigaction(number, NULL, &now) == 0 &&
+        is_our_action(&now)) {
+        sigaction(number, &f->next, NULL);
+    }
+}
+
+void rp_os_handler_renew(int number)
+{
+    front *f = front_of(number);
+    struct sigaction now, action = our_action();
+    if (atomic_load(&f->users) && sigaction(number, NULL, &now) == 0 &&
+        !is_our_action(&now)) {
+        f->next = now;
+        sigaction(number, &action, NULL);
+    }
+}
+
+bool rp_os_track_handles(int signal_number)
+{
+    const front *f = front_of(signal_number);
+    return f && atomic_load(&f->users);
+}
+
+void rp_os_track_handler_next(int signal_number, const void *action, void *before)
+{
+    front *f = front_of(signal_number);
+    struct sigaction given = action ? *(const struct sigaction *)action : f->next;
+    if (before) {
+        *(struct sigaction *)before = f->next;
+    }
+    f->next = given;
+}
