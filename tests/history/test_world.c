@@ -181,6 +181,33 @@ TEST(a_collect_that_the_log_did_not_commit_can_be_taken_back)
     play_close(p);
 }
 
+TEST(a_page_mapped_anew_that_nobody_wrote_in_the_frame_is_found)
+{
+    play *p = play_open(RP_MIB(64), play_tracked());
+    uint8_t *start = block(400);
+    memset(start, 1, 400 * RP_PAGE_BYTES);
+    play_commit(p);
+    uint8_t *page = start + 300 * RP_PAGE_BYTES;
+    start[0] = 2;
+    void *again = mmap(page, RP_PAGE_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    ck_assert_ptr_eq(again, page);
+    play_commit(p);
+    ck_assert_uint_eq(p->entry_count, 2);
+    ck_assert_uint_eq(p->entries[1].page, page_of(page));
+    rp_world_stats stats;
+    rp_world_stats_get(p->world, &stats);
+    ck_assert_uint_ge(stats.lost_count, 1);
+    page[9] = 5;
+    play_commit(p);
+    ck_assert_uint_eq(p->entry_count, 1);
+    rp_world_stats_get(p->world, &stats);
+    ck_assert_uint_le(stats.lost_count, 2); /* once for each half of it, and then no more */
+    play_seek(p, 1);
+    ck_assert_int_eq(page[9], 1);
+    play_close(p);
+}
+
 TEST(tracking_that_was_lost_is_mended_by_comparing)
 {
     play *p = play_open(RP_MIB(64), play_tracked());
@@ -200,7 +227,8 @@ TEST(tracking_that_was_lost_is_mended_by_comparing)
     ck_assert_uint_eq(p->entries[0].page, page_of(start) + 1);
     rp_world_stats stats;
     rp_world_stats_get(p->world, &stats);
-    ck_assert_uint_ge(stats.lost_count, 1);
+    /* With page protection pages that were open already lose nothing by it. */
+    ck_assert_uint_ge(stats.lost_count, test_rung() == 2 ? 0 : 1);
     start[3 * RP_PAGE_BYTES] = 5;
     play_commit(p);
     ck_assert_uint_eq(p->entry_count, 1);

@@ -327,8 +327,9 @@ static int check_owner(const rp_os_tracker *tracker, uint8_t *start, uint8_t *en
 {
     for (uint8_t *page = start; page < end; page += RP_PAGE_BYTES) {
         page = rp_os_pages_other(page, end, PAGE_OWNER, 0);
-        uint8_t owner = page < end ? rp_os_pages_get(page) >> PAGE_OWNER_SHIFT : 0;
-        if (owner && owner != tracker->owner && rp_os_fault_trackers[owner].used) {
+        uint8_t state = page < end ? rp_os_pages_get(page) : 0, owner = state >> PAGE_OWNER_SHIFT;
+        bool there = owner && !(state & PAGE_GONE) && rp_os_fault_trackers[owner].used;
+        if (there && owner != tracker->owner) {
             return EBUSY;
         }
     }
