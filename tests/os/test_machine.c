@@ -66,7 +66,7 @@ TEST(limits_and_modes_of_the_process_are_seen)
 TEST(features_agree_with_the_calls_that_need_them)
 {
     rp_os_tracker tracker;
-    bool tracks = rp_os_track_open(&tracker) == RP_OK;
+    bool tracks = rp_os_track_open(&tracker, RP_OS_RUNG_ASYNC) == RP_OK;
     rp_os_track_close(&tracker);
     bool has = !feature("wp-async")->system_code && !feature("pagemap-scan")->system_code;
     ck_assert_int_eq(tracks, has);
