@@ -87,25 +87,43 @@ static bool read_field(address_file *file, size_t which, const char *value)
         *(uint32_t *)(void *)at = (uint32_t)number;
         return true;
     default:
+        memset(at, 0, fields[which].size);
         return is_plain(value) && rp_text_copy(at, fields[which].size, value);
     }
 }
 
-/* "as-is 200 200 199" */
-static bool read_mode(address_file *file, const char *value)
+/* The next word of "as-is 200 200 199"; null where there is none. Words stand one space apart. */
+static char *next_word(char **at)
 {
-    char id[24], rest;
-    address_counts c;
-    if (sscanf(value, "%23s %" SCNu32 " %" SCNu32 " %" SCNu32 "%c", id, &c.run_count, &c.free_count,
-               &c.proved_count, &rest) != 4) {
-        return false;
+    char *word = *at;
+    if (!word) {
+        return NULL;
     }
-    for (int mode = 0; mode < RP_OS_SUBJECT_MODES; mode++) {
-        if (strcmp(id, address_mode_id((rp_os_subject_mode)mode)) == 0) {
-            file->modes[mode] = c;
+    char *space = strchr(word, ' ');
+    *at = space ? space + 1 : NULL;
+    if (space) {
+        *space = 0;
+    }
+    return word;
+}
+
+static bool read_mode(address_file *file, char *value)
+{
+    const char *id = next_word(&value), *word;
+    uint64_t numbers[3];
+    for (size_t i = 0; i < RP_COUNT_OF(numbers); i++) {
+        word = next_word(&value);
+        if (!word || !read_number(word, UINT32_MAX, &numbers[i])) {
+            return false;
         }
     }
-    return true;
+    for (int mode = 0; mode < RP_OS_SUBJECT_MODES && !value; mode++) {
+        if (strcmp(id, address_mode_id((rp_os_subject_mode)mode)) == 0) {
+            file->modes[mode] =
+                (address_counts){(uint32_t)numbers[0], (uint32_t)numbers[1], (uint32_t)numbers[2]};
+        }
+    }
+    return !value;
 }
 
 static bool read_line(address_file *file, char *line)

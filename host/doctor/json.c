@@ -3,11 +3,27 @@
 #include "doctor/doctor.h"
 
 #include "base/bits.h"
+#include "base/text.h"
 #include "region/region.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Names of files are bytes; what is no UTF-8 is no text of JSON. */
+static json_t *text_of(const char *bytes)
+{
+    json_t *text = json_string(bytes);
+    char plain[512];
+    if (text) {
+        return text;
+    }
+    rp_text_copy(plain, sizeof plain, bytes);
+    for (char *c = plain; *c; c++) {
+        *c = (unsigned char)*c < 0x80 ? *c : '?';
+    }
+    return json_string(plain);
+}
 
 static json_t *address(uint64_t value)
 {
@@ -95,11 +111,10 @@ static json_t *blockers(const doctor *d)
     json_t *all = json_array();
     for (size_t i = 0; i < d->blocker_count; i++) {
         const doctor_blocker *b = &d->blockers[i];
-        json_array_append_new(all,
-                              json_pack("{s:o, s:o, s:s, s:s%, s:s, s:I}", "from", address(b->from),
-                                        "to", address(b->to), "permissions", b->permissions, "name",
-                                        b->name, strlen(b->name), "mode", doctor_mode_id(b->mode),
-                                        "runs", (json_int_t)b->run_count));
+        json_array_append_new(
+            all, json_pack("{s:o, s:o, s:s, s:o, s:s, s:I}", "from", address(b->from), "to",
+                           address(b->to), "permissions", b->permissions, "name", text_of(b->name),
+                           "mode", doctor_mode_id(b->mode), "runs", (json_int_t)b->run_count));
     }
     return all;
 }
@@ -125,9 +140,9 @@ static json_t *findings(const doctor *d)
     json_t *all = json_array();
     for (size_t i = 0; i < d->finding_count; i++) {
         const doctor_finding *f = &d->findings[i];
-        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:s}", "weight",
-                                             weights[f->weight], "id", f->id, "what", f->what,
-                                             "why", f->why, "remedy", f->remedy));
+        json_array_append_new(
+            all, json_pack("{s:s, s:s, s:o, s:o, s:s}", "weight", weights[f->weight], "id", f->id,
+                           "what", text_of(f->what), "why", text_of(f->why), "remedy", f->remedy));
     }
     return all;
 }
@@ -136,7 +151,7 @@ json_t *doctor_json(const doctor *d)
 {
     const doctor_program *p = &d->program;
     json_t *program =
-        json_pack("{s:s, s:s, s:o, s:s, s:b, s:s}", "path", p->path, "kind",
+        json_pack("{s:o, s:s, s:o, s:s, s:b, s:s}", "path", text_of(p->path), "kind",
                   doctor_kind_name(p->kind), "sanitizers", sanitizers(p->sanitizers), "emulator",
                   d->emulator, "has_region", p->has_region, "build_id", p->build_id);
     json_t *base =
@@ -144,9 +159,9 @@ json_t *doctor_json(const doctor *d)
                   address(RP_MODULE_LIMIT), "reserve_bytes", (json_int_t)RP_REGION_RESERVE_BYTES,
                   "free", d->default_free, "randomisation_bits", (int)d->grade.reach_bits,
                   "sanitizers", sanitizers(d->grade.sanitizers));
-    return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "exit_code",
+    return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "exit_code",
                      doctor_exit_code(d), "machine", machine(&d->machine), "features", features(d),
                      "tracking", rungs(d), "program", program, "base", base, "modes", modes(d),
                      "blockers", blockers(d), "windows", windows(d), "findings", findings(d),
-                     "recorded", d->recorded);
+                     "recorded", text_of(d->recorded));
 }
