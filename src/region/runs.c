@@ -42,6 +42,12 @@ static void bin_push(zone_header *header, uint32_t first, uint32_t count, uint32
     header->free_units += count;
 }
 
+/* The deck's thread counts on while another may end and free. */
+static uint32_t now_tick(void)
+{
+    return __atomic_load_n(&rp_region_extent.tick, __ATOMIC_RELAXED);
+}
+
 static uint32_t run_tick(const rp_unit *run)
 {
     return (uint32_t)(run->words[0] >> 32);
@@ -203,7 +209,7 @@ void rp_region_run_give(zone_header *header, uint32_t first, uint32_t count)
             first = before;
         }
     }
-    bin_push(header, first, count, 0, rp_region_extent.tick);
+    bin_push(header, first, count, 0, now_tick());
 }
 
 /* ---- giving memory back to the system ---- */
@@ -218,8 +224,8 @@ static void purge(zone_header *header, uint32_t age)
          bin = bin_next(header, bin + 1)) {
         for (uint32_t first = header->bins[bin]; first; first = (uint32_t)map[first].words[0]) {
             size_t size_bytes = (size_t)map[first].unit_count << RP_UNIT_SHIFT;
-            bool due = !(map[first].flags & RP_BLOCK_ZEROED) &&
-                       rp_region_extent.tick - run_tick(&map[first]) >= age;
+            bool due =
+                !(map[first].flags & RP_BLOCK_ZEROED) && now_tick() - run_tick(&map[first]) >= age;
             if (due && rp_os_vm_discard(unit_address(header, first), size_bytes) == RP_OK) {
                 map[first].flags |= RP_BLOCK_ZEROED;
             }

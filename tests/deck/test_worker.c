@@ -412,6 +412,58 @@ TEST(a_worker_that_does_not_rest_is_named_and_the_frame_stays_open)
     end_long(&job, thread);
 }
 
+/* ---- threads that come and go ---- */
+
+static void *work_once(void *context)
+{
+    rp_deck *deck = context;
+    rp_worker *worker;
+    uint64_t *blocks[50];
+    ck_ok(rp_worker_enter(deck, "short", &worker));
+    if (rp_worker_resume(worker)) {
+        for (int i = 0; i < 50; i++) {
+            blocks[i] = rp_new(rp_deck_heap(deck), uint64_t, 1 + i);
+        }
+        for (int i = 0; i < 50; i++) {
+            rp_free(blocks[i]);
+        }
+        rp_worker_rest(worker);
+    }
+    rp_worker_leave(worker);
+    return NULL;
+}
+
+/* The end of a thread gives its caches back, which writes to the world. */
+TEST(threads_may_end_while_frames_are_made_and_sought)
+{
+    enum { ROUNDS = 40, EACH = 3 };
+    pthread_t threads[ROUNDS][EACH];
+    rp_deck *deck;
+    ck_ok(rp_deck_open(&(rp_deck_desc){.reserve_bytes = RP_GIB(1)}, &deck));
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < EACH; i++) {
+            ck_assert_int_eq(pthread_create(&threads[round][i], NULL, work_once, deck), 0);
+        }
+        for (int i = 0; i < 8; i++) {
+            rp_frame_begin(deck, NULL, 0);
+            ck_ok(rp_frame_end(deck, NULL));
+        }
+        ck_ok(rp_seek(deck, (uint64_t)round));
+        rp_frame_begin(deck, NULL, 0);
+        for (int i = 0; i < EACH && round > 0; i++) {
+            pthread_join(threads[round - 1][i], NULL);
+        }
+        ck_ok(rp_frame_end(deck, NULL));
+    }
+    for (int i = 0; i < EACH; i++) {
+        rp_frame_begin(deck, NULL, 0);
+        pthread_join(threads[ROUNDS - 1][i], NULL);
+        ck_ok(rp_frame_end(deck, NULL));
+    }
+    ck_assert(rp_region_check(RP_ZONE_WORLD));
+    rp_deck_close(deck);
+}
+
 TEST(there_is_an_end_to_how_many_workers_register)
 {
     static rp_worker *workers[257];
