@@ -2,6 +2,7 @@
 #include "cmd_run.h"
 #include "doctor/address_file.h"
 #include "run.h"
+#include "tracking_text.h"
 
 #include <base/bits.h>
 #include <base/error.h>
@@ -131,6 +132,7 @@ static rp_status world_open(run *r)
     bool fixed = o->fixed_time || r->stage_class == &stage_none_class;
     session_desc desc = {.budget_bytes = o->budget_bytes,
                          .tracking = o->tracking,
+                         .check_threads = o->check_threads,
                          .seed = o->seed,
                          .start_wall_ns = o->fixed_time ? o->start_wall_ns
                                           : fixed       ? DEFAULT_START_S * UINT64_C(1000000000)
@@ -280,8 +282,28 @@ static void commands_obey(run *r)
     }
 }
 
+/* Once, where the probe stepped down; who asks for a slow way knows. */
+static void slow_tell(run *r)
+{
+    const link_memory *link = r->session.live.link;
+    const char *slow = link ? tracking_slow(link->tracking) : NULL;
+    if (r->slow_told || !slow || r->options.tracking != RP_TRACKING_AUTO) {
+        return;
+    }
+    char why[sizeof link->tracking_why];
+    rp_text_copy(why, sizeof why, link->tracking_why);
+    r->slow_told = true;
+    for (char *c = why; *c; c++) {
+        *c = *c == '\n' ? ';' : *c;
+    }
+    run_warn(r, "history: written pages are found in a slow way, %s (%s): %s: run on Linux 6.7 or "
+                "later and allow userfaultfd, or say --tracking %s",
+             tracking_name(link->tracking), slow, why, tracking_name(link->tracking));
+}
+
 static void others_serve(run *r)
 {
+    slow_tell(r);
     control_poll(r->control);
     run_builds_poll(r);
     run_finding_take(r);

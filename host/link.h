@@ -18,7 +18,7 @@
 
 #define LINK_MAGIC UINT32_C(0x4b4e4c52)
 enum {
-    LINK_VERSION = 2,
+    LINK_VERSION = 3,
     LINK_CANVAS_MAX_PX = 4096,
     LINK_AUDIO_MAX_FRAMES = 65536,
     LINK_STACK_COPY_BYTES = 256 << 10,
@@ -171,6 +171,9 @@ typedef struct link_memory {
     uint64_t seed, start_wall_ns;
     uint64_t canary, pointer_guard;
     uint32_t tracking; /* rp_tracking asked for; the runner writes back which one it has */
+    uint32_t check_threads; /* report threads that write during a commit */
+    char tracking_why[480]; /* of the runner: why AUTO did not take a better one */
+    uint64_t lost_count;    /* times that tracking was lost, and mended by comparing */
     char debug[LINK_DEBUG_BYTES]; /* debug modes by name, as REPRISE_DEBUG has them */
     /* the stage */
     uint32_t width_px, height_px;

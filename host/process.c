@@ -82,6 +82,7 @@ static rp_status link_make(const process_desc *desc, process *p, int *link_fd)
     link->canary = desc->canary;
     link->pointer_guard = desc->pointer_guard;
     link->tracking = (uint32_t)desc->tracking;
+    link->check_threads = desc->check_threads;
     link->width_px = desc->width_px;
     link->height_px = desc->height_px;
     link->rate_hz = desc->rate_hz;

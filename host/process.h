@@ -14,6 +14,7 @@ typedef struct process_desc {
     int log_fd;
     uint64_t log_bytes, seed, start_wall_ns, canary, pointer_guard;
     rp_tracking tracking;
+    bool check_threads;
     uint32_t width_px, height_px, rate_hz, audio_rate_hz, audio_channels;
     const char *const *preload; /* libraries that the module needs, in its order */
     int preload_count;

@@ -53,6 +53,7 @@ typedef struct run_options {
     bool leaks;      /* report them at the end */
     uint64_t frames; /* 0: until the end */
     bool hashes, paced, fixed_time, synctest;
+    bool check_threads; /* report those that write while a frame is committed */
     size_t budget_bytes;
     rp_tracking tracking;
     uint64_t seed, start_wall_ns;
@@ -87,7 +88,8 @@ typedef struct run {
     char notice[STAGE_LINE_MAX][STAGE_LINE_CHARS];
     char toast[STAGE_LINE_CHARS];
     uint64_t toast_until_ns;
-    bool shown; /* the stage has the newest picture */
+    bool slow_told; /* that written pages are found in a slow way */
+    bool shown;     /* the stage has the newest picture */
     bool quit;
     int exit_code;
     char scrub_text[8];
@@ -119,6 +121,8 @@ void run_toast(run *r, const char *format, ...) __attribute__((format(printf, 2,
 void run_notice(run *r, bool alarm, const char *text);
 void run_show(run *r);
 void run_mark(run *r, char kind, uint64_t frame);
+/* The same for a line longer than a stage has: there it is cut. */
+void run_warn(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void run_say(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* run_control.c */

@@ -1,5 +1,6 @@
 /* What `reprise ctl` asks, and the status that it is told. See run.h, control/control.h. */
 #include "run.h"
+#include "tracking_text.h"
 
 #include <base/bits.h>
 #include <base/error.h>
@@ -17,14 +18,6 @@ static const struct {
     {"loop", RP_COMMAND_LOOP},   {"unloop", RP_COMMAND_UNLOOP}, {"take-over", RP_COMMAND_TAKE_OVER},
     {"retry", RP_COMMAND_RETRY}, {"skip", RP_COMMAND_SKIP},
 };
-
-static const char *tracking_name(const session *s)
-{
-    uint32_t tracking = s->live.link ? s->live.link->tracking : 0;
-    return tracking == RP_TRACKING_WP_ASYNC  ? "wp-async"
-           : tracking == RP_TRACKING_COMPARE ? "compare"
-                                             : "none";
-}
 
 static void set_number(json_t *to, const char *key, uint64_t value)
 {
@@ -134,6 +127,20 @@ static void history_set(run *r, json_t *answer)
     set_number(answer, "evicted", stats.evicted_count);
 }
 
+/* How written pages are found, what makes that slow, and why it is so. */
+static void tracking_set(const session *s, json_t *answer)
+{
+    const link_memory *link = s->live.link;
+    uint32_t tracking = link ? link->tracking : RP_TRACKING_AUTO;
+    const char *slow = tracking_slow(tracking);
+    json_object_set_new(answer, "tracking", json_string(tracking_name(tracking)));
+    json_object_set_new(answer, "slow", slow ? json_string(slow) : json_null());
+    char why[sizeof link->tracking_why] = "";
+    rp_text_copy(why, sizeof why, link ? link->tracking_why : "");
+    json_object_set_new(answer, "tracking_why", run_text_json(why));
+    set_number(answer, "tracking_lost", link ? link->lost_count : 0);
+}
+
 static json_t *status_json(run *r)
 {
     session *s = &r->session;
@@ -147,7 +154,7 @@ static json_t *status_json(run *r)
     json_object_set_new(answer, "build_ms", json_real(s->build_ms));
     json_object_set_new(answer, "building", json_boolean(r->building));
     json_object_set_new(answer, "mode", json_string(rp_transport_text(&r->transport)));
-    json_object_set_new(answer, "tracking", json_string(tracking_name(s)));
+    tracking_set(s, answer);
     history_set(r, answer);
     set_number(answer, "steps", s->steps);
     set_number(answer, "restarts", s->restarts);

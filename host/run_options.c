@@ -1,5 +1,6 @@
 /* The command line of `reprise run`. See run.h. */
 #include "run.h"
+#include "tracking_text.h"
 
 #include <base/bits.h>
 #include <base/error.h>
@@ -29,7 +30,9 @@ void run_options_help(void)
          "  --paced              with --stage none: at the frame rate, not as fast as it goes\n"
          "  --name NAME          name for `reprise ctl`; default: the module's name\n"
          "  --budget SIZE        history to keep beyond the newest frame, as 512M (default)\n"
-         "  --tracking auto|wp-async|compare   how written pages are found\n"
+         "  --tracking auto|wp-async|wp-sigbus|mprotect|compare\n"
+         "                       how written pages are found; all but wp-async are slow\n"
+         "  --check-threads      report threads that write while a frame is committed\n"
          "  --seed N             seed of the program's random numbers (1)\n"
          "  --time SECONDS       its wall clock at frame 0, since 1970; default: now, and with\n"
          "                       --stage none 946684800 (1 January 2000)\n"
@@ -70,6 +73,7 @@ enum {
     OPT_NAME,
     OPT_BUDGET,
     OPT_TRACKING,
+    OPT_CHECK_THREADS,
     OPT_SEED,
     OPT_TIME,
     OPT_WATCHDOG,
@@ -94,6 +98,7 @@ static const struct option table[] = {
     {"name", required_argument, NULL, OPT_NAME},
     {"budget", required_argument, NULL, OPT_BUDGET},
     {"tracking", required_argument, NULL, OPT_TRACKING},
+    {"check-threads", no_argument, NULL, OPT_CHECK_THREADS},
     {"seed", required_argument, NULL, OPT_SEED},
     {"time", required_argument, NULL, OPT_TIME},
     {"watchdog", required_argument, NULL, OPT_WATCHDOG},
@@ -154,14 +159,7 @@ static rp_status size(const char *text, size_t *bytes)
 
 static rp_status tracking(const char *text, rp_tracking *value)
 {
-    static const char *const names[] = {"auto", "wp-async", "compare"};
-    for (size_t i = 0; i < RP_COUNT_OF(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *value = (rp_tracking)i;
-            return RP_OK;
-        }
-    }
-    return bad("--tracking", text, "auto, wp-async or compare");
+    return tracking_read(text, value) ? RP_OK : bad("--tracking", text, TRACKING_NAMES);
 }
 
 static rp_status add(const char *option, const char **list, int *count, const char *value)
@@ -239,6 +237,9 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return size(value, &o->budget_bytes);
     case OPT_TRACKING:
         return tracking(value, &o->tracking);
+    case OPT_CHECK_THREADS:
+        o->check_threads = true;
+        return RP_OK;
     case OPT_SEED:
         return number("--seed", value, 0, UINT64_MAX, &o->seed);
     case OPT_TIME:

@@ -42,6 +42,20 @@ void run_say(run *r, const char *format, ...)
     }
 }
 
+void run_warn(run *r, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (can_print(r)) {
+        fprintf(stderr, "reprise: %s\n", text);
+    } else {
+        run_toast(r, "%s", text);
+    }
+}
+
 void run_notice(run *r, bool alarm, const char *text)
 {
     r->notice_count = 0;

@@ -42,6 +42,7 @@ rp_status session_open(const session_desc *desc, session *s)
         .canary = secrets[0] & ~UINT64_C(0xff), /* its first byte is zero: strings stop at it */
         .pointer_guard = secrets[1],
         .tracking = desc->tracking,
+        .check_threads = desc->check_threads,
         .audio_rate_hz = 48000,
         .audio_channels = 2,
         .keep = desc->keep,

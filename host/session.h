@@ -50,6 +50,7 @@ typedef struct session_failure {
 typedef struct session_desc {
     size_t budget_bytes;
     rp_tracking tracking;
+    bool check_threads;
     uint64_t seed, start_wall_ns;
     uint32_t width_px, height_px, rate_hz;
     uint32_t watchdog_ms; /* 0: none */

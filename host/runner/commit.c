@@ -4,6 +4,7 @@
 
 #include <base/error.h>
 #include <os/os.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct commit {
@@ -67,6 +68,17 @@ static bool entries(void *context, const rp_page_slot *batch, size_t count)
     return true;
 }
 
+/* Said once; how often it was is in the status. */
+static void lost_tell(uint64_t lost_count)
+{
+    if (lost_count && !the_runner.link->lost_count) {
+        fprintf(stderr, "reprise: tracking of written pages was lost: the program mapped pages of "
+                        "its state anew or moved them: they were compared instead, which is "
+                        "complete but slow: keep such memory out of the state\n");
+    }
+    the_runner.link->lost_count = lost_count;
+}
+
 rp_status runner_commit(link_message *answer)
 {
     commit c = {0};
@@ -80,6 +92,7 @@ rp_status runner_commit(link_message *answer)
     the_runner.link->collect_ns = rp_os_monotonic_ns() - begin_ns;
     the_runner.link->page_count = stats.page_count;
     the_runner.link->clean_count = stats.clean_count;
+    lost_tell(stats.lost_count);
     answer->a = c.entry_count;
     return RP_OK;
 }

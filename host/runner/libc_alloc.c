@@ -172,6 +172,7 @@ EXPORT char *getcwd(char *path, size_t capacity)
 {
     char *result;
     REAL(getcwd);
+    runner_will_write(path, path ? capacity : 0);
     FOR_CALLER(result = real(path, capacity));
     return result;
 }

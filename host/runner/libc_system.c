@@ -74,6 +74,7 @@ EXPORT ssize_t read(int fd, void *bytes, size_t size_bytes)
         }
     }
     REAL(read);
+    runner_will_write(bytes, size_bytes);
     return real(fd, bytes, size_bytes);
 }
 

@@ -113,6 +113,9 @@ static rp_status places_open(void)
         return status;
     }
     the_runner.link->tracking = (uint32_t)rp_world_tracking(the_runner.world);
+    rp_text_copy(the_runner.link->tracking_why, sizeof the_runner.link->tracking_why,
+                 rp_world_tracking_why(the_runner.world));
+    the_runner.refuses = rp_world_refuses_system_calls(the_runner.world);
     return rp_world_scratch_set(the_runner.world, low, RUNNER_STACK_BYTES, RP_KIB(16));
 }
 
@@ -151,12 +154,12 @@ static rp_status start(void)
                                       .pointer_guard = the_runner.link->pointer_guard});
     status = runner_memory_open();
     if (!status) {
+        runner_fail_open(); /* before the world's tracking, which may stand in front of it */
         status = places_open();
     }
     if (status) {
         return status;
     }
-    runner_fail_open();
     status = runner_debug_open();
     if (status) {
         return status;

@@ -54,6 +54,7 @@ typedef struct runner {
     size_t object_count;
     size_t library_ranges;         /* ranges declared before the module was loaded */
     volatile sig_atomic_t in_step; /* the user's code runs */
+    bool refuses; /* system calls that write into the world: see libc_buffers.c */
 } runner;
 
 extern runner the_runner; /* one in a process, by its nature */
@@ -112,6 +113,9 @@ rp_status runner_report(const link_message *request, link_message *answer);
 rp_environment *runner_environment(void); /* null before there is a world */
 bool runner_is_world(const void *caller);
 rp_environment *runner_environment_of(const void *caller); /* null: code that gets the real world */
+
+/* libc_buffers.c: before a system call writes there, for calls that stand elsewhere */
+void runner_will_write(void *start, size_t size_bytes);
 
 /* fail.c */
 void runner_fail_open(void);

@@ -183,6 +183,15 @@ void rp_os_track_touch(rp_os_tracker *tracker, const void *address, size_t size_
  * Also takes back the signal, where the program has put a handler of its own in front. Cost: a walk
  * of /proc/self/maps, 0.5 us for each line of it. */
 rp_status rp_os_track_check(rp_os_tracker *tracker);
+/* What was done to the mapping of pages that may be tracked; the calls of vm.c say it themselves.
+ * What nobody says is found by rp_os_track_check, and costs a comparison. */
+typedef enum rp_os_page_change {
+    RP_OS_PAGES_CLOSING, /* will have no access, or may only be read */
+    RP_OS_PAGES_OPENED,  /* were made readable and writable */
+    RP_OS_PAGES_DROPPED, /* lost their content */
+    RP_OS_PAGES_GONE,    /* will not be mapped any more, or mapped anew */
+} rp_os_page_change;
+void rp_os_track_changed(void *start, size_t size_bytes, rp_os_page_change change);
 /* Whether the handler of these rungs stands for that signal, which is SIGSEGV or SIGBUS; then a
  * program's own is to be given here instead of to sigaction, and is called for other faults. The
  * two arguments are `struct sigaction`; either may be null. */

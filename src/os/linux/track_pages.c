@@ -19,14 +19,24 @@ enum { LEAF_PAGES = 32768 };
 #define SPACE_BYTES (UINT64_C(1) << 47)
 #define LEAF_COUNT (SPACE_BYTES / LEAF_BYTES)
 
+/* Where the account lies, so that where the system puts other things does not depend on how pages
+ * are tracked: 8 MiB of pointers, then each leaf in its place. Below RP_REGION_BASE. */
+#define ACCOUNT_BASE UINT64_C(0x54e000000000)
+#define TABLE_BYTES (LEAF_COUNT * sizeof(leaf_pointer))
+
 typedef _Atomic(uint8_t *) leaf_pointer;
 
 static _Atomic(leaf_pointer *) leaves;
 
-static void *map(size_t size_bytes)
+static void *map(uint64_t wanted, size_t size_bytes)
 {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    return RP_OS_MAP(mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, flags, -1, 0));
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, rights = PROT_READ | PROT_WRITE;
+    void *place = (void *)(uintptr_t)wanted;
+    void *got = RP_OS_MAP(mmap(place, size_bytes, rights, flags | MAP_FIXED_NOREPLACE, -1, 0));
+    if (got == MAP_FAILED && errno == EEXIST) { /* any place serves */
+        got = RP_OS_MAP(mmap(NULL, size_bytes, rights, flags, -1, 0));
+    }
+    return got;
 }
 
 static rp_status fail_no_memory(void)
@@ -41,24 +51,24 @@ static leaf_pointer *leaves_need(void)
     if (found) {
         return found;
     }
-    leaf_pointer *made = map(LEAF_COUNT * sizeof *made), *none = NULL;
+    leaf_pointer *made = map(ACCOUNT_BASE, TABLE_BYTES), *none = NULL;
     if (made == MAP_FAILED) {
         return NULL;
     }
     if (!atomic_compare_exchange_strong(&leaves, &none, made)) {
-        munmap(made, LEAF_COUNT * sizeof *made);
+        munmap(made, TABLE_BYTES);
         return none;
     }
     return made;
 }
 
-static bool leaf_need(leaf_pointer *place)
+static bool leaf_need(leaf_pointer *place, uint64_t leaf)
 {
     uint8_t *none = NULL;
     if (atomic_load(place)) {
         return true;
     }
-    uint8_t *made = map(LEAF_PAGES);
+    uint8_t *made = map(ACCOUNT_BASE + TABLE_BYTES + leaf * LEAF_PAGES, LEAF_PAGES);
     if (made == MAP_FAILED) {
         return false;
     }
@@ -80,7 +90,7 @@ rp_status rp_os_pages_need(void *start, size_t size_bytes)
         return fail_no_memory();
     }
     for (uint64_t leaf = from / LEAF_BYTES; leaf * LEAF_BYTES < end; leaf++) {
-        if (!leaf_need(&table[leaf])) {
+        if (!leaf_need(&table[leaf], leaf)) {
             return fail_no_memory();
         }
     }

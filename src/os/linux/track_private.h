@@ -69,15 +69,6 @@ typedef struct rp_os_fault_tracker {
 enum { RP_OS_FAULT_OWNERS = 16 };
 extern rp_os_fault_tracker rp_os_fault_trackers[RP_OS_FAULT_OWNERS];
 
-/* What the calls of vm.c did to pages that may be tracked. */
-typedef enum rp_os_page_change {
-    RP_OS_PAGES_CLOSING, /* will have no access, or may only be read */
-    RP_OS_PAGES_OPENED,  /* were made readable and writable */
-    RP_OS_PAGES_DROPPED, /* lost their content */
-    RP_OS_PAGES_GONE,    /* will not be mapped any more */
-} rp_os_page_change;
-void rp_os_track_changed(void *start, size_t size_bytes, rp_os_page_change change);
-
 /* ---- the handlers (track_signal.c) ----------------------------------------------------------- */
 
 /* Stands before whatever handles the signal. Counted; each pairs with a drop. */

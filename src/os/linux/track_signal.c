@@ -61,26 +61,23 @@ static bool came_again(uintptr_t address)
 
 /* ---- whose memory it is ---------------------------------------------------------------------- */
 
-/* A page that a fork empties. */
+/* A page that a fork empties: in the program's own memory, so that no other lies elsewhere for it.
+ */
+static _Alignas(4096) uint32_t alive_page[1024];
 static _Atomic(uint32_t *) alive;
 
 static void alive_make(void)
 {
-    uint32_t *none = NULL;
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    if (atomic_load(&alive)) {
-        *atomic_load(&alive) = 1;
-        return;
+    /* A mapping of its own in place of the page: only anonymous memory can be emptied. */
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (!atomic_load(&alive)) {
+        void *page = mmap(alive_page, sizeof alive_page, PROT_READ | PROT_WRITE, flags, -1, 0);
+        if (page == MAP_FAILED || madvise(page, sizeof alive_page, MADV_WIPEONFORK) < 0) {
+            return;
+        }
+        atomic_store(&alive, alive_page);
     }
-    uint32_t *page = mmap(NULL, RP_PAGE_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (page == MAP_FAILED) {
-        return;
-    }
-    (void)madvise(page, RP_PAGE_BYTES, MADV_WIPEONFORK);
-    *page = 1;
-    if (!atomic_compare_exchange_strong(&alive, &none, page)) {
-        munmap(page, RP_PAGE_BYTES);
-    }
+    alive_page[0] = 1;
 }
 
 bool rp_os_handler_is_ours(void)
