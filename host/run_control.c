@@ -52,7 +52,8 @@ static json_t *finding_json(const session_failure *failure)
     const char *kind = known                                     ? finding_kinds[finding->kind]
                        : finding->kind == LINK_FINDING_TEMP_USED ? "use-after-scope"
                        : finding->kind == LINK_FINDING_TEMP_KEPT ? "temp-kept"
-                                                                 : "unknown";
+                       : finding->kind == LINK_FINDING_THREAD_WRITE ? "write-during-commit"
+                                                                    : "unknown";
     json_object_set_new(report, "kind", json_string(kind));
     json_object_set_new(report, "offset_bytes", json_integer(finding->offset_bytes));
     set_number(report, "block", finding->block);

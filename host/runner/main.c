@@ -115,6 +115,9 @@ static rp_status places_open(void)
     the_runner.link->tracking = (uint32_t)rp_world_tracking(the_runner.world);
     rp_text_copy(the_runner.link->tracking_why, sizeof the_runner.link->tracking_why,
                  rp_world_tracking_why(the_runner.world));
+    if (the_runner.link->check_threads) {
+        rp_world_check_threads(the_runner.world, runner_intruder_tell, NULL);
+    }
     the_runner.refuses = rp_world_refuses_system_calls(the_runner.world);
     return rp_world_scratch_set(the_runner.world, low, RUNNER_STACK_BYTES, RP_KIB(16));
 }

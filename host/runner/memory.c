@@ -15,6 +15,7 @@
 #include <reprise/debug.h>
 #include <reprise/temp.h>
 #include <reprise/trace.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/single_threaded.h>
 #include <trace/trace.h>
@@ -118,6 +119,38 @@ static bool guard_explain(link_finding *finding, const void *address, int is_wri
         }
     }
     return true;
+}
+
+/* In the handler of a thread that wrote while a frame was committed; the first of a frame is told.
+ */
+void runner_intruder_tell(void *context, const rp_os_intruder *who)
+{
+    (void)context;
+    static atomic_flag telling = ATOMIC_FLAG_INIT;
+    link_finding *finding = &the_runner.link->finding;
+    if (atomic_flag_test_and_set(&telling)) {
+        return;
+    }
+    if (!__atomic_load_n(&finding->count, __ATOMIC_ACQUIRE)) {
+        char place[32] = "a system call";
+        finding_begin(finding, LINK_FINDING_THREAD_WRITE);
+        finding->block = (uint64_t)(uintptr_t)who->address;
+        if (who->pc) {
+            rp_trace_symbolise((const void *)(uintptr_t)(who->pc + 1), true, place, sizeof place);
+        }
+        rp_text_buffer text = rp_text_buffer_over(finding->text, sizeof finding->text);
+        rp_text_add(&text,
+                    "reprise: write during a commit: thread %llu (%s) wrote while frame %llu was "
+                    "committed: let it rest at a frame's end\n  at       %p, ",
+                    (unsigned long long)who->thread, who->name,
+                    (unsigned long long)the_runner.link->frame, who->address);
+        runner_describe(&text, (uint64_t)(uintptr_t)who->address);
+        rp_text_add(&text, "\n  written at\n    %s\n  the write waited, and belongs to the next "
+                           "frame\n",
+                    place);
+        __atomic_store_n(&finding->count, 1, __ATOMIC_RELEASE);
+    }
+    atomic_flag_clear(&telling);
 }
 
 /* In a signal handler: takes no lock. */

@@ -103,6 +103,8 @@ void runner_frame_begin(void);
 void runner_frame_end(void);
 /* After a load: the module's globals are searched for pointers into temp memory that ends. */
 void runner_module_watch(void);
+/* For rp_world_check_threads. */
+void runner_intruder_tell(void *context, const rp_os_intruder *who);
 /* For a fault: fills the finding where a guard of ours stands at the address. */
 bool runner_fault_explain(const void *address, int is_write, uint64_t pc);
 

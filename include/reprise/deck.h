@@ -49,6 +49,10 @@ typedef struct rp_deck_desc {
     size_t input_bytes; /* largest input of a frame; 0: 1024; at most 65536 */
     uint32_t park_ms;   /* how long a frame's end waits for workers to rest; 0: 2000 */
     bool synctest;      /* every frame twice, compared: see rp_difference_get */
+    /* For debugging: other threads that write to the state during rp_frame_end are named on
+     * standard error, with thread, address and place in the code, and wait until it has ended:
+     * what they wrote belongs to the next frame. Takes SIGSEGV, in front of the program's own. */
+    bool check_threads;
 } rp_deck_desc;
 
 /* What kind of frame rp_frame_begin starts. */

@@ -7,6 +7,7 @@
 #include "os/os.h"
 #include "region/region.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #define BUDGET_BYTES_DEFAULT RP_MIB(512)
@@ -14,6 +15,24 @@
 #define DECK_BYTES ((size_t)rp_align_up(sizeof(rp_deck), RP_PAGE_BYTES))
 
 /* ---- opening and closing ---- */
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    rp_os_error_line(format, arguments);
+    va_end(arguments);
+}
+
+/* In the handler of the thread that wrote. */
+static void on_intruder(void *context, const rp_os_intruder *who)
+{
+    (void)context;
+    say("write during a commit: thread %llu (%s) wrote to %p, from %#llx in its code: it waits, and "
+        "the write belongs to the next frame: let the thread rest at a frame's end",
+        (unsigned long long)who->thread, who->name, who->address, (unsigned long long)who->pc);
+}
 
 static rp_status open_parts(rp_deck *deck, const rp_deck_desc *desc)
 {
@@ -27,6 +46,9 @@ static rp_status open_parts(rp_deck *deck, const rp_deck_desc *desc)
     }
     if (status == RP_OK && deck->twice.wanted) {
         status = deck_twice_open(deck);
+    }
+    if (status == RP_OK && desc->check_threads) {
+        rp_world_check_threads(deck->world, on_intruder, NULL);
     }
     if (status == RP_OK) {
         deck->heap = rp_heap_create(&(rp_heap_desc){.name = "deck"});

@@ -221,11 +221,15 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
 {
     uint64_t start_ns = rp_os_monotonic_ns();
     world->stats.page_count = world->stats.clean_count = world->stats.stored_count = 0;
-    world_hot_cool(world);
-    rp_status status = world_gather(world);
+    rp_status status = world_freeze(world);
+    if (status == RP_OK) {
+        world_hot_cool(world);
+        status = world_gather(world);
+    }
     if (status == RP_OK) {
         status = write_pending(world, slots, context);
     }
+    world_thaw(world);
     if (status == RP_OK) {
         status = hand_out(world, entries, context);
     }

@@ -14,6 +14,7 @@
 #define RP_HISTORY_WORLD_H
 
 #include "history/log.h"
+#include "os/os.h"
 
 #include <reprise/deck.h>
 
@@ -64,6 +65,11 @@ bool rp_world_refuses_system_calls(const rp_world *world);
  * Before a system call that stores there; for writes that the system cannot see. Any address; any
  * thread; safe in a signal handler. */
 void rp_world_will_write(rp_world *world, const void *start, size_t size_bytes);
+
+/* From here on each collect holds the world: a thread that writes in it meanwhile is told of, by
+ * itself in a signal handler, and waits; its write falls into the next frame, and the collected one
+ * is whole. For debugging: two walks of the world's page tables a collect. Null: no more. */
+void rp_world_check_threads(rp_world *world, rp_os_intruder_fn *tell, void *context);
 
 /* Commits and touches the world zone's units up to `size_bytes` beyond what is committed, as huge
  * pages, ahead of a restore that will need them: in time that nobody waits for. Cost: clearing the

@@ -11,7 +11,7 @@
  * world zone by itself.
  *
  * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, hot.c, compare.c,
- * collect.c, window.c, apply.c
+ * collect.c, freeze.c, window.c, apply.c
  */
 #ifndef RP_HISTORY_WORLD_PRIVATE_H
 #define RP_HISTORY_WORLD_PRIVATE_H
@@ -26,6 +26,7 @@ enum {
     WORLD_SCAN_EXTENTS = 2048,
     WORLD_BATCH_PAGES = 256,
     WORLD_HOT_RUNS = 64,
+    WORLD_HELD_PIECES = 4096,
 };
 
 /* Words of `images`: slot + 1, so that 0 says "never collected". */
@@ -104,6 +105,11 @@ struct rp_world {
 
     world_hot hot;
 
+    rp_os_intruder_fn *tell_intruder; /* null: threads are not checked */
+    void *intruder_context;
+    rp_os_extent held_areas[2 * (RP_REGION_SPANS + RP_RANGE_MAX)];
+    rp_os_extent held_pieces[WORLD_HELD_PIECES];
+
     rp_os_extent scan[WORLD_SCAN_EXTENTS];
     rp_world_stats stats;
 };
@@ -173,6 +179,10 @@ rp_status world_window_close(rp_world *world);
 uint8_t *world_window_slot(const rp_world *world, uint32_t slot);
 /* Makes the part of the file huge that the next collects will write, until `end_ns`. */
 void world_window_tend(rp_world *world, uint64_t end_ns);
+
+/* freeze.c: around a collect, where threads are checked */
+rp_status world_freeze(rp_world *world);
+void world_thaw(const rp_world *world);
 
 /* compare.c */
 /* Marks the pages of an area pending that differ from their images. */

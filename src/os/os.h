@@ -198,10 +198,12 @@ void rp_os_track_changed(void *start, size_t size_bytes, rp_os_page_change chang
 bool rp_os_track_handles(int signal_number);
 void rp_os_track_handler_next(int signal_number, const void *action, void *before);
 
-/* Pages on hold: until rp_os_thaw no other thread can write them. One that tries is reported, by
- * itself, in a signal handler, and waits; then its store is made. The calling thread's own stores
- * go through. One freeze at a time; `extents` stay the caller's and stay until the thaw; they hold
- * no guards and nothing that has no access. */
+/* Pages on hold: until rp_os_thaw no other thread can write to the areas. One that tries is
+ * reported, by itself, in a signal handler, and waits; then its store is made. The calling thread's
+ * own stores go through. A system call of another thread's that would write there returns EFAULT.
+ * One freeze at a time. `pieces` is room for the parts that could be written, beyond which the rest
+ * is not held; both arrays stay as they are until the thaw. Cost: a walk of /proc/self/maps and of
+ * the page tables. */
 typedef struct rp_os_intruder {
     uint64_t thread; /* its number for the system */
     char name[16];
@@ -209,8 +211,15 @@ typedef struct rp_os_intruder {
     uint64_t pc;         /* 0: in a system call */
 } rp_os_intruder;
 typedef void rp_os_intruder_fn(void *context, const rp_os_intruder *intruder);
-rp_status rp_os_freeze(const rp_os_extent *extents, size_t count, rp_os_intruder_fn *tell,
-                       void *context);
+typedef struct rp_os_hold {
+    const rp_os_extent *areas;
+    size_t area_count;
+    rp_os_extent *pieces;
+    size_t piece_capacity;
+    rp_os_intruder_fn *tell;
+    void *context;
+} rp_os_hold;
+rp_status rp_os_freeze(const rp_os_hold *hold);
 void rp_os_thaw(void);
 
 /* ---- time ----------------------------------------------------------------------------------- */

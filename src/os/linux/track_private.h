@@ -3,7 +3,8 @@
  *   track.c         which rung a tracker is on; passes each call on
  *   track_async.c   rung 1: the kernel resolves write faults and keeps the account
  *   track_fault.c   rungs 2 and 3: this process takes each fault and keeps the account itself
- *   track_signal.c  the handlers of those faults, and the writers that come during a freeze
+ *   track_signal.c  the handlers of those faults
+ *   track_freeze.c  memory that is held while it is copied
  *   track_pages.c   the account: one byte a page, found by address without a lock
  *   track_maps.c    what the system's list of mappings says of tracked ranges
  *
@@ -79,8 +80,18 @@ void rp_os_handler_renew(int number);
 /* False in a forked child, whose pages its parent's descriptors do not name. */
 bool rp_os_handler_is_ours(void);
 
-/* Whether the page is frozen now (rp_os_freeze). */
+/* Where a fault comes back to a page that can be written it was another thread's, or one that came
+ * late; a few times in a row. False: more often, so it is no store, but the program's own fault. */
+bool rp_os_handler_came_again(uintptr_t address);
+
+/* ---- holding memory (track_freeze.c) --------------------------------------------------------- */
+
+/* Whether the page is protected for the time of a hold, and could be written before. */
 bool rp_os_frozen_holds(const void *page);
+/* A fault by protection: whether the store is to be tried again. */
+bool rp_os_frozen_take(uintptr_t address, uint64_t pc);
+/* Before a system call writes there: reports and waits as a store would. */
+void rp_os_frozen_touch(uintptr_t start, uintptr_t end);
 
 /* ---- the account (track_pages.c) ------------------------------------------------------------- */
 

@@ -12,20 +12,16 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 enum { CLUSTER_PAGES = 16 };
 
-/* Where a fault comes back to a page that can be written it was another thread's, or one that came
- * late; a few times in a row. More often it is no store: the program's own fault. */
 enum { AGAIN_MOST = 64 };
 
 /* One for SIGSEGV, one for SIGBUS. */
@@ -48,15 +44,21 @@ static front *front_of(int number)
 
 THREAD_LOCAL struct {
     uintptr_t address;
+    uint64_t since_ns;
     unsigned count;
 } again;
 THREAD_LOCAL const siginfo_t *handing_on;
 
-static bool came_again(uintptr_t address)
+bool rp_os_handler_came_again(uintptr_t address)
 {
-    again.count = again.address == address ? again.count + 1 : 1;
-    again.address = address;
-    return again.count <= AGAIN_MOST;
+    const uint64_t in_a_row_ns = 100000000;
+    uint64_t now_ns = rp_os_monotonic_ns();
+    if (again.address != address || now_ns - again.since_ns > in_a_row_ns) {
+        again.address = address;
+        again.since_ns = now_ns;
+        again.count = 0;
+    }
+    return ++again.count <= AGAIN_MOST;
 }
 
 /* ---- whose memory it is ---------------------------------------------------------------------- */
@@ -84,134 +86,6 @@ bool rp_os_handler_is_ours(void)
 {
     const uint32_t *page = atomic_load(&alive);
     return !page || *page;
-}
-
-/* ---- frozen pages ---------------------------------------------------------------------------- */
-
-static struct {
-    atomic_uint on;
-    pid_t thread; /* that froze them, and may write */
-    const rp_os_extent *extents;
-    size_t count;
-    rp_os_intruder_fn *tell;
-    void *context;
-    _Atomic uintptr_t low, high; /* of this and the last freeze: late faults come from there */
-} frozen;
-
-static pid_t thread_number(void)
-{
-    return (pid_t)syscall(SYS_gettid);
-}
-
-bool rp_os_frozen_holds(const void *page)
-{
-    if (!atomic_load(&frozen.on)) {
-        return false;
-    }
-    for (size_t i = 0; i < frozen.count; i++) {
-        const uint8_t *start = frozen.extents[i].start;
-        if ((const uint8_t *)page >= start &&
-            (size_t)((const uint8_t *)page - start) < frozen.extents[i].size_bytes) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void report_and_wait(const void *address, uint64_t pc)
-{
-    rp_os_intruder who = {(uint64_t)thread_number(), "", address, pc};
-    prctl(PR_GET_NAME, who.name);
-    who.name[sizeof who.name - 1] = 0;
-    frozen.tell(frozen.context, &who);
-    while (atomic_load(&frozen.on)) {
-        syscall(SYS_futex, &frozen.on, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
-    }
-}
-
-/* True: the store is to be tried again. */
-static bool frozen_take(uintptr_t address, uint64_t pc)
-{
-    uint8_t *page = (uint8_t *)rp_align_down(address, RP_PAGE_BYTES);
-    if (rp_os_frozen_holds(page)) {
-        if (thread_number() != frozen.thread) {
-            report_and_wait((const void *)address, pc);
-            return true;
-        }
-        return came_again(address) &&
-               mprotect(page, RP_PAGE_BYTES, PROT_READ | PROT_WRITE) == 0;
-    }
-    return address >= atomic_load(&frozen.low) && address < atomic_load(&frozen.high) &&
-           !rp_os_pages_get(page) && came_again(address);
-}
-
-rp_status rp_os_freeze(const rp_os_extent *extents, size_t count, rp_os_intruder_fn *tell,
-                       void *context)
-{
-    rp_status status = count ? rp_os_handler_take(SIGSEGV) : RP_OK;
-    if (status || !count) {
-        return status;
-    }
-    frozen.extents = extents;
-    frozen.count = count;
-    frozen.tell = tell;
-    frozen.context = context;
-    frozen.thread = thread_number();
-    atomic_store(&frozen.low, (uintptr_t)extents[0].start);
-    for (size_t i = 0; i < count; i++) {
-        uintptr_t start = (uintptr_t)extents[i].start, end = start + extents[i].size_bytes;
-        if (start < atomic_load(&frozen.low)) {
-            atomic_store(&frozen.low, start);
-        }
-        if (end > atomic_load(&frozen.high)) {
-            atomic_store(&frozen.high, end);
-        }
-    }
-    atomic_store(&frozen.on, 1);
-    for (size_t i = 0; i < count; i++) {
-        if (RP_OS_CALL(mprotect(extents[i].start, extents[i].size_bytes, PROT_READ)) < 0) {
-            status = rp_fail_system(RP_E_SYSTEM, errno,
-                                    "check of threads: %zu KiB at %p cannot be protected for the "
-                                    "time of a commit: run without the check",
-                                    extents[i].size_bytes >> 10, (void *)extents[i].start);
-            rp_os_thaw();
-            return status;
-        }
-    }
-    return RP_OK;
-}
-
-/* Pages that are armed by protection stay so. */
-static void thaw_extent(rp_os_extent extent)
-{
-    uint8_t *at = extent.start, *end = at + extent.size_bytes;
-    while (at < end) {
-        uint8_t *stop = rp_os_pages_same(at, end, PAGE_ARMED, PAGE_ARMED);
-        uint8_t owner = stop < end ? rp_os_pages_get(stop) >> PAGE_OWNER_SHIFT : 0;
-        bool by_protection =
-            stop < end && rp_os_fault_trackers[owner].rung == RP_OS_RUNG_MPROTECT;
-        stop = by_protection ? stop : end;
-        if (stop > at) {
-            (void)mprotect(at, (size_t)(stop - at), PROT_READ | PROT_WRITE);
-        }
-        at = by_protection ? rp_os_pages_other(stop, end, PAGE_ARMED, PAGE_ARMED) : end;
-    }
-}
-
-void rp_os_thaw(void)
-{
-    if (!atomic_load(&frozen.on)) {
-        return;
-    }
-    for (size_t i = 0; i < frozen.count; i++) {
-        thaw_extent(frozen.extents[i]);
-    }
-    atomic_store(&frozen.on, 0);
-    syscall(SYS_futex, &frozen.on, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
-    /* The handler stays: a fault may be on its way to it. */
-    if (atomic_load(&front_of(SIGSEGV)->users) > 1) {
-        rp_os_handler_drop(SIGSEGV);
-    }
 }
 
 /* ---- tracked pages --------------------------------------------------------------------------- */
@@ -247,7 +121,7 @@ static bool tracked_take(int number, int code, uintptr_t address)
         !is_fault_of(&rp_os_fault_trackers[owner], number, code)) {
         return false;
     }
-    if (!(state & PAGE_ARMED) && !came_again(address)) {
+    if (!(state & PAGE_ARMED) && !rp_os_handler_came_again(address)) {
         return false;
     }
     return let_cluster_through(page, owner);
@@ -261,7 +135,7 @@ static bool take(int number, const siginfo_t *info, const void *context)
         return false;
     }
     bool protection = number == SIGSEGV && info->si_code == SEGV_ACCERR;
-    if (protection && frozen_take(address, (uint64_t)at->uc_mcontext.gregs[REG_RIP])) {
+    if (protection && rp_os_frozen_take(address, (uint64_t)at->uc_mcontext.gregs[REG_RIP])) {
         return true;
     }
     return tracked_take(number, info->si_code, address);
@@ -276,14 +150,7 @@ void rp_os_track_touch(rp_os_tracker *tracker, const void *address, size_t size_
     }
     end = rp_align_down(end, RP_PAGE_BYTES);
     int saved = errno;
-    if (atomic_load(&frozen.on) && thread_number() != frozen.thread) {
-        for (uintptr_t page = start; page < end; page += RP_PAGE_BYTES) {
-            if (rp_os_frozen_holds((const void *)page)) {
-                report_and_wait(page < (uintptr_t)address ? address : (const void *)page, 0);
-                break;
-            }
-        }
-    }
+    rp_os_frozen_touch(start, end);
     if (!rp_os_track_takes_signals(tracker)) {
         rp_os_async_touch(tracker, (void *)start, end - start);
     } else if (tracker->owner &&
@@ -307,7 +174,7 @@ static void end_by_default(int number, const siginfo_t *info)
     struct sigaction deadly = {.sa_handler = SIG_DFL};
     sigaction(number, &deadly, NULL);
     if (info->si_code <= 0) { /* a fault comes again by itself, one that was sent does not */
-        syscall(SYS_tgkill, getpid(), thread_number(), number);
+        syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), number);
     }
 }
 
