@@ -79,8 +79,8 @@ rp_status rp_os_memfile_write_pages(int fd, size_t offset_bytes, const void *con
  * cut at `capacity`. Reads /proc/self/maps, asks the loader about sanitizers; for diagnosis only.
  * Returns how many mappings overlap, whether or not the text holds them all. */
 size_t rp_os_vm_describe(const void *address, size_t size_bytes, char *text, size_t capacity);
-/* The likely owner of a mapping with this name in a map. `sanitizer`: what large anonymous memory is
- * in a process under one; or null. Static text. */
+/* The likely owner of a mapping with this name in a map. `sanitizer`: what large anonymous memory
+ * is in a process under one; or null. Static text. */
 const char *rp_os_mapping_owner(const char *name, uint64_t size_bytes, const char *sanitizer);
 /* Whether every page that the range touches can be read now. Never faults; safe in a signal
  * handler; keeps errno. One system call a page (0.1 to 0.3 us). True for an empty range. */
