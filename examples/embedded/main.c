@@ -1,5 +1,5 @@
-/* Frames, seek and loop inside a program that owns its main loop: the whole of the deck's API in
- * use.
+/* Frames, seek and loop inside a program that owns its main loop. examples/rollback/ goes on from
+ * here.
  *
  * A few balls bounce in a box. Their positions lie on the deck's heap, a global counts the bounces:
  * both are state. 200 frames are played, frame 120 is brought back, and frames 120 to 150 are
