@@ -5,7 +5,8 @@
  *   memory.h  the region's allocators; more of them: arena.h backed.h page.h slot.h temp.h
  *   debug.h   catching overwrites, use after free, uninitialised use
  *   trace.h   who owns memory: scopes, leaks, reports
- *   deck.h    the engine inside your own program: frames, seek, loop
+ *   deck.h    the engine inside your own program: frames, seek, loop, rollback
+ *   worker.h  threads beside it
  *   status.h  error codes and the error record
  */
 #ifndef REPRISE_H
@@ -24,5 +25,6 @@
 #include <reprise/temp.h>
 #include <reprise/trace.h>
 #include <reprise/version.h>
+#include <reprise/worker.h>
 
 #endif
