@@ -11,7 +11,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <region/region.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,8 +109,8 @@ READS_VECTOR(preadv2, (int fd, const struct iovec *vector, int count, off_t at, 
 EXPORT int setvbuf(FILE *restrict file, char *restrict buffer, int mode, size_t size)
 {
     REAL(setvbuf);
-    bool world = the_runner.refuses && buffer && rp_region_contains(buffer) == 1;
-    return real(file, world ? NULL : buffer, mode, size);
+    bool drop = the_runner.refuses && runner_is_world(CALLER);
+    return real(file, drop ? NULL : buffer, mode, size);
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
@@ -262,10 +261,8 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
     void *argument = va_arg(arguments, void *);
     va_end(arguments);
     REAL(ioctl);
-    if (the_runner.refuses && rp_region_contains(argument)) {
-        size_t size = _IOC_SIZE(request);
-        WILL_WRITE(argument, size > LEAST ? size : LEAST);
-    }
+    size_t size = _IOC_SIZE(request);
+    WILL_WRITE(argument, size > LEAST ? size : LEAST);
     return real(fd, request, argument);
 }
 
@@ -279,9 +276,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
         void *argument = va_arg(arguments, void *);       \
         va_end(arguments);                                \
         REAL(name);                                       \
-        if (the_runner.refuses && rp_region_contains(argument)) { \
-            WILL_WRITE(argument, sizeof(struct flock));   \
-        }                                                 \
+        WILL_WRITE(argument, sizeof(struct flock));       \
         return real(fd, command, argument);               \
     }
 

@@ -239,9 +239,7 @@ static long again_with_pages(long number, const long a[6])
 {
     enum { BEHIND = 64 << 10 };
     for (int i = 0; i < 6; i++) {
-        if (rp_region_contains((const void *)a[i]) == 1) {
-            runner_will_write((void *)a[i], BEHIND);
-        }
+        runner_will_write((void *)a[i], BEHIND);
     }
     return kernel(number, a);
 }

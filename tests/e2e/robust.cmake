@@ -6,11 +6,13 @@ endif()
 find_program(BASH bash)
 file(GLOB scripts CONFIGURE_DEPENDS robust_*.sh)
 list(FILTER scripts EXCLUDE REGEX "robust_lib\\.sh$")
+add_executable(robust_refuse robust_refuse.c)
+target_link_libraries(robust_refuse PRIVATE rp_flags)
 foreach(script IN LISTS scripts)
   get_filename_component(name ${script} NAME_WE)
   add_test(NAME e2e/${name}
     COMMAND ${BASH} ${script} $<TARGET_FILE_DIR:reprise> $<TARGET_FILE_DIR:harness>
-            $<TARGET_FILE:demo_game> ${PROJECT_SOURCE_DIR})
+            $<TARGET_FILE:demo_game> ${PROJECT_SOURCE_DIR} $<TARGET_FILE:robust_refuse>)
   set_tests_properties(e2e/${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
 endforeach()
 
