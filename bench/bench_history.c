@@ -201,7 +201,7 @@ static void choose_seek_random(setup *s)
 /* ---- measuring
  * ------------------------------------------------------------------------------------- */
 
-static setup *open_setup(size_t world_bytes)
+static setup *open_setup(size_t world_bytes, rp_tracking tracking)
 {
     setup *s = calloc(1, sizeof *s);
     if (!s) {
@@ -218,7 +218,7 @@ static setup *open_setup(size_t world_bytes)
     memset(s->copies, 1, s->copy_pages * RP_PAGE_BYTES);
     must(rp_region_create(NULL), "region");
     must(rp_log_create(RP_MIB(256), &s->log), "log");
-    must(rp_world_open(rp_log_fd(s->log), RP_TRACKING_AUTO, &s->world), "world");
+    must(rp_world_open(rp_log_fd(s->log), tracking, &s->world), "world");
     s->start = rp_region_block_alloc(RP_ZONE_WORLD, world_bytes, RP_BLOCK_PAGES, 1, 0);
     must(s->start ? RP_OK : RP_E_MEMORY, "block");
     for (size_t i = 0; i < s->page_count; i++) {
@@ -348,7 +348,7 @@ static const size_case sizes[] = {
 static void run_case(const size_case *c)
 {
     char random_name[40];
-    setup *s = open_setup(c->bytes);
+    setup *s = open_setup(c->bytes, RP_TRACKING_AUTO);
     snprintf(random_name, sizeof random_name, "%s random", c->name);
     if (bench_wants("S1")) {
         measure_commits(s, choose_hot_and_cold);
@@ -369,6 +369,26 @@ static void run_case(const size_case *c)
         print(s, "S2", c->name, 4.5, false);
     }
     close_setup(s);
+}
+
+/* S1's pattern on each rung of the ladder, without a target: what stepping down costs. */
+static void run_rungs(const size_case *c)
+{
+    static const struct {
+        rp_tracking tracking;
+        const char *name;
+    } rungs[] = {{RP_TRACKING_WP_ASYNC, "wp-async"},
+                 {RP_TRACKING_WP_SIGBUS, "wp-sigbus"},
+                 {RP_TRACKING_MPROTECT, "mprotect"},
+                 {RP_TRACKING_COMPARE, "compare"}};
+    for (size_t i = 0; i < RP_COUNT_OF(rungs) && bench_wants("rungs"); i++) {
+        char name[40];
+        setup *s = open_setup(c->bytes, rungs[i].tracking);
+        snprintf(name, sizeof name, "%s %s", c->name, rungs[i].name);
+        measure_commits(s, choose_hot_and_cold);
+        print(s, "rungs", name, 0, false);
+        close_setup(s);
+    }
 }
 
 /* World, log and what the machine needs besides. */
@@ -398,6 +418,9 @@ int main(int argc, char **argv)
         }
         if (fits(sizes[i].bytes)) {
             run_case(&sizes[i]);
+            if (sizes[i].bytes <= RP_MIB(256)) {
+                run_rungs(&sizes[i]);
+            }
         } else {
             fprintf(stderr, "bench_history: %s left out: too little memory is free\n",
                     sizes[i].name);

@@ -39,6 +39,7 @@ for rung in $rungs; do
     timeout 60 reprise run --stage none --frames 60 --tracking "$rung" "$programs/kernel_module.so" \
         >"$work/out" 2>"$work/err" || fail "kernel_module with $rung: ended with $?: $(head -3 "$work/err")"
     grep -q 'tracking of written pages was lost' "$work/err" && fail "kernel_module with $rung: tracking was lost"
+    [ "$(grep -c 'io_uring: registered buffers' "$work/err")" -le 1 ] || fail "$rung: says more than once that buffers are refused"
     grep -q 'history:' "$work/err" && fail "$rung was asked for, and yet: $(cat "$work/err")"
     start rung --tracking "$rung" --paced "$programs/counter_module.so"
     until_true "[ \"\$(status rung newest || echo 0)\" -gt 30 ]" || fail "$rung: makes no frames"
