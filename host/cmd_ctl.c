@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NOBODY = 3 };
-enum { ANSWER_TIMEOUT_MS = 60000, PATH_BYTES = 512, LISTED_MAX = 16 };
+enum { ANSWER_TIMEOUT_MS = 60000, PATH_BYTES = 512 };
 
 typedef struct ctl_command {
     const char *name, *arguments;
@@ -135,9 +135,6 @@ static rp_status read_options(int argc, char **argv, ctl_options *options)
     if (!options->rest_count && !options->help) {
         return rp_fail(RP_E_ARGUMENT,
                        "ctl: no command: say what to do, as in `reprise ctl status`");
-    }
-    if (options->name && options->socket) {
-        return rp_fail(RP_E_ARGUMENT, "ctl: --name and --socket: both say who is meant: give one");
     }
     return RP_OK;
 }
@@ -270,44 +267,6 @@ static rp_status read_request(const ctl_options *options, json_t **request)
     return read_numbers(command, words, count, request);
 }
 
-/* ---- who is meant --------------------------------------------------------------------------- */
-
-static rp_status the_only_one(char *name)
-{
-    char names[LISTED_MAX][CONTROL_NAME_BYTES], list[256];
-    int count = control_list(names, LISTED_MAX);
-    rp_text_buffer text = rp_text_buffer_over(list, sizeof list);
-    for (int i = 0; i < count; i++) {
-        rp_text_add(&text, "%s%s", i ? ", " : "", names[i]);
-    }
-    if (count == 0) {
-        return rp_fail(RP_E_NOT_FOUND,
-                       "ctl: nobody there: no program runs: start one with `reprise run`");
-    }
-    if (count > 1) {
-        return rp_fail(RP_E_ARGUMENT,
-                       "ctl: %d programs run: which one is not clear: give --name, one of %s",
-                       count, list);
-    }
-    memcpy(name, names[0], CONTROL_NAME_BYTES);
-    return RP_OK;
-}
-
-static rp_status find_socket(const ctl_options *options, char *path, size_t capacity)
-{
-    char name[CONTROL_NAME_BYTES];
-    if (options->socket) {
-        return rp_text_copy(path, capacity, options->socket)
-                   ? RP_OK
-                   : rp_fail(RP_E_RANGE, "ctl: --socket: too long: give a shorter path");
-    }
-    if (options->name) {
-        return control_path(options->name, path, capacity);
-    }
-    rp_status status = the_only_one(name);
-    return status == RP_OK ? control_path(name, path, capacity) : status;
-}
-
 /* ---- the answer ----------------------------------------------------------------------------- */
 
 static void print_value(const json_t *value)
@@ -380,7 +339,7 @@ int cmd_ctl(int argc, char **argv)
         status = read_request(&options, &request);
     }
     if (status == RP_OK) {
-        status = find_socket(&options, path, sizeof path);
+        status = control_choose("ctl", options.name, options.socket, path, sizeof path);
     }
     if (status == RP_OK) {
         status = control_ask(path, request, ANSWER_TIMEOUT_MS, &answer);

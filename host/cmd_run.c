@@ -58,14 +58,26 @@ static void events_take(run *r)
     }
 }
 
-/* While a step takes long the window still answers and shows. */
+/* While a step takes long the window still answers and shows, and `reprise ctl status` is answered.
+ * A step that a debugger holds may never end: who wants to quit does not wait for it. */
 static void idle(void *context)
 {
     run *r = context;
+    if (r->busy) {
+        return;
+    }
+    r->busy = true;
     events_take(r);
+    if (r->control) {
+        control_poll(r->control);
+    }
     if (r->stage) {
         run_show(r);
     }
+    if (r->quit && (!r->options.watchdog_ms || process_traced(&r->session.live))) {
+        session_abandon(&r->session);
+    }
+    r->busy = false;
 }
 
 /* ---- start ---- */
@@ -307,6 +319,7 @@ static void others_serve(run *r)
     control_poll(r->control);
     run_builds_poll(r);
     run_finding_take(r);
+    run_hold(r);
     if (session_tend(&r->session) == RP_E_DIED) {
         run_toast(r, "the runner was ended: frame %llu is restored",
                   (unsigned long long)session_frame(&r->session));
@@ -318,12 +331,16 @@ static void others_serve(run *r)
 static void run_fast(run *r)
 {
     for (uint64_t n = 0; !r->quit && !run_finished(r); n++) {
-        if (n % FAST_POLL_FRAMES == 0 || r->transport.mode == RP_MODE_PAUSE) {
+        if (n % FAST_POLL_FRAMES == 0 || r->transport.mode == RP_MODE_PAUSE ||
+            r->session.start.tracer) {
             others_serve(r);
             r->quit = r->quit || asked_to_end;
         }
-        run_tick(r);
-        if (r->transport.mode == RP_MODE_PAUSE || r->transport.failed) {
+        bool awaited = run_debugger_awaited(r);
+        if (!awaited) {
+            run_tick(r);
+        }
+        if (awaited || r->transport.mode == RP_MODE_PAUSE || r->transport.failed) {
             r->tick_ns = rp_os_monotonic_ns() + 5000000;
             wait_for_tick(r);
         }
@@ -342,7 +359,9 @@ static void run_paced(run *r)
             continue;
         }
         commands_obey(r);
-        run_tick(r);
+        if (!run_debugger_awaited(r)) {
+            run_tick(r);
+        }
         /* What stands still is drawn now and then: a toast fades, a terminal changes its size. */
         if (!r->shown || r->toast[0] || ++still % STILL_TICKS == 0) {
             run_show(r);

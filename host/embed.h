@@ -17,4 +17,8 @@ typedef struct embed_file {
 extern const embed_file new_files[];
 extern const int new_files_count;
 
+/* What `reprise gdb` runs inside gdb: host/gdb/. */
+extern const embed_file gdb_files[];
+extern const int gdb_files_count;
+
 #endif

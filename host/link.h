@@ -53,8 +53,11 @@ typedef enum link_op {
     LINK_REPORT,     /* a: link_report, b: 1: as JSON, c, d: marks; the text comes as LINK_PIECE */
     LINK_MORE_SLOTS, /* answer to LINK_NEED_SLOTS, runs in the link; to LINK_PIECE: go on */
     LINK_STOP,       /* rp_module_stop, then ends; a: 1: stays, for the leaks that are left */
+    LINK_HOLD,       /* calls runner_hold, where a debugger stops between two frames */
+    LINK_TRACER,     /* allows link->tracer to attach */
     /* runner to host */
-    LINK_READY,      /* after the start */
+    LINK_READY,      /* after the start; a: 1: addresses are not random; b, c, d: those of runner_hold,
+                        runner_fail and runner_frame_end, for a debugger */
     LINK_DONE,       /* status, counts; entries in bulk */
     LINK_ENTRIES,    /* a batch of entries in bulk: a: count; goes on after LINK_MORE_SLOTS */
     LINK_NEED_SLOTS, /* a: how many */
@@ -170,6 +173,7 @@ typedef struct link_memory {
     uint64_t log_bytes; /* size of the log's view */
     uint64_t seed, start_wall_ns;
     uint64_t canary, pointer_guard;
+    int32_t tracer;    /* process that may attach to the runner; 0: as the system has it */
     uint32_t tracking; /* rp_tracking asked for; the runner writes back which one it has */
     uint32_t check_threads; /* report threads that write during a commit */
     char tracking_why[480]; /* of the runner: why AUTO did not take a better one */

@@ -2,6 +2,7 @@
 #include "cmd_ctl.h"
 #include "cmd_doctor.h"
 #include "cmd_flags.h"
+#include "cmd_gdb.h"
 #include "cmd_new.h"
 #include "cmd_run.h"
 
@@ -19,6 +20,7 @@ static const struct {
     {"run", cmd_run, "runs a module; picks up each new build of it"},
     {"ctl", cmd_ctl, "drives a running program: pause, step, seek, loop, status"},
     {"doctor", cmd_doctor, "says whether this machine and a program suit, and what is missing"},
+    {"gdb", cmd_gdb, "attaches gdb to a running program, and follows it"},
     {"cflags", cmd_cflags, "prints what to compile a module with"},
     {"ldflags", cmd_ldflags, "prints what to link a module with"},
 };

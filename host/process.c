@@ -15,11 +15,13 @@
 #include <sys/personality.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
 enum { START_TIMEOUT_MS = 20000, SLICE_MS = 20, RECORD_TIMEOUT_MS = 500 };
+enum { COLLECT_TIMEOUT_MS = 20000, COLLECT_TRACED_MS = 200 };
 
 /* ---- start ---- */
 
@@ -83,6 +85,7 @@ static rp_status link_make(const process_desc *desc, process *p, int *link_fd)
     link->pointer_guard = desc->pointer_guard;
     link->tracking = (uint32_t)desc->tracking;
     link->check_threads = desc->check_threads;
+    link->tracer = desc->tracer;
     link->width_px = desc->width_px;
     link->height_px = desc->height_px;
     link->rate_hz = desc->rate_hz;
@@ -229,26 +232,12 @@ void process_drain(process *p)
     }
 }
 
-/* ---- asking ---- */
+/* ---- its end ---- */
 
-static rp_status ended(process *p)
-{
-    process_drain(p);
-    if (p->pid && !p->crashed) {
-        kill(p->pid, SIGKILL); /* it closed its socket: whatever it does now is of no use */
-        int status = 0;
-        if (waitpid(p->pid, &status, 0) == p->pid) {
-            p->wait_status = status;
-        }
-        p->pid = 0;
-    }
-    return rp_fail(RP_E_DIED, "runner: it ended");
-}
-
-bool process_traced(const process *p)
+static bool is_traced(pid_t pid)
 {
     char path[64], line[256];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     FILE *file = fopen(path, "re");
     int tracer = 0;
     while (file && fgets(line, sizeof line, file)) {
@@ -261,6 +250,68 @@ bool process_traced(const process *p)
     }
     return tracer != 0;
 }
+
+bool process_traced(const process *p)
+{
+    return p->pid && is_traced(p->pid);
+}
+
+/* Waits for the end of one that was killed. A debugger that holds it is told first, and as long as
+ * it does not look we are told nothing: it is not waited for then. */
+static bool collect(pid_t pid, int *status)
+{
+    int most_ms = is_traced(pid) ? COLLECT_TRACED_MS : COLLECT_TIMEOUT_MS;
+    uint64_t give_up_ns = rp_os_monotonic_ns() + (uint64_t)most_ms * UINT64_C(1000000);
+    const struct timespec pause = {.tv_nsec = 200000};
+    pid_t got;
+    while ((got = waitpid(pid, status, WNOHANG)) == 0 && rp_os_monotonic_ns() < give_up_ns) {
+        nanosleep(&pause, NULL);
+    }
+    return got != 0;
+}
+
+/* Runners that were ended and not yet collected. Full: the next one is waited for. */
+static pid_t ending[16];
+
+void process_reap(bool wait)
+{
+    int status;
+    for (size_t i = 0; i < RP_COUNT_OF(ending); i++) {
+        if (ending[i] &&
+            (wait ? collect(ending[i], &status) : waitpid(ending[i], &status, WNOHANG) != 0)) {
+            ending[i] = 0;
+        }
+    }
+}
+
+static void reap_later(pid_t pid)
+{
+    int status;
+    for (size_t i = 0; i < RP_COUNT_OF(ending); i++) {
+        if (!ending[i]) {
+            ending[i] = pid;
+            return;
+        }
+    }
+    collect(pid, &status);
+}
+
+static rp_status ended(process *p)
+{
+    process_drain(p);
+    if (p->pid && !p->crashed) {
+        kill(p->pid, SIGKILL); /* it closed its socket: whatever it does now is of no use */
+        int status = SIGKILL;
+        if (!collect(p->pid, &status)) {
+            reap_later(p->pid);
+        }
+        p->wait_status = status;
+        p->pid = 0;
+    }
+    return rp_fail(RP_E_DIED, "runner: it ended");
+}
+
+/* ---- asking ---- */
 
 /* Waits up to `timeout_ms` for a message. RP_E_TIMEOUT: none came. */
 static rp_status receive(process *p, int timeout_ms, link_message *message)
@@ -348,6 +399,33 @@ static rp_status part(process *p, const process_wait *wait, const link_message *
     return sent;
 }
 
+void process_abandon(process *p)
+{
+    p->abandon = p->pid && p->asked != LINK_NONE;
+}
+
+static rp_status abandoned(process *p)
+{
+    ended(p);
+    return rp_fail(RP_E_DIED, "runner: it was ended in the middle of a step, as was asked");
+}
+
+/* Idle while it takes long. A debugger stops the watchdog, which begins anew when it lets go. */
+static bool overdue(process *p, const process_wait *wait, uint32_t watchdog_ms, uint64_t *limit_ns)
+{
+    if (wait && wait->idle) {
+        wait->idle(wait->context);
+    }
+    if (p->abandon || !watchdog_ms || rp_os_monotonic_ns() <= *limit_ns) {
+        return false;
+    }
+    if (process_traced(p) && !(wait && wait->even_traced)) {
+        *limit_ns = rp_os_monotonic_ns() + watchdog_ms * UINT64_C(1000000);
+        return false;
+    }
+    return true;
+}
+
 static rp_status answer_wait(process *p, link_message *answer, const process_wait *wait,
                              uint32_t watchdog_ms)
 {
@@ -355,11 +433,11 @@ static rp_status answer_wait(process *p, link_message *answer, const process_wai
     for (;;) {
         rp_status status = receive(p, SLICE_MS, answer);
         if (status == RP_E_TIMEOUT) {
-            if (wait && wait->idle) {
-                wait->idle(wait->context);
-            }
-            if (watchdog_ms && rp_os_monotonic_ns() > limit_ns && !process_traced(p)) {
+            if (overdue(p, wait, watchdog_ms, &limit_ns)) {
                 return hung(p);
+            }
+            if (p->abandon) {
+                return abandoned(p);
             }
         } else if (status) {
             return status;
@@ -387,6 +465,11 @@ rp_status process_ready(process *p)
     rp_status status = answer_wait(p, &message, NULL, START_TIMEOUT_MS);
     p->ready = status == RP_OK;
     p->randomised = status == RP_OK && !message.a;
+    if (!status) {
+        p->hold_at = message.b;
+        p->fail_at = message.c;
+        p->frame_end_at = message.d;
+    }
     return status;
 }
 
@@ -397,7 +480,14 @@ rp_status process_ask(process *p, const link_message *request, link_message *ans
     if (!status) {
         status = send_message(p, request);
     }
-    return status ? status : answer_wait(p, answer, wait, wait ? wait->watchdog_ms : 0);
+    if (status) {
+        return status;
+    }
+    p->asked = request->op;
+    p->asked_ns = rp_os_monotonic_ns();
+    status = answer_wait(p, answer, wait, wait ? wait->watchdog_ms : 0);
+    p->asked = LINK_NONE;
+    return status;
 }
 
 bool process_ended(process *p)
@@ -411,29 +501,6 @@ bool process_ended(process *p)
         return true;
     }
     return false;
-}
-
-/* Runners that were ended and not yet collected. Full: the next one is waited for. */
-static pid_t ending[16];
-
-void process_reap(bool wait)
-{
-    for (size_t i = 0; i < RP_COUNT_OF(ending); i++) {
-        if (ending[i] && waitpid(ending[i], NULL, wait ? 0 : WNOHANG)) {
-            ending[i] = 0;
-        }
-    }
-}
-
-static void reap_later(pid_t pid)
-{
-    for (size_t i = 0; i < RP_COUNT_OF(ending); i++) {
-        if (!ending[i]) {
-            ending[i] = pid;
-            return;
-        }
-    }
-    waitpid(pid, NULL, 0);
 }
 
 void process_end(process *p)

@@ -21,6 +21,7 @@ typedef struct process_desc {
     const char *const *keep; /* patterns of --keep-lib */
     int keep_count;
     const char *debug; /* debug modes by name; null: none */
+    pid_t tracer;      /* a debugger that may attach; 0: none */
 } process_desc;
 
 enum { PROCESS_OUTPUT_BYTES = 4096 };
@@ -31,7 +32,11 @@ typedef struct process {
     link_memory *link;
     bool ready;
     bool randomised;  /* address randomisation could not be turned off for it */
+    uint64_t hold_at, fail_at, frame_end_at; /* where a debugger has breakpoints */
     bool crashed;     /* link->crash tells how */
+    uint32_t asked;   /* link_op that it has not answered yet; LINK_NONE: it waits for one */
+    uint64_t asked_ns; /* since when */
+    bool abandon;      /* process_abandon was called; set still when it has ended for that */
     int wait_status;  /* of waitpid, once it ended without a record */
     bool drop_output; /* frames that are run again printed before */
     void (*print)(void *context, const char *text, size_t length);
@@ -43,6 +48,7 @@ typedef struct process {
 /* How to wait for an answer. All may be null. */
 typedef struct process_wait {
     uint32_t watchdog_ms;        /* 0: none */
+    bool even_traced;            /* a debugger does not stop the watchdog */
     void (*idle)(void *context); /* called while waiting, about 50 times a second */
     /* LINK_NEED_SLOTS and LINK_ENTRIES of a commit: answers by filling the link's slot runs.
      * LINK_PIECE of a report: takes it out of the bulk. */
@@ -65,6 +71,9 @@ rp_status process_ask(process *p, const link_message *request, link_message *ans
 void process_end(process *p);
 /* Collects runners that were ended: those that are gone by now, or, with `wait`, all of them. */
 void process_reap(bool wait);
+/* To be called while it is waited for (process_wait.idle): what was asked is given up, the runner is
+ * ended, and process_ask returns RP_E_DIED. Without a request nothing happens. */
+void process_abandon(process *p);
 /* Prints what the program wrote so far. */
 void process_drain(process *p);
 /* Whether it ended by itself (between requests). */

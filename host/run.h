@@ -94,6 +94,10 @@ typedef struct run {
     int exit_code;
     char scrub_text[8];
     uint64_t tick_ns; /* when the next tick is due */
+    bool busy;        /* the runner is waited for: what would ask it has to wait */
+    pid_t seen_by_debugger; /* the runner that it is attached to, or that it is not waited for at */
+    uint64_t await_until_ns;
+    bool hold_wanted; /* a debugger asked for what is being done, and wants to stop behind it */
 } run;
 
 /* run_options.c: RP_E_ARGUMENT with what to do; *help: the text was asked for. */
@@ -104,6 +108,11 @@ void run_options_help(void);
 void run_tick(run *r);
 void run_command(run *r, rp_command command);
 void run_at(run *r);
+/* Whether a debugger is about to attach to a fresh runner: it is given the time to, so that it sees the
+ * first step. */
+bool run_debugger_awaited(run *r);
+/* Stops in a debugger where one asked for it and what it asked for is done. */
+void run_hold(run *r);
 /* After a frame, or between frames: tells what the debug side found broken. */
 void run_finding_take(run *r);
 /* In a stage without a person: nothing more is to be done. */

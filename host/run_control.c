@@ -142,6 +142,24 @@ static void tracking_set(const session *s, json_t *answer)
     set_number(answer, "tracking_lost", link ? link->lost_count : 0);
 }
 
+/* What the runner was asked for and has not answered, and for how long: a step that does not end, or
+ * one that a debugger holds. */
+static void runner_set(const session *s, json_t *answer)
+{
+    uint32_t asked = s->live.asked;
+    const char *doing = asked == LINK_NONE   ? "nothing"
+                        : asked == LINK_STEP ? "step"
+                        : asked == LINK_HOLD ? "hold"
+                                             : "other";
+    uint64_t waited_ns = asked == LINK_NONE ? 0 : rp_os_monotonic_ns() - s->live.asked_ns;
+    json_object_set_new(answer, "runner_does", json_string(doing));
+    set_number(answer, "runner_ms", waited_ns / 1000000);
+    set_number(answer, "hold_at", s->live.hold_at);
+    set_number(answer, "fail_at", s->live.fail_at);
+    set_number(answer, "frame_end_at", s->live.frame_end_at);
+    json_object_set_new(answer, "traced", json_boolean(process_traced(&s->live)));
+}
+
 static json_t *status_json(run *r)
 {
     session *s = &r->session;
@@ -152,6 +170,8 @@ static json_t *status_json(run *r)
     set_number(answer, "newest_build", s->newest);
     json_object_set_new(answer, "build_time",
                         json_string(s->loaded ? s->builds[s->loaded - 1].time : ""));
+    json_object_set_new(answer, "build_file",
+                        run_text_json(s->loaded ? s->builds[s->loaded - 1].path : ""));
     json_object_set_new(answer, "build_ms", json_real(s->build_ms));
     json_object_set_new(answer, "building", json_boolean(r->building));
     json_object_set_new(answer, "mode", json_string(rp_transport_text(&r->transport)));
@@ -163,6 +183,7 @@ static json_t *status_json(run *r)
     set_number(answer, "step_ns", s->step_ns);
     set_number(answer, "commit_ns", s->commit_ns);
     set_number(answer, "runner_pid", (uint64_t)s->live.pid);
+    runner_set(s, answer);
     set_number(answer, "carried", s->reload.carried);
     set_number(answer, "pointers_moved", s->reload.pointers_moved);
     set_number(answer, "pointers_left", s->reload.pointers_left);
@@ -222,6 +243,36 @@ static json_t *command_answer(run *r, rp_command_kind kind, const json_t *reques
     if (is_done_at_once(kind)) {
         run_tick(r);
     }
+    r->hold_wanted = json_is_true(json_object_get(request, "debugger"));
+    return status_json(r);
+}
+
+/* While the runner is waited for. A debugger that holds it in the middle of a step and asks to be at
+ * another frame gives that step up: it would have to let the program run to have it finished. */
+static json_t *answer_later(run *r, const char *name, const json_t *request)
+{
+    bool seek = strcmp(name, "seek") == 0;
+    rp_command command = {.kind = seek ? RP_COMMAND_SEEK : RP_COMMAND_BACK};
+    rp_transport tried = r->transport;
+    if ((!seek && strcmp(name, "back") != 0) ||
+        !json_is_true(json_object_get(request, "debugger"))) {
+        return control_later();
+    }
+    if (argument(request, "a", &command.a) || rp_transport_command(&tried, command)) {
+        return run_refused(); /* nothing is given up for it */
+    }
+    session_abandon(&r->session);
+    return control_later();
+}
+
+/* A debugger says which process it is; null a: none any more. */
+static json_t *debugger_answer(run *r, const json_t *request)
+{
+    uint64_t pid;
+    if (argument(request, "a", &pid)) {
+        return run_refused();
+    }
+    session_tracer_set(&r->session, pid < INT32_MAX ? (pid_t)pid : 0);
     return status_json(r);
 }
 
@@ -253,13 +304,23 @@ json_t *run_answer(void *context, const json_t *request)
         rp_fail(RP_E_ARGUMENT, "ctl: a request is {\"cmd\":\"…\"}: see `reprise ctl --help`");
         return run_refused();
     }
+    if (strcmp(name, "status") == 0) {
+        return status_json(r);
+    }
+    if (strcmp(name, "quit") == 0) {
+        r->quit = true;
+        return status_json(r);
+    }
+    if (strcmp(name, "debugger") == 0) {
+        return debugger_answer(r, request);
+    }
+    if (r->busy) {
+        return answer_later(r, name, request);
+    }
     for (size_t i = 0; i < RP_COUNT_OF(commands); i++) {
         if (strcmp(commands[i].name, name) == 0) {
             return command_answer(r, commands[i].kind, request);
         }
-    }
-    if (strcmp(name, "status") == 0) {
-        return status_json(r);
     }
     if (strcmp(name, "revert") == 0) {
         return revert_answer(r, request);
@@ -269,10 +330,6 @@ json_t *run_answer(void *context, const json_t *request)
     }
     if (strcmp(name, "memory") == 0) {
         return run_memory_answer(r, request);
-    }
-    if (strcmp(name, "quit") == 0) {
-        r->quit = true;
-        return status_json(r);
     }
     rp_fail(RP_E_ARGUMENT, "ctl: no command \"%.40s\": see `reprise ctl --help`", name);
     return run_refused();

@@ -2,11 +2,12 @@
 #include "run.h"
 
 #include <base/error.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { KILLED_MOST = 3 };
+enum { KILLED_MOST = 3, DEBUGGER_WAIT_S = 5 };
 
 void run_at(run *r)
 {
@@ -75,8 +76,8 @@ static void step_failed(run *r, rp_status status)
     if (failure && killed_from_outside(r, frame)) {
         run_toast(r, "the runner was ended: frame %llu is restored",
                   (unsigned long long)session_frame(&r->session));
+        r->session.failure.active = false; /* first: the status may be asked for meanwhile */
         session_tend(&r->session);
-        r->session.failure.active = false;
         run_at(r);
         return;
     }
@@ -167,6 +168,40 @@ static rp_status twice(run *r, const rp_input *input, bool shown)
     return status;
 }
 
+bool run_debugger_awaited(run *r)
+{
+    pid_t *tracer = &r->session.start.tracer, runner = r->session.live.pid;
+    if (!*tracer || r->seen_by_debugger == runner) {
+        return false;
+    }
+    uint64_t now_ns = rp_os_monotonic_ns();
+    if (!r->await_until_ns) {
+        r->await_until_ns = now_ns + DEBUGGER_WAIT_S * UINT64_C(1000000000);
+    }
+    bool gone = kill(*tracer, 0) != 0 && errno == ESRCH;
+    if (!gone && !process_traced(&r->session.live) && now_ns < r->await_until_ns) {
+        return true;
+    }
+    *tracer = gone ? 0 : *tracer;
+    r->seen_by_debugger = runner;
+    r->await_until_ns = 0;
+    return false;
+}
+
+void run_hold(run *r)
+{
+    const rp_transport *t = &r->transport;
+    bool done = t->failed || (t->mode == RP_MODE_PAUSE && !t->steps_wanted && !t->has_seek);
+    if (!r->hold_wanted || !done || !r->session.loaded) {
+        return;
+    }
+    r->hold_wanted = false;
+    rp_status status = session_hold(&r->session);
+    if (status == RP_E_DIED) {
+        session_tend(&r->session);
+    }
+}
+
 static void step(run *r, const rp_input *input, bool again)
 {
     uint64_t diverged = r->session.diverged_frame;
@@ -175,6 +210,11 @@ static void step(run *r, const rp_input *input, bool again)
     rp_status status = session_step(&r->session, input, again, shown);
     if (!status) {
         status = twice(r, input, shown);
+    }
+    if (status == RP_E_CLOSED) { /* a debugger held it and wants to be elsewhere */
+        r->shown = false;
+        run_at(r);
+        return;
     }
     if (status) {
         r->has_pending = !again;
@@ -291,8 +331,8 @@ void run_command(run *r, rp_command command)
         r->session.failure.active = false;
     }
     if (failed && !r->transport.failed) {
-        session_tend(&r->session);
         r->session.failure.active = false;
+        session_tend(&r->session);
         r->notice_count = 0;
     }
     r->shown = false;

@@ -59,7 +59,7 @@ rp_status session_open(const session_desc *desc, session *s)
 void session_stop(session *s)
 {
     link_message answer;
-    process_wait wait = {.watchdog_ms = 1000};
+    process_wait wait = {.watchdog_ms = 1000, .even_traced = true};
     if (s->live.pid && s->loaded && !process_ended(&s->live)) {
         process_ask(&s->live, &(link_message){.op = LINK_STOP}, &answer, &wait);
     }
@@ -290,12 +290,19 @@ static rp_status go_on_fresh(session *s)
     return status;
 }
 
-static void failed(session *s, uint64_t frame)
+/* Returns the step's status. */
+static rp_status failed(session *s, rp_status status, uint64_t frame)
 {
+    if (s->live.abandon) {
+        rp_status fresh = go_on_fresh(s);
+        return fresh ? fresh : rp_fail(RP_E_CLOSED, "frame %llu was given up", (unsigned long long)frame);
+    }
     session_failure_fill(s, &s->live, frame);
     if (go_on_fresh(s)) {
         session_failure_add(s, "and no other runner could take over: ", rp_error_last()->text);
     }
+    return rp_fail(status, "frame %llu could not be made: %s", (unsigned long long)frame,
+                   s->failure.lines[0]);
 }
 
 static void stage_set(session *s, process *p, uint64_t frame)
@@ -367,9 +374,7 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
     uint32_t flags = (again ? LINK_STEP_AGAIN : 0) | (shown ? LINK_STEP_RENDER : 0);
     status = step_ask(s, frame, input, flags, &answer);
     if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
-        failed(s, frame);
-        return rp_fail(status, "frame %llu could not be made: %s", (unsigned long long)frame,
-                       s->failure.lines[0]);
+        return failed(s, status, frame);
     }
     uint8_t packed[RP_INPUT_PACKED_MAX];
     rp_record_desc desc = {.frame = frame,
@@ -483,8 +488,7 @@ rp_status session_show(session *s)
     process_wait wait = session_wait(s);
     rp_status status = process_ask(&s->live, &(link_message){.op = LINK_RENDER}, &answer, &wait);
     if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
-        failed(s, record.frame);
-        return status;
+        return failed(s, status, record.frame);
     }
     if (!status) {
         session_take_picture(s);
@@ -524,6 +528,39 @@ void session_unloop(session *s)
     divergence_destroy(s->divergence);
     s->divergence = NULL;
     s->diverged_frame = 0;
+}
+
+/* ---- a debugger ---- */
+
+void session_tracer_set(session *s, pid_t tracer)
+{
+    s->start.tracer = tracer;
+    process *both[] = {&s->live, &s->spare};
+    for (size_t i = 0; i < RP_COUNT_OF(both); i++) {
+        link_message answer;
+        process_wait wait = session_wait(s);
+        if (both[i]->link) {
+            both[i]->link->tracer = tracer;
+        }
+        if (both[i]->pid && both[i]->ready && both[i]->asked == LINK_NONE) {
+            process_ask(both[i], &(link_message){.op = LINK_TRACER}, &answer, &wait);
+        }
+    }
+}
+
+rp_status session_hold(session *s)
+{
+    link_message answer, request = {.op = LINK_HOLD, .a = session_frame(s)};
+    process_wait wait = session_wait(s);
+    return process_ask(&s->live, &request, &answer, &wait);
+}
+
+bool session_abandon(session *s)
+{
+    if (s->live.asked == LINK_STEP || s->live.asked == LINK_RENDER) {
+        process_abandon(&s->live);
+    }
+    return s->live.abandon;
 }
 
 /* ---- between frames ---- */

@@ -115,7 +115,7 @@ rp_status session_build_revert(session *s, uint32_t build);
 
 /* Makes the frame behind the position. `again`: a logged frame, whose printing is dropped. On
  * RP_E_DIED and RP_E_TIMEOUT the failure is filled in and a fresh runner stands at the position
- * again. */
+ * again. RP_E_CLOSED: session_abandon. */
 rp_status session_step(session *s, const rp_input *input, bool again, bool shown);
 /* Makes the frame at the position, which was just made with `input`, once more and compares; where
  * the two differ `twice_text` says where. The second stands. RP_E_BUDGET: the frame before is not
@@ -125,6 +125,16 @@ rp_status session_again(session *s, const rp_input *input, bool shown, bool *dif
 rp_status session_seek(session *s, uint64_t frame);
 /* Brings the picture of the position into `picture`. */
 rp_status session_show(session *s);
+/* ---- a debugger at the live runner ---- */
+
+/* Lets that process attach to this runner and to those to come, where the system asks for it. */
+void session_tracer_set(session *s, pid_t tracer);
+/* Between frames: returns when the debugger's breakpoint at runner_hold was left. */
+rp_status session_hold(session *s);
+/* While a step is waited for: its runner is ended, and the step returns RP_E_CLOSED with a fresh
+ * runner at the frame before. False: nothing of the program's runs. */
+bool session_abandon(session *s);
+
 /* Between frames: notices a runner that ended, makes the spare ready. RP_E_DIED: there was a
  * restart. */
 rp_status session_tend(session *s);

@@ -25,6 +25,8 @@ enum {
 typedef struct client {
     int fd;          /* -1: the slot is free */
     bool closing;    /* once the answer is out */
+    bool later;      /* its first line was not answered yet */
+    bool asked;      /* its answer is being made: polls from within leave it alone */
     uint64_t active; /* the server's count at its last request or connection */
     char *in;        /* CONTROL_REQUEST_MAX_BYTES + 1, from the first byte on */
     size_t in_bytes;
@@ -72,8 +74,16 @@ static void send_later(client *who, json_t *answer)
     }
 }
 
-static void answer_line(control *c, client *who, const char *line, size_t length)
+json_t *control_later(void)
 {
+    static json_t later = {JSON_NULL, (size_t)-1}; /* as jansson's own constants: never freed */
+    return &later;
+}
+
+/* False: it is to be asked again. */
+static bool answer_line(control *c, client *who, const char *line, size_t length)
+{
+    bool done = true;
     json_error_t problem;
     json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(request)) {
@@ -84,10 +94,17 @@ static void answer_line(control *c, client *who, const char *line, size_t length
         send_later(who, refusal(text));
         who->closing = true;
     } else {
+        who->asked = true;
         json_t *answer = c->answer(c->context, request);
-        send_later(who, answer ? answer : refusal("request: the host had no answer: try again"));
+        who->asked = false;
+        done = answer != control_later();
+        if (done) {
+            send_later(who,
+                       answer ? answer : refusal("request: the host had no answer: try again"));
+        }
     }
     json_decref(request);
+    return done;
 }
 
 /* ---- one client ----------------------------------------------------------------------------- */
@@ -123,6 +140,7 @@ static bool answer_lines(control *c, client *who)
 {
     size_t done = 0;
     bool alive = flush(who);
+    who->later = false;
     while (alive && !who->out && !who->closing) {
         char *end = memchr(who->in + done, '\n', who->in_bytes - done);
         if (!end && who->in_bytes - done <= CONTROL_REQUEST_MAX_BYTES) {
@@ -130,7 +148,10 @@ static bool answer_lines(control *c, client *who)
         }
         if (end) {
             who->active = ++c->count;
-            answer_line(c, who, who->in + done, (size_t)(end - who->in) - done);
+            who->later = !answer_line(c, who, who->in + done, (size_t)(end - who->in) - done);
+            if (who->later) {
+                break;
+            }
             done = (size_t)(end - who->in) + 1;
         } else {
             send_later(who, refusal("request: longer than 64 KiB: send less in one line"));
@@ -158,30 +179,43 @@ static bool receive(control *c, client *who)
     return answer_lines(c, who);
 }
 
-/* A client with an answer on its way is waited for until it reads. */
-static void attend(control *c, client *who)
+/* A client with an answer on its way is waited for until it reads; one whose request waits is not
+ * read from, but that it went away is noticed. */
+static void attend_to(control *c, client *who, bool alive)
 {
     struct epoll_event wanted = {.data.ptr = who};
-    bool alive = who->out ? answer_lines(c, who) : receive(c, who);
     if (!alive) {
         drop(who);
         return;
     }
-    wanted.events = who->out ? EPOLLOUT : EPOLLIN;
+    wanted.events = who->out ? EPOLLOUT : who->later ? 0 : EPOLLIN;
     epoll_ctl(c->epoll, EPOLL_CTL_MOD, who->fd, &wanted);
+}
+
+static void attend(control *c, client *who, uint32_t events)
+{
+    if (who->fd < 0 || who->asked) {
+        return; /* a poll from within an answer dropped it, or is that answer's */
+    }
+    bool gone = who->later && events & (EPOLLHUP | EPOLLERR);
+    bool alive = gone                        ? false
+                 : who->out || who->later ? answer_lines(c, who)
+                                             : receive(c, who);
+    attend_to(c, who, alive);
 }
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
 static client *free_slot(control *c)
 {
-    client *silent = &c->clients[0];
+    client *silent = NULL;
     for (int i = 0; i < CONTROL_CLIENT_MAX; i++) {
-        if (c->clients[i].fd < 0) {
-            return &c->clients[i];
+        client *who = &c->clients[i];
+        if (who->fd < 0) {
+            return who;
         }
-        if (c->clients[i].active < silent->active) {
-            silent = &c->clients[i];
+        if (!who->asked && (!silent || who->active < silent->active)) {
+            silent = who;
         }
     }
     drop(silent);
@@ -229,14 +263,26 @@ static void welcome(control *c)
     }
 }
 
+/* Those whose request waited. */
+static void ask_again(control *c)
+{
+    for (int i = 0; i < CONTROL_CLIENT_MAX; i++) {
+        client *who = &c->clients[i];
+        if (who->fd >= 0 && who->later && !who->asked) {
+            attend_to(c, who, answer_lines(c, who));
+        }
+    }
+}
+
 void control_poll(control *c)
 {
+    ask_again(c);
     struct epoll_event events[CONTROL_CLIENT_MAX + 1];
     int count = epoll_wait(c->epoll, events, CONTROL_CLIENT_MAX + 1, 0);
     bool knocked = false;
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr) {
-            attend(c, events[i].data.ptr);
+            attend(c, events[i].data.ptr, events[i].events);
         } else {
             knocked = true;
         }

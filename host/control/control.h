@@ -44,18 +44,27 @@ bool control_lives(const char *path);
 /* The names of this user's hosts that live now, sorted. Returns how many there are in `names`. */
 int control_list(char names[][CONTROL_NAME_BYTES], int capacity);
 
+/* The socket that a command of the line means: `socket` itself, that of the program `name`, or, where
+ * both are null, that of the only one that runs. `who` is the command, for the text. RP_E_ARGUMENT:
+ * several run, or both are given; RP_E_NOT_FOUND: none runs; RP_E_RANGE. */
+rp_status control_choose(const char *who, const char *name, const char *socket, char *path,
+                         size_t capacity);
+
 /* ---- the host's side (control.c) ---- */
 
 /* Answers one request with a new object (the control writes and frees it). `request` is borrowed.
- */
+ * control_later(): it is asked again at the next control_poll; its client's other requests wait
+ * behind it. */
 typedef json_t *control_answer_fn(void *context, const json_t *request);
+json_t *control_later(void);
 
 rp_status control_open(const char *path, control_answer_fn *answer, void *context, control **out);
 void control_close(control *c); /* removes the socket; null is nothing */
 /* Descriptors to wait for with POLLIN; returns how many. (One: it covers all clients, and those
  * that wait for room to write.) */
 int control_fds(const control *c, int *fds, int capacity);
-/* Takes connections and answers requests that are there. Never blocks. */
+/* Takes connections and answers requests that are there. Never blocks. May be called from within an
+ * answer that takes long: that answer's client is then left alone. */
 void control_poll(control *c);
 
 /* ---- the client's side (control_client.c) ---- */

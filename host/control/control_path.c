@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define SUFFIX ".sock"
-enum { SOCKET_PATH_BYTES = sizeof((struct sockaddr_un *)0)->sun_path };
+enum { SOCKET_PATH_BYTES = sizeof((struct sockaddr_un *)0)->sun_path, LISTED_MAX = 16 };
 
 static rp_status check_name(const char *name)
 {
@@ -135,4 +135,42 @@ int control_list(char names[][CONTROL_NAME_BYTES], int capacity)
     closedir(entries);
     qsort(names, (size_t)count, sizeof names[0], compare_names);
     return count;
+}
+
+static rp_status the_only_one(const char *who, char *name)
+{
+    char names[LISTED_MAX][CONTROL_NAME_BYTES], list[256];
+    int count = control_list(names, LISTED_MAX);
+    rp_text_buffer text = rp_text_buffer_over(list, sizeof list);
+    for (int i = 0; i < count; i++) {
+        rp_text_add(&text, "%s%s", i ? ", " : "", names[i]);
+    }
+    if (count == 0) {
+        return rp_fail(RP_E_NOT_FOUND,
+                       "%s: nobody there: no program runs: start one with `reprise run`", who);
+    }
+    if (count > 1) {
+        return rp_fail(RP_E_ARGUMENT,
+                       "%s: %d programs run: which one is not clear: give --name, one of %s", who,
+                       count, list);
+    }
+    memcpy(name, names[0], CONTROL_NAME_BYTES);
+    return RP_OK;
+}
+
+rp_status control_choose(const char *who, const char *name, const char *socket, char *path,
+                         size_t capacity)
+{
+    char only[CONTROL_NAME_BYTES];
+    if (socket && name) {
+        return rp_fail(RP_E_ARGUMENT,
+                       "%s: a name and --socket: both say who is meant: give one", who);
+    }
+    if (socket) {
+        return rp_text_copy(path, capacity, socket)
+                   ? RP_OK
+                   : rp_fail(RP_E_RANGE, "%s: --socket: too long: give a shorter path", who);
+    }
+    rp_status status = name ? RP_OK : the_only_one(who, only);
+    return status ? status : control_path(name ? name : only, path, capacity);
 }

@@ -50,6 +50,15 @@ bool runner_receive(link_message *message)
     return got == sizeof *message;
 }
 
+/* Where the system lets only a parent attach (Yama's ptrace_scope 1); elsewhere it is not needed, and
+ * an error says nothing. */
+void runner_tracer_allow(void)
+{
+    if (the_runner.link->tracer > 0) {
+        prctl(PR_SET_PTRACER, (unsigned long)the_runner.link->tracer);
+    }
+}
+
 static rp_status link_open(void)
 {
     void *address;
@@ -153,6 +162,7 @@ static rp_status start(void)
     if (status) {
         return status;
     }
+    runner_tracer_allow();
     rp_os_secrets_set((rp_os_secrets){.canary = the_runner.link->canary,
                                       .pointer_guard = the_runner.link->pointer_guard});
     status = runner_memory_open();
@@ -194,6 +204,9 @@ int main(int argc, char **argv)
         runner_leave(1);
     }
     ready.a = (uint64_t)rp_os_randomisation_off();
+    ready.b = (uint64_t)(uintptr_t)runner_hold;
+    ready.c = (uint64_t)(uintptr_t)runner_fail;
+    ready.d = (uint64_t)(uintptr_t)runner_frame_end;
     runner_send(&ready);
     runner_serve();
 }

@@ -63,9 +63,11 @@ extern runner the_runner; /* one in a process, by its nature */
 void runner_send(const link_message *message);
 bool runner_receive(link_message *message); /* false: the host is gone */
 _Noreturn void runner_leave(int code);
+void runner_tracer_allow(void);
 
 /* serve.c */
 _Noreturn void runner_serve(void);
+void runner_hold(uint64_t frame);
 
 /* load.c */
 rp_status runner_declare_libraries(const link_known *known, size_t bytes);

@@ -161,6 +161,13 @@ static rp_status stop(const link_message *request)
     runner_leave(0);
 }
 
+/* A debugger has a breakpoint here: it stops when a seek or a single step that it asked for is done.
+ * What it gets is the frame that the world is at. */
+__attribute__((noinline)) void runner_hold(uint64_t frame)
+{
+    __asm__ volatile("" : : "r"(frame) : "memory");
+}
+
 static rp_status serve(const link_message *request, link_message *answer)
 {
     switch ((link_op)request->op) {
@@ -190,6 +197,12 @@ static rp_status serve(const link_message *request, link_message *answer)
         return runner_report(request, answer);
     case LINK_STOP:
         return stop(request);
+    case LINK_HOLD:
+        runner_hold(request->a);
+        return RP_OK;
+    case LINK_TRACER:
+        runner_tracer_allow();
+        return RP_OK;
     default:
         return rp_fail(RP_E_ARGUMENT, "runner: unknown request %u", request->op);
     }
