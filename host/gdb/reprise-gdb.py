@@ -154,6 +154,7 @@ class Session:
         self.busy = 0  # a command of ours runs: what the thread noticed, it sees itself
         self.posted = False
         self.ran = False  # the process that ended was not stopped
+        self.resume = False  # as soon as it has stopped
         self.left = False  # by `detach`: it is not followed any more
         self.over = threading.Event()  # the program ended, or gdb
         self.watches = []
@@ -197,9 +198,9 @@ class Session:
             status = self.host.ask(timeout_s=1, cmd="status")
             replaced = status and status["runner_pid"] not in (0, self.pid)
             idle = not (self.posted or self.busy or self.left)
-            if replaced and idle:
+            if idle and (replaced or self.resume):
                 self.posted = True
-                gdb.post_event(self.follow)
+                gdb.post_event(self.follow if replaced else self.resume_now)
 
     def attach(self, status):
         """Of the runner only what is needed to unwind is read: its functions would stand before the
@@ -213,7 +214,7 @@ class Session:
                 gdb.execute("exec-file " + runner, to_string=True)
         gdb.execute("attach %d" % pid, to_string=True)
         self.pid = pid
-        self.ran = self.left = False
+        self.ran = self.left = self.resume = False
         points = [status[name] for name in ("hold_at", "fail_at", "frame_end_at")]
         if points != self.points:
             for point in (self.hold, self.failure, self.frame_end):
@@ -259,7 +260,7 @@ class Session:
         inferior = gdb.selected_inferior()
         if self.busy or self.over.is_set():
             return
-        if inferior.pid and any(thread.is_running() for thread in inferior.threads()):
+        if inferior.pid and not self.is_stopped():
             return  # its end will be told
         try:
             with self:
@@ -268,13 +269,25 @@ class Session:
                     return
                 ran = self.ran
                 self.leave()
-                status = self.attach_next(self.pid)
-                if ran and not status["failure"]:
-                    self.run_on()
+                self.attach_next(self.pid)
+                self.resume = ran  # later: at the prompt `attach` returns before the process has stopped
         except gdb.error as error:
             gdb.write("%s\n" % error)
         except gdb.GdbError as error:
             gdb.write("%s\n" % error)
+
+    def is_stopped(self):
+        threads = gdb.selected_inferior().threads()
+        return bool(threads) and not any(thread.is_running() for thread in threads)
+
+    def resume_now(self):
+        self.posted = False
+        status = self.host.status()
+        if status and self.is_stopped():
+            self.resume = False
+            if not status["failure"]:
+                with self:
+                    self.run_on()
 
     def __enter__(self):
         self.busy += 1
