@@ -40,6 +40,8 @@ static const ctl_command commands[] = {
     {"retry", "", 0, 0, "after a failure: the same input again"},
     {"skip", "", 0, 0, "after a failure: go on without that input"},
     {"revert", "[BUILD]", 0, 1, "run an earlier build again (the one before)"},
+    {"watch", "[FROM] [TO]", 0, 2, "watched values, of these frames; else of the loop, or this frame"},
+    {"checks", "", 0, 0, "where rp_check values differ from those of the build before"},
     {"debug", "NAME=MODES", 0, 32, "debug modes of an allocator or a scope; or --list them"},
     {"memory", "REPORT", 1, 3, "tree, leaks, fragmentation, ledger; mark A; growth A B"},
     {"quit", "", 0, 0, "end the host"},
@@ -166,7 +168,7 @@ static bool read_speed(const char *text, json_int_t number[2])
 }
 
 static rp_status read_numbers(const ctl_command *command, char *const *words, int count,
-                              json_t **request)
+                              bool as_json, json_t **request)
 {
     json_int_t number[2] = {0, 0};
     bool is_speed = !strcmp(command->name, "speed"), good = true;
@@ -179,7 +181,7 @@ static rp_status read_numbers(const ctl_command *command, char *const *words, in
                        "ctl: %s: needs whole numbers from 0 on: use `reprise ctl %s %s`",
                        command->name, command->name, command->arguments);
     }
-    *request = json_pack("{s:s}", "cmd", command->name);
+    *request = json_pack("{s:s, s:b}", "cmd", command->name, "json", as_json);
     if (count > 1) {
         json_object_set_new(*request, "a", json_integer(number[0]));
     }
@@ -264,7 +266,7 @@ static rp_status read_request(const ctl_options *options, json_t **request)
     if (!strcmp(command->name, "memory")) {
         return read_memory(words, count, options->json, request);
     }
-    return read_numbers(command, words, count, request);
+    return read_numbers(command, words, count, options->json, request);
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */

@@ -129,6 +129,42 @@ typedef struct link_finding {
     char text[LINK_FINDING_BYTES];
 } link_finding;
 
+/* ---- reprise/watch.h ---- */
+
+enum { LINK_WATCH_MAX = 64, LINK_CHECK_MAX = 64, LINK_WATCH_NAME_BYTES = 32, LINK_CHECK_START = 24 };
+
+typedef struct link_watch {
+    char name[LINK_WATCH_NAME_BYTES];
+    uint32_t is_point, reserved;
+    double x, y; /* a number is x */
+} link_watch;
+
+typedef enum link_check_kind {
+    LINK_CHECK_INT,
+    LINK_CHECK_UINT,
+    LINK_CHECK_FLOAT,
+    LINK_CHECK_TEXT,
+    LINK_CHECK_BYTES,
+    LINK_CHECK_KINDS
+} link_check_kind;
+
+typedef struct link_check {
+    char name[LINK_WATCH_NAME_BYTES];
+    uint32_t kind, reserved; /* link_check_kind */
+    uint64_t value;          /* its bits, or a hash of the text or bytes */
+    uint64_t size_bytes;
+    char start[LINK_CHECK_START]; /* of a text or of bytes, to show */
+} link_check;
+
+/* Of the frame that was made last. */
+typedef struct link_watched {
+    uint32_t open; /* a step runs */
+    uint32_t watch_count, check_count, left_out;
+    double origin_x, origin_y;
+    link_watch watches[LINK_WATCH_MAX];
+    link_check checks[LINK_CHECK_MAX];
+} link_watched;
+
 typedef struct link_object {
     char path[RP_OBJECT_PATH_BYTES];
     uint64_t base, low, high;
@@ -204,6 +240,7 @@ typedef struct link_memory {
     char error[480];
     link_crash crash;
     link_finding finding;
+    link_watched watched;
     uint8_t bulk[LINK_BULK_BYTES];
     float audio[LINK_AUDIO_MAX_FRAMES * 2];
     uint32_t canvas[LINK_CANVAS_MAX_PX * (size_t)LINK_CANVAS_MAX_PX];

@@ -4,6 +4,7 @@
  *   run_frame.c    actions of the transport  run_builds.c   builds that come
  *   run_view.c     what the stage shows      run_control.c  what `reprise ctl` asks
  *   run_memory.c   debug modes, reports on memory
+ *   run_watch.c    ghosts, watched values, checks between builds
  *
  * Layer: host.  Threads: the main thread.  Design: docs/internals/host.md  Tests: tests/e2e/
  */
@@ -139,6 +140,12 @@ json_t *run_answer(void *context, const json_t *request);
 json_t *run_refused(void); /* with the error record's text */
 /* Bytes of programs and compilers, which need not be UTF-8: others than ASCII become '?' then. */
 json_t *run_text_json(const char *text);
+
+/* run_watch.c */
+void run_ghosts(run *r); /* into the view */
+void run_check_differs(run *r, const watched_difference *difference);
+json_t *run_watch_answer(run *r, const json_t *request);
+json_t *run_checks_answer(run *r, const json_t *request);
 
 /* run_memory.c: what `reprise ctl debug` and `reprise ctl memory` ask */
 json_t *run_debug_answer(run *r, const json_t *request);

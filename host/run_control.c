@@ -328,6 +328,12 @@ json_t *run_answer(void *context, const json_t *request)
     if (strcmp(name, "debug") == 0) {
         return run_debug_answer(r, request);
     }
+    if (strcmp(name, "watch") == 0) {
+        return run_watch_answer(r, request);
+    }
+    if (strcmp(name, "checks") == 0) {
+        return run_checks_answer(r, request);
+    }
     if (strcmp(name, "memory") == 0) {
         return run_memory_answer(r, request);
     }

@@ -231,6 +231,9 @@ static void step(run *r, const rp_input *input, bool again)
     if (r->session.diverged_frame != diverged) {
         diverged_say(r);
     }
+    if (r->session.check_difference) {
+        run_check_differs(r, r->session.check_difference);
+    }
 }
 
 static void step_live(run *r)

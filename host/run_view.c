@@ -164,6 +164,7 @@ void run_show(run *r)
     build_fill(r);
     transport_fill(r);
     panel_fill(r);
+    run_ghosts(r);
     if (rp_os_monotonic_ns() > r->toast_until_ns) {
         r->toast[0] = 0;
     }

@@ -84,6 +84,7 @@ void session_close(session *s)
     free(s->picture);
     rp_loop_clear(&s->loop);
     divergence_destroy(s->divergence);
+    watched_clear(&s->watched);
     if (s->log) {
         rp_log_destroy(s->log);
     }
@@ -400,6 +401,9 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
         session_take_picture(s);
     }
     loop_check(s, frame);
+    bool logged = rp_loop_is_set(&s->loop) && frame > s->loop.from && frame <= s->loop.to;
+    s->check_difference =
+        watched_note(&s->watched, &s->live.link->watched, frame, s->loaded, logged || again);
     return RP_OK;
 }
 

@@ -18,6 +18,7 @@
 #include "debug_choices.h"
 #include "divergence.h"
 #include "process.h"
+#include "watched.h"
 
 #include <deck/loop.h>
 #include <history/log.h>
@@ -88,9 +89,11 @@ typedef struct session {
     uint64_t twice_count, twice_differed; /* frames of a synctest */
     uint64_t twice_frame;                 /* the last that differed; 0: none */
     char twice_text[640];                 /* and where */
-    rp_reload reload;                     /* of the last carry */
-    char reload_report[600];              /* lines about variables that are worth a word */
-    double build_ms;                      /* complete file to its first step; of the newest build */
+    watched watched;           /* what steps watched and checked */
+    const watched_difference *check_difference; /* that the last step found; null: none */
+    rp_reload reload;          /* of the last carry */
+    char reload_report[600];   /* lines about variables that are worth a word */
+    double build_ms;           /* complete file to its first step; of the newest build */
     uint64_t waiting_since_ns; /* complete_ns of a build whose first step is still to come */
     uint64_t step_ns, commit_ns, page_count, steps, restarts;
     debug_choices_text debug;

@@ -14,6 +14,7 @@
 
 #include <math.h>
 #include <reprise/draw.h>
+#include <reprise/watch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -459,6 +460,16 @@ static void step_camera(float dt_s)
     banner_s -= dt_s;
 }
 
+/* In a loop the fox's path is drawn: this build's in colour, the build's before in grey. */
+static void watch_player(void)
+{
+    rp_watch_origin(-floorf(camera_x), TOP);
+    if (player.dead_s <= 0) {
+        rp_watch_point("fox", player.x * TILE, player.y * TILE - 7);
+        rp_watch("fox.vy", player.vy);
+    }
+}
+
 /* ---- the picture: drawn from the state alone, changes nothing ---- */
 
 static void draw_level(rp_canvas *canvas, float left, float top, float seconds)
@@ -609,6 +620,7 @@ void rp_module_step(rp_stage *stage)
     step_enemies(dt_s);
     step_particles(dt_s);
     step_camera(dt_s);
+    watch_player();
     mix_sound(stage->audio);
 }
 

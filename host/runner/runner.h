@@ -11,6 +11,7 @@
  *   malloc.c    the program's malloc    libc_*.c what else of the C library is state or differs by
  * run
  *   memory.c    debug modes, findings   report.c who owns memory
+ *   watch.c     what a step watches and checks
  *   fail.c      signals, exits and assertions become a record for the host
  *
  * Layer: host (runner).  Threads: the main thread serves and steps.  Design: docs/internals/host.md
@@ -109,6 +110,10 @@ void runner_module_watch(void);
 void runner_intruder_tell(void *context, const rp_os_intruder *who);
 /* For a fault: fills the finding where a guard of ours stands at the address. */
 bool runner_fault_explain(const void *address, int is_write, uint64_t pc);
+
+/* watch.c: around a step: what it watches and checks */
+void runner_watch_begin(void);
+void runner_watch_end(void);
 
 /* report.c: reports on memory; sends pieces before it returns */
 rp_status runner_report(const link_message *request, link_message *answer);

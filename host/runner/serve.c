@@ -77,7 +77,9 @@ static rp_status step(const link_message *request, link_message *answer)
     uint64_t begin_ns = rp_os_monotonic_ns();
     runner_frame_begin();
     runner_stage_begin(flags);
+    runner_watch_begin();
     runner_call(the_runner.module.step);
+    runner_watch_end();
     runner_frame_end();
     the_runner.link->step_ns = rp_os_monotonic_ns() - begin_ns;
     if (flags & LINK_STEP_SHOW) {

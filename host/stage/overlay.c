@@ -286,6 +286,7 @@ stage_rect stage_overlay_draw(rp_canvas *window, const stage_view *view, stage_r
     fill_around(&area, layout.area, shown);
     if (shown.width && shown.height) {
         draw_picture(&area, view, shown);
+        stage_ghosts_draw(&area, view, shown);
     }
     if (view->dimmed) {
         rp_fill_blend(&area, (float)shown.x, (float)shown.y, (float)shown.width,

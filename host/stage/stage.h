@@ -46,6 +46,14 @@ typedef struct stage_mark {
     char kind; /* 'b' build, 'c' crash, 'i' mark in, 'd' divergence */
 } stage_mark;
 
+/* The path of a watched point over a loop, in canvas pixels; a point that is not known is not a number. */
+enum { STAGE_GHOST_MAX = 8, STAGE_GHOST_POINTS = 600 };
+typedef struct stage_ghost {
+    bool earlier; /* of the build before */
+    int count, here; /* here: where the program is now; -1: outside */
+    float x[STAGE_GHOST_POINTS], y[STAGE_GHOST_POINTS];
+} stage_ghost;
+
 /* One model for all stages; the window draws it, the terminal prints it. */
 typedef struct stage_view {
     const uint32_t *pixels; /* the program's picture, 0xXXRRGGBB; null before the first frame */
@@ -68,6 +76,8 @@ typedef struct stage_view {
     int mark_count;
     stage_mark marks[STAGE_MARK_MAX];
     double step_ms;
+    int ghost_count;
+    stage_ghost ghosts[STAGE_GHOST_MAX];
 } stage_view;
 
 /* ---- a stage ---- */
@@ -117,6 +127,11 @@ typedef struct stage_rect {
     int x, y, width, height;
 } stage_rect;
 stage_rect stage_overlay_draw(rp_canvas *window, const stage_view *view, stage_rect *picture);
+/* Ghosts, over a picture that is shown there. (ghosts.c) */
+void stage_ghosts_draw(rp_canvas *canvas, const stage_view *view, stage_rect shown);
+uint32_t stage_ghost_colour(const stage_ghost *ghost);
+/* Whether the path goes from point i - 1 to point i. */
+bool stage_ghost_joined(const stage_ghost *ghost, int i);
 /* How much the overlay is enlarged in a window of this size: window pixels for a pixel of its font;
  * and the height that the bar under the picture then takes. (layout.c) */
 int stage_overlay_unit(int width_px, int height_px);

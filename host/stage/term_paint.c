@@ -112,6 +112,37 @@ static stage_rect paint_picture(term_screen *screen, const stage_view *view, int
     return at;
 }
 
+/* ---- ghosts ---- */
+
+/* A cell that a ghost passes: its half takes the ghost's colour, the other one keeps the picture's. */
+static void paint_ghost_point(term_screen *screen, const stage_view *view, stage_rect at,
+                              const stage_ghost *ghost, int i)
+{
+    int x = at.x + (int)((ghost->x[i] + 0.5f) * (float)at.width / (float)view->width_px);
+    int y = at.y + (int)((ghost->y[i] + 0.5f) * (float)at.height / (float)view->height_px);
+    uint32_t colour = stage_ghost_colour(ghost);
+    if (!(ghost->x[i] >= 0) || !(ghost->y[i] >= 0) || x >= at.x + at.width || y >= at.y + at.height) {
+        return;
+    }
+    if (screen->colours == TERM_MONO) {
+        term_screen_put(screen, x, y / 2, ghost->earlier ? '.' : '*', 0, 0);
+        return;
+    }
+    uint32_t upper = y % 2 ? half_cell(view, at, x, y - 1) : colour;
+    uint32_t lower = y % 2 ? colour : half_cell(view, at, x, y + 1);
+    term_screen_put(screen, x, y / 2, UPPER_HALF, upper, lower);
+}
+
+static void paint_ghosts(term_screen *screen, const stage_view *view, stage_rect at)
+{
+    for (int g = 0; g < view->ghost_count && g < STAGE_GHOST_MAX && at.width; g++) {
+        const stage_ghost *ghost = &view->ghosts[g];
+        for (int i = 0; i < ghost->count; i += ghost->earlier ? 2 : 1) {
+            paint_ghost_point(screen, view, at, ghost, i);
+        }
+    }
+}
+
 /* ---- panel and toast ---- */
 
 static void paint_edge_row(term_screen *screen, stage_rect box, int row, const char *left,
@@ -247,6 +278,7 @@ term_places term_paint(term_screen *screen, const stage_view *view)
     int bar_rows = screen->rows > BAR_ROWS ? BAR_ROWS : screen->rows > 1 ? 1 : 0;
     int rows = screen->rows - bar_rows;
     term_places places = {.picture = paint_picture(screen, view, rows)};
+    paint_ghosts(screen, view, places.picture);
     if (view->toast[0]) {
         paint_toast(screen, view, rows);
     }

@@ -5,6 +5,7 @@
  *   memory.h  the region's allocators; more of them: arena.h backed.h page.h slot.h temp.h
  *   debug.h   catching overwrites, use after free, uninitialised use
  *   trace.h   who owns memory: scopes, leaks, reports
+ *   watch.h   what a person wants to see of a step, and what builds must agree on
  *   deck.h    the engine inside your own program: frames, seek, loop, rollback
  *   worker.h  threads beside it
  *   status.h  error codes and the error record
@@ -25,6 +26,7 @@
 #include <reprise/temp.h>
 #include <reprise/trace.h>
 #include <reprise/version.h>
+#include <reprise/watch.h>
 #include <reprise/worker.h>
 
 #endif
