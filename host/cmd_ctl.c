@@ -40,6 +40,7 @@ static const ctl_command commands[] = {
     {"retry", "", 0, 0, "after a failure: the same input again"},
     {"skip", "", 0, 0, "after a failure: go on without that input"},
     {"revert", "[BUILD]", 0, 1, "run an earlier build again (the one before)"},
+    {"reload", "", 0, 0, "what the last build brought over; or one of the ways on, below"},
     {"watch", "[FROM] [TO]", 0, 2, "watched values, of these frames; else of the loop, or this frame"},
     {"checks", "", 0, 0, "where rp_check values differ from those of the build before"},
     {"debug", "NAME=MODES", 0, 32, "debug modes of an allocator or a scope; or --list them"},
@@ -50,6 +51,7 @@ static const ctl_command commands[] = {
 typedef struct ctl_options {
     const char *name, *socket;
     bool json, help, list;
+    const char *way; /* of reload */
     char **rest;
     int rest_count;
 } ctl_options;
@@ -79,6 +81,10 @@ static void print_help(void)
          "  --socket PATH   its control socket\n"
          "  --json          print the answer as one line of JSON\n"
          "  --list          with debug: what was chosen, and which modes each allocator has\n"
+         "  --again         with reload: the recorded input runs again under the refused build\n"
+         "  --restart       with reload: a new world under it\n"
+         "  --keep          with reload: the old build stays\n"
+         "  --regardless    with reload: it is loaded, the bytes stay as they are\n"
          "  --help          this text\n"
          "\n"
          "exit codes\n"
@@ -112,6 +118,17 @@ static bool takes_value(const char *option, int argc, char **argv, int *i, const
     return true;
 }
 
+static const char *way_of(const char *option)
+{
+    static const char *const ways[] = {"--again", "--restart", "--keep", "--regardless"};
+    for (size_t i = 0; i < RP_COUNT_OF(ways); i++) {
+        if (!strcmp(option, ways[i])) {
+            return ways[i] + 2;
+        }
+    }
+    return NULL;
+}
+
 /* Options stand before and behind the command; the other words move to the front of argv. */
 static rp_status read_options(int argc, char **argv, ctl_options *options)
 {
@@ -124,6 +141,8 @@ static rp_status read_options(int argc, char **argv, ctl_options *options)
             options->json = true;
         } else if (!strcmp(argv[i], "--list")) {
             options->list = true;
+        } else if (way_of(argv[i])) {
+            options->way = way_of(argv[i]);
         } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
             options->help = true;
         } else if (!takes_value("--name", argc, argv, &i, &options->name) &&
@@ -262,6 +281,14 @@ static rp_status read_request(const ctl_options *options, json_t **request)
     }
     if (!strcmp(command->name, "debug")) {
         return read_debug(words, count, options, request);
+    }
+    if (options->way && strcmp(command->name, "reload") != 0) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: --%s: it belongs to `reprise ctl reload`", options->way);
+    }
+    if (!strcmp(command->name, "reload")) {
+        *request = json_pack("{s:s, s:b, s:s?}", "cmd", "reload", "json", options->json, "way",
+                             options->way);
+        return RP_OK;
     }
     if (!strcmp(command->name, "memory")) {
         return read_memory(words, count, options->json, request);

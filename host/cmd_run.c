@@ -60,9 +60,8 @@ static void events_take(run *r)
 
 /* While a step takes long the window still answers and shows, and `reprise ctl status` is answered.
  * A step that a debugger holds may never end: who wants to quit does not wait for it. */
-static void idle(void *context)
+void run_idle(run *r)
 {
-    run *r = context;
     if (r->busy) {
         return;
     }
@@ -78,6 +77,11 @@ static void idle(void *context)
         session_abandon(&r->session);
     }
     r->busy = false;
+}
+
+static void idle(void *context)
+{
+    run_idle(context);
 }
 
 /* ---- start ---- */
@@ -278,12 +282,34 @@ static void wait_for_tick(run *r)
     ppoll(fds, (nfds_t)count, &timeout, NULL);
 }
 
+static void way_take(run *r, run_way way)
+{
+    if (run_reload_way(r, way) && !r->transport.failed) {
+        run_toast(r, "%s", rp_error_last()->text);
+    }
+}
+
+/* While a build waits that was refused, the keys for a failure are about it. */
+static void key_obey(run *r, rp_command command)
+{
+    bool again = command.kind == RP_COMMAND_RETRY, restart = command.kind == RP_COMMAND_SKIP;
+    if (r->session.refused.elf && (again || restart)) {
+        way_take(r, again ? RUN_WAY_AGAIN : RUN_WAY_RESTART);
+    } else {
+        run_command(r, command);
+    }
+}
+
 static void commands_obey(run *r)
 {
     for (int i = 0; i < r->keys.command_count; i++) {
-        run_command(r, r->keys.commands[i]);
+        key_obey(r, r->keys.commands[i]);
     }
     r->keys.command_count = 0;
+    if (r->keys.want_keep || r->keys.want_regardless) {
+        way_take(r, r->keys.want_keep ? RUN_WAY_KEEP : RUN_WAY_REGARDLESS);
+    }
+    r->keys.want_keep = r->keys.want_regardless = false;
     if (r->keys.scrubbing) {
         const rp_transport *t = &r->transport;
         double span = (double)(t->newest - t->oldest);

@@ -4,6 +4,7 @@
  *   run_frame.c    actions of the transport  run_builds.c   builds that come
  *   run_view.c     what the stage shows      run_control.c  what `reprise ctl` asks
  *   run_memory.c   debug modes, reports on memory
+ *   run_reload.c   what a new build brought over; what to do with one that was refused
  *   run_watch.c    ghosts, watched values, checks between builds
  *
  * Layer: host.  Threads: the main thread.  Design: docs/internals/host.md  Tests: tests/e2e/
@@ -94,6 +95,7 @@ typedef struct run {
     bool quit;
     int exit_code;
     char scrub_text[8];
+    bool reload_untold; /* a build was taken: said behind its first step */
     uint64_t tick_ns; /* when the next tick is due */
     bool busy;        /* the runner is waited for: what would ask it has to wait */
     pid_t seen_by_debugger; /* the runner that it is attached to, or that it is not waited for at */
@@ -116,11 +118,14 @@ bool run_debugger_awaited(run *r);
 void run_hold(run *r);
 /* After a frame, or between frames: tells what the debug side found broken. */
 void run_finding_take(run *r);
+/* A step could not be made, and is shown as a failure. */
+void run_step_failed(run *r, rp_status status);
 /* In a stage without a person: nothing more is to be done. */
 bool run_finished(const run *r);
 
-/* cmd_run.c: a signal asked the host to end. */
-bool run_asked_to_end(void);
+/* cmd_run.c */
+bool run_asked_to_end(void); /* a signal asked the host to end */
+void run_idle(run *r);       /* in the middle of something long: events, status, picture */
 
 /* run_builds.c */
 void run_builds_poll(run *r);
@@ -128,6 +133,8 @@ rp_status run_first_build(run *r);
 
 /* run_view.c */
 void run_toast(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* On the stage alone: what changes many times a second. */
+void run_toast_quietly(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void run_notice(run *r, bool alarm, const char *text);
 void run_show(run *r);
 void run_mark(run *r, char kind, uint64_t frame);
@@ -140,6 +147,14 @@ json_t *run_answer(void *context, const json_t *request);
 json_t *run_refused(void); /* with the error record's text */
 /* Bytes of programs and compilers, which need not be UTF-8: others than ASCII become '?' then. */
 json_t *run_text_json(const char *text);
+
+/* run_reload.c */
+typedef enum run_way { RUN_WAY_AGAIN, RUN_WAY_RESTART, RUN_WAY_KEEP, RUN_WAY_REGARDLESS } run_way;
+/* With a refused build. Again and restart also without one, under the build that runs. */
+rp_status run_reload_way(run *r, run_way way);
+void run_reload_say(run *r);     /* once, of a build that was taken */
+void run_reload_refused(run *r); /* why, and the ways on */
+json_t *run_reload_answer(run *r, const json_t *request);
 
 /* run_watch.c */
 void run_ghosts(run *r); /* into the view */

@@ -16,7 +16,11 @@ static void build_new(run *r, const builds_event *event)
     bool first = !session_has_world(s);
     rp_status status = session_build_new(s, event->elf, event->copy_path, event->complete_ns);
     if (status) {
-        run_notice(r, true, rp_error_last()->text);
+        if (s->refused.elf) {
+            run_reload_refused(r);
+        } else {
+            run_notice(r, true, rp_error_last()->text);
+        }
         return;
     }
     r->notice_count = 0;
@@ -25,14 +29,9 @@ static void build_new(run *r, const builds_event *event)
     rp_transport_rebuilt(&r->transport);
     run_mark(r, 'b', session_frame(s));
     r->shown = false;
-    if (!first) {
-        run_toast(r, "build %u: %u variables carried over, %u pointers moved%s%s", s->newest,
-                  s->reload.carried, s->reload.pointers_moved, s->reload_report[0] ? " · " : "",
-                  s->reload_report);
-        if (s->reload.pointers_left) {
-            run_say(r, "build %u: %u pointers could not be moved, the first to %s", s->newest,
-                    s->reload.pointers_left, s->live.link->left_name);
-        }
+    r->reload_untold = !first;
+    if (r->transport.mode == RP_MODE_PAUSE) {
+        run_reload_say(r); /* no step follows by itself */
     }
 }
 

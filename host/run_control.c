@@ -191,6 +191,8 @@ static json_t *status_json(run *r)
     json_object_set_new(answer, "synctest", r->options.synctest ? synctest_json(s) : json_null());
     json_object_set_new(answer, "failure",
                         s->failure.active ? failure_json(&s->failure) : json_null());
+    json_object_set_new(answer, "refused",
+                        s->refused.elf ? run_text_json(s->refused.why) : json_null());
     json_object_set_new(answer, "notice", notice_json(r));
     return answer;
 }
@@ -327,6 +329,9 @@ json_t *run_answer(void *context, const json_t *request)
     }
     if (strcmp(name, "debug") == 0) {
         return run_debug_answer(r, request);
+    }
+    if (strcmp(name, "reload") == 0) {
+        return run_reload_answer(r, request);
     }
     if (strcmp(name, "watch") == 0) {
         return run_watch_answer(r, request);

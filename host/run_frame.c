@@ -67,7 +67,7 @@ void run_finding_take(run *r)
     }
 }
 
-static void step_failed(run *r, rp_status status)
+void run_step_failed(run *r, rp_status status)
 {
     uint64_t frame = r->session.failure.frame;
     bool failure = status == RP_E_DIED || status == RP_E_TIMEOUT;
@@ -218,13 +218,14 @@ static void step(run *r, const rp_input *input, bool again)
     }
     if (status) {
         r->has_pending = !again;
-        step_failed(r, status);
+        run_step_failed(r, status);
         return;
     }
     r->has_pending = false;
     r->shown = false;
     stage_keys_frame_done(&r->keys);
     run_at(r);
+    run_reload_say(r);
     hash_print(r);
     sound_play(r);
     run_finding_take(r);
@@ -268,7 +269,7 @@ static void show_after_seek(run *r)
     sound_stop(r);
     rp_status status = session_show(&r->session);
     if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
-        step_failed(r, status);
+        run_step_failed(r, status);
     }
 }
 

@@ -28,6 +28,15 @@ void run_toast(run *r, const char *format, ...)
     }
 }
 
+void run_toast_quietly(run *r, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(r->toast, sizeof r->toast, format, arguments);
+    va_end(arguments);
+    r->toast_until_ns = rp_os_monotonic_ns() + TOAST_SECONDS * UINT64_C(1000000000);
+}
+
 void run_say(run *r, const char *format, ...)
 {
     char text[STAGE_LINE_CHARS];

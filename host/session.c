@@ -85,6 +85,8 @@ void session_close(session *s)
     rp_loop_clear(&s->loop);
     divergence_destroy(s->divergence);
     watched_clear(&s->watched);
+    inputs_clear(&s->inputs);
+    session_refused_drop(s);
     if (s->log) {
         rp_log_destroy(s->log);
     }
@@ -392,6 +394,7 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
         go_on_fresh(s);
         return rp_fail(why.status, "%s", why.text);
     }
+    inputs_note(&s->inputs, frame, packed, desc.input_bytes);
     s->step_ns = s->live.link->step_ns;
     s->commit_ns = s->live.link->collect_ns;
     s->steps++;

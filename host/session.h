@@ -17,6 +17,7 @@
 
 #include "debug_choices.h"
 #include "divergence.h"
+#include "inputs.h"
 #include "process.h"
 #include "watched.h"
 
@@ -31,6 +32,7 @@ typedef struct session_build {
     uint64_t complete_ns;            /* when its complete file was noticed */
     uint64_t base, low, high;        /* where it lay when it was first loaded; 0: never */
     uint64_t tls_address;
+    bool regardless; /* of types: states are brought to it as they are */
 } session_build;
 
 enum { SESSION_FAILURE_LINES = 64 };
@@ -47,6 +49,20 @@ typedef struct session_failure {
     int report_line;                        /* lines from here on are the report's */
     link_finding finding; /* its text with the names of functions; more than lines can hold */
 } session_failure;
+
+/* A build to which the state cannot be brought: it waits for what is to be done. */
+typedef struct session_refused {
+    rp_elf *elf; /* owned; null: none */
+    char path[RP_OBJECT_PATH_BYTES];
+    uint64_t complete_ns;
+    char why[480];
+} session_refused;
+
+/* What the last change of builds brought over, for people and programs. */
+typedef struct session_times {
+    double plan_ms;  /* both builds' symbols and types compared */
+    double carry_ms; /* a runner restored, the build loaded, the state carried */
+} session_times;
 
 typedef struct session_desc {
     size_t budget_bytes;
@@ -91,6 +107,10 @@ typedef struct session {
     char twice_text[640];                 /* and where */
     watched watched;           /* what steps watched and checked */
     const watched_difference *check_difference; /* that the last step found; null: none */
+    inputs inputs;             /* of all frames of this world */
+    session_refused refused;
+    bool regardless;           /* of types that differ, while a build is taken */
+    session_times times;       /* of the last carry */
     rp_reload reload;          /* of the last carry */
     char reload_report[600];   /* lines about variables that are worth a word */
     double build_ms;           /* complete file to its first step; of the newest build */
@@ -113,6 +133,22 @@ void session_stop(session *s);
  * later ones are carried to from the log's position. On failure the former build goes on, and the
  * record says why. */
 rp_status session_build_new(session *s, rp_elf *elf, const char *path, uint64_t complete_ns);
+/* ---- where the state cannot be carried (RP_E_CHANGED; `refused` is set): session_anew.c ---- */
+
+/* Keeps the old build. */
+void session_refused_drop(session *s);
+/* Carries what there is, whatever the types say: bytes stay as they are, variables of another size are
+ * cut or filled with zeros. */
+rp_status session_regardless(session *s);
+/* A new world, at frame 0, under the refused build, or the newest one. On failure nothing changed. */
+rp_status session_world_restart(session *s);
+/* False: no further. */
+typedef bool session_progress(void *context, uint64_t frame, uint64_t to);
+/* The same, and then all input since the world began, to the newest frame or the loop's end; the loop
+ * stays. RP_E_RANGE: not all of it is kept. RP_E_DIED, RP_E_TIMEOUT: as session_step, at the frame
+ * before. */
+rp_status session_world_again(session *s, session_progress *progress, void *context);
+
 /* Goes back to an earlier build's file, as a new build. */
 rp_status session_build_revert(session *s, uint32_t build);
 

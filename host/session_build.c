@@ -311,7 +311,14 @@ static void report_keep(session *s, const rp_plan *plan)
 static rp_status plan_make(session *s, uint32_t from, uint32_t to, rp_plan **plan)
 {
     const session_build *old = session_build_at(s, from), *new = session_build_at(s, to);
-    return rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to, plan);
+    uint64_t begin_ns = rp_os_monotonic_ns();
+    rp_status status = new->regardless
+                           ? rp_plan_make_regardless(old->elf, from, old->base, old->tls_address,
+                                                     new->elf, to, plan)
+                           : rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to,
+                                          plan);
+    s->times.plan_ms = (double)(rp_os_monotonic_ns() - begin_ns) / 1e6;
+    return status;
 }
 
 static rp_status spare_carry(session *s, uint32_t from, uint32_t to, rp_plan *plan, uint64_t frame)
@@ -347,6 +354,7 @@ static rp_status carry(session *s, uint32_t to)
     if (s->spare.pid && s->spare.ready == false && process_ready(&s->spare)) {
         process_end(&s->spare);
     }
+    uint64_t begin_ns = rp_os_monotonic_ns();
     status = spare_carry(s, record.build, to, plan, record.frame);
     for (int spares = 1; spares < SPARES_MOST && spare_was_killed(s, status); spares++) {
         s->entry_count = 0;
@@ -357,6 +365,7 @@ static rp_status carry(session *s, uint32_t to)
         rp_plan_free(plan);
         return spare_failed(s, status, "the new build failed while the state was brought to it");
     }
+    s->times.carry_ms = (double)(rp_os_monotonic_ns() - begin_ns) / 1e6;
     report_keep(s, plan);
     rp_plan_free(plan);
     session_spare_promote(s, to);
@@ -402,26 +411,28 @@ static rp_status preload_learn(session *s, const rp_elf *elf, bool *changed)
     return RP_OK;
 }
 
-static rp_status build_add(session *s, rp_elf *elf, const char *path, uint64_t complete_ns)
+static void copy_drop(rp_elf *elf, const char *path)
+{
+    rp_elf_close(elf);
+    remove(path);
+}
+
+rp_status session_build_add(session *s, rp_elf *elf, const char *path, uint64_t complete_ns)
 {
     session_build *grown = realloc(s->builds, (s->build_count + 1) * sizeof *grown);
     if (!grown) {
+        copy_drop(elf, path);
         return rp_fail(RP_E_MEMORY, "session: no memory for the list of builds");
     }
     s->builds = grown;
     session_build *build = &grown[s->build_count++];
-    *build = (session_build){.elf = elf, .complete_ns = complete_ns};
+    *build = (session_build){
+        .elf = elf, .complete_ns = complete_ns, .regardless = s->regardless};
     rp_text_copy(build->path, sizeof build->path, path);
     time_t now = time(NULL);
     struct tm local;
     strftime(build->time, sizeof build->time, "%H:%M:%S", localtime_r(&now, &local));
     return RP_OK;
-}
-
-static void copy_drop(rp_elf *elf, const char *path)
-{
-    rp_elf_close(elf);
-    remove(path);
 }
 
 /* A build that was refused leaves no trace but its number. */
@@ -453,7 +464,7 @@ static rp_status world_start(session *s, uint32_t build)
     return status ? status : session_commit(s, p, &answer, &desc);
 }
 
-static rp_status first_world(session *s, uint32_t build)
+rp_status session_first_world(session *s, uint32_t build)
 {
     rp_status status = session_spare_prepare(s);
     if (!status) {
@@ -492,11 +503,12 @@ static rp_status build_use(session *s, rp_elf *elf, const char *path, uint64_t c
 {
     bool changed;
     rp_status status = preload_learn(s, elf, &changed);
-    if (!status) {
-        status = build_add(s, elf, path, complete_ns);
-    }
     if (status) {
         copy_drop(elf, path);
+        return status;
+    }
+    status = session_build_add(s, elf, path, complete_ns);
+    if (status) {
         return status;
     }
     if (changed && s->spare.pid) { /* it lacks a library */
@@ -504,7 +516,11 @@ static rp_status build_use(session *s, rp_elf *elf, const char *path, uint64_t c
     }
     uint32_t build = s->build_count;
     rp_record record;
-    status = session_record(s, &record) ? carry_to_new(s, build) : first_world(s, build);
+    status = session_record(s, &record) ? carry_to_new(s, build) : session_first_world(s, build);
+    if (status == RP_E_CHANGED) {
+        session_refused_keep(s);
+        return status;
+    }
     if (status) {
         build_drop(s);
         return status;
@@ -518,6 +534,7 @@ static rp_status build_use(session *s, rp_elf *elf, const char *path, uint64_t c
 rp_status session_build_new(session *s, rp_elf *elf, const char *path, uint64_t complete_ns)
 {
     uint32_t before = s->build_count;
+    session_refused_drop(s);
     rp_status status = build_use(s, elf, path, complete_ns);
     if (status && s->build_count == before && !s->spare.pid && s->start.preload) {
         rp_error why = *rp_error_last();

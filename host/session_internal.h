@@ -29,6 +29,14 @@ rp_status session_restart(session *s);
 /* Carries the state at the log's position to the newest build. */
 rp_status session_carry_forward(session *s);
 
+/* The build becomes the last of the list. On failure it is closed and its file removed. */
+rp_status session_build_add(session *s, rp_elf *elf, const char *path, uint64_t complete_ns);
+/* A new world under a build, in the spare, which becomes the live runner. */
+rp_status session_first_world(session *s, uint32_t build);
+
+/* session_anew.c: the last build of the list is taken off it and waits. */
+void session_refused_keep(session *s);
+
 /* session_twice.c */
 /* What lies at a place that differs, as text; returns its address. */
 uint64_t session_place_describe(session *s, const divergence_place *place, char *text,

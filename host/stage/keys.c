@@ -97,6 +97,16 @@ static void press_step(stage_keys *keys)
     add_command(keys, RP_COMMAND_STEP, 1);
 }
 
+static void press_keep(stage_keys *keys)
+{
+    keys->want_keep = true;
+}
+
+static void press_regardless(stage_keys *keys)
+{
+    keys->want_regardless = true;
+}
+
 static void press_quit(stage_keys *keys)
 {
     keys->want_quit = true;
@@ -120,12 +130,12 @@ static const key_binding bindings[] = {
     {.key = RP_KEY_F4,
      .press = press_retry,
      .name = "F4",
-     .help = "after a failure: the same input again"},
+     .help = "after a failure: the same input again; build refused: all input again"},
     {.key = RP_KEY_F4,
      .shift = true,
      .press = press_skip,
      .name = "Shift F4",
-     .help = "after a failure: go on without that input"},
+     .help = "after a failure: go on without that input; build refused: restart"},
     {.key = RP_KEY_F5, .press = press_pause, .name = "F5", .help = "pauses and plays"},
     {.key = RP_KEY_F6,
      .press = press_rewind,
@@ -146,6 +156,15 @@ static const key_binding bindings[] = {
      .repeats = true,
      .name = "F10",
      .help = "one frame on"},
+    {.key = RP_KEY_F12,
+     .press = press_keep,
+     .name = "F12",
+     .help = "a build was refused: keeps the old one"},
+    {.key = RP_KEY_F12,
+     .shift = true,
+     .press = press_regardless,
+     .name = "Shift F12",
+     .help = "a build was refused: loads it regardless"},
     {.key = RP_KEY_Q, .ctrl = true, .press = press_quit, .name = "Ctrl Q", .help = "quits"},
 };
 

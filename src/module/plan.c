@@ -30,7 +30,8 @@ static void add_copy(plan_build *build, const match_entry *entry, uint32_t name)
     build->copies[build->plan.copy_count++] =
         (rp_plan_copy){.old_address = old_address_of(build, entry->symbol),
                        .new_offset = entry->partner->address,
-                       .size_bytes = entry->symbol->size_bytes,
+                       .size_bytes = rp_min_size(entry->symbol->size_bytes,
+                                                entry->partner->size_bytes),
                        .name = name,
                        .thread = entry->symbol->kind == RP_SYMBOL_THREAD};
 }
@@ -217,11 +218,12 @@ static rp_status make(plan_build *build, rp_plan **plan)
     return status;
 }
 
-rp_status rp_plan_make(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
-                       uint64_t old_tls_address, const rp_elf *new_elf, uint32_t new_build,
-                       rp_plan **plan)
+static rp_status make_between(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
+                              uint64_t old_tls_address, const rp_elf *new_elf, uint32_t new_build,
+                              bool regardless, rp_plan **plan)
 {
-    plan_build build = {.old_elf = old_elf,
+    plan_build build = {.regardless = regardless,
+                        .old_elf = old_elf,
                         .new_elf = new_elf,
                         .old_base = old_base,
                         .old_tls_address = old_tls_address};
@@ -241,4 +243,20 @@ rp_status rp_plan_make(const rp_elf *old_elf, uint32_t old_build, uint64_t old_b
     rp_status status = make(&build, plan);
     rp_arena_finish(&build.arena);
     return status;
+}
+
+rp_status rp_plan_make(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
+                       uint64_t old_tls_address, const rp_elf *new_elf, uint32_t new_build,
+                       rp_plan **plan)
+{
+    return make_between(old_elf, old_build, old_base, old_tls_address, new_elf, new_build, false,
+                        plan);
+}
+
+rp_status rp_plan_make_regardless(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
+                                  uint64_t old_tls_address, const rp_elf *new_elf,
+                                  uint32_t new_build, rp_plan **plan)
+{
+    return make_between(old_elf, old_build, old_base, old_tls_address, new_elf, new_build, true,
+                        plan);
 }

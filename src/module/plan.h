@@ -71,6 +71,11 @@ struct rp_elf;
 rp_status rp_plan_make(const struct rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
                        uint64_t old_tls_address, const struct rp_elf *new_elf, uint32_t new_build,
                        rp_plan **plan);
+/* The same, whatever the types say: objects keep their bytes; of a variable that has another size those
+ * that both have are carried. For the person who knows better; never by itself. */
+rp_status rp_plan_make_regardless(const struct rp_elf *old_elf, uint32_t old_build,
+                                  uint64_t old_base, uint64_t old_tls_address,
+                                  const struct rp_elf *new_elf, uint32_t new_build, rp_plan **plan);
 void rp_plan_free(rp_plan *plan);
 /* Checks a plan that came from another process: RP_E_FORMAT. All offsets, counts and orders. */
 rp_status rp_plan_check(const rp_plan *plan, size_t size_bytes);

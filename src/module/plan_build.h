@@ -23,6 +23,7 @@ typedef struct plan_build {
     size_t names_used;
     rp_text_buffer report;
     uint32_t report_left_out;
+    bool regardless; /* types are not compared */
 } plan_build;
 
 /* plan_report.c */

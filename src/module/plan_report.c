@@ -67,6 +67,12 @@ static void report_types(plan_build *build, uint32_t number, types_state state)
 
 static rp_status judge_types(plan_build *build)
 {
+    if (build->regardless) {
+        if (begin_line(build)) {
+            rp_text_add(&build->report, "loaded regardless of types that changed");
+        }
+        return RP_OK;
+    }
     const type_table *old_types, *new_types;
     rp_status status = rp_types_of(build->old_elf, &old_types);
     if (status == RP_OK) {
@@ -152,8 +158,14 @@ static rp_status refuse(const plan_build *build, const match_entry *entry)
 static rp_status judge_copied(plan_build *build, const match_entry *entry)
 {
     char name[160];
+    if (build->regardless && entry->symbol->size_bytes != entry->partner->size_bytes) {
+        report(build, entry->symbol, "%llu bytes, now %llu: those that both have were carried",
+               (unsigned long long)entry->symbol->size_bytes,
+               (unsigned long long)entry->partner->size_bytes);
+        return RP_OK;
+    }
     rp_plan_describe(entry->symbol, name, sizeof name);
-    rp_status status = rp_types_compare_variable(build->old_elf, entry->symbol, build->new_elf,
+    rp_status status = build->regardless ? RP_OK : rp_types_compare_variable(build->old_elf, entry->symbol, build->new_elf,
                                                  entry->partner, name);
     if (status != RP_OK) {
         return status;
@@ -188,7 +200,7 @@ static rp_status judge_old(plan_build *build, const match_entry *entry)
         report(build, entry->symbol, "is a constant now and has its new value");
     } else if (!rp_plan_is_copied(build, entry)) {
         report(build, entry->symbol, "starts anew: the old thread-local data is not known");
-    } else if (entry->symbol->size_bytes != entry->partner->size_bytes) {
+    } else if (entry->symbol->size_bytes != entry->partner->size_bytes && !build->regardless) {
         return refuse(build, entry);
     } else {
         return judge_copied(build, entry);

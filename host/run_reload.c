@@ -1,0 +1,257 @@
+/* What a change of builds brought over, and what can be done where it could not. See run.h. */
+#include "run.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <base/text.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name, *key, *help;
+} ways[] = {
+    [RUN_WAY_AGAIN] = {"again", "F4", "runs the recorded input again under it, from the start"},
+    [RUN_WAY_RESTART] = {"restart", "Shift F4", "begins a new world under it"},
+    [RUN_WAY_KEEP] = {"keep", "F12", "keeps the old build"},
+    [RUN_WAY_REGARDLESS] = {"regardless", "Shift F12",
+                            "loads it and leaves the bytes as they are"},
+};
+
+/* ---- telling ---- */
+
+/* "build 2 · 180 ms · 212 objects carried over"; said once its first step is done. */
+void run_reload_say(run *r)
+{
+    session *s = &r->session;
+    if (!r->reload_untold) {
+        return;
+    }
+    r->reload_untold = false;
+    char time[32] = "";
+    if (!s->waiting_since_ns && s->build_ms > 0) {
+        snprintf(time, sizeof time, " \u00b7 %.0f ms", s->build_ms);
+    }
+    run_toast(r, "build %u%s \u00b7 %u variables carried over, %u pointers moved%s%s", s->newest, time,
+              s->reload.carried, s->reload.pointers_moved, s->reload_report[0] ? " \u00b7 " : "",
+              s->reload_report);
+    if (s->reload.pointers_left) {
+        run_say(r, "build %u: %u pointers could not be moved, the first to %s", s->newest,
+                s->reload.pointers_left, s->live.link->left_name);
+    }
+}
+
+void run_reload_refused(run *r)
+{
+    char text[2048];
+    rp_text_buffer buffer = rp_text_buffer_over(text, sizeof text);
+    rp_text_add(&buffer, "%s\n\nthe old build runs on", r->session.refused.why);
+    for (size_t i = 0; i < RP_COUNT_OF(ways); i++) {
+        rp_text_add(&buffer, "\n%-9s  %s (reprise ctl reload --%s)", ways[i].key, ways[i].help,
+                    ways[i].name);
+    }
+    run_notice(r, true, text);
+}
+
+/* ---- doing ---- */
+
+static bool progress(void *context, uint64_t frame, uint64_t to)
+{
+    run *r = context;
+    run_toast_quietly(r, "running the input again: frame %llu of %llu", (unsigned long long)frame,
+                      (unsigned long long)to);
+    run_at(r);
+    run_idle(r);
+    return !r->quit;
+}
+
+/* The transport stands where the session does; a loop starts its pass again. */
+static void settle(run *r, bool new_world)
+{
+    if (new_world && r->transport.looping) {
+        rp_transport_command(&r->transport, (rp_command){.kind = RP_COMMAND_UNLOOP});
+    }
+    r->view.mark_count = new_world ? 0 : r->view.mark_count;
+    r->notice_count = 0;
+    r->has_pending = false;
+    r->shown = false;
+    run_at(r);
+    rp_transport_rebuilt(&r->transport);
+    run_mark(r, 'b', session_frame(&r->session));
+}
+
+static rp_status again(run *r)
+{
+    uint64_t steps = r->session.steps, begin_ns = rp_os_monotonic_ns();
+    const rp_log *log = r->session.log;
+    rp_status status = session_world_again(&r->session, progress, r);
+    if (r->session.log == log) {
+        return status; /* nothing was begun */
+    }
+    settle(r, false);
+    if (status) {
+        rp_error why = *rp_error_last();
+        run_step_failed(r, status);
+        rp_fail(why.status, "%s", why.text);
+        return status;
+    }
+    run_toast(r, "build %u \u00b7 the input was run again: %llu frames in %.0f ms", r->session.newest,
+              (unsigned long long)(r->session.steps - steps),
+              (double)(rp_os_monotonic_ns() - begin_ns) / 1e6);
+    return RP_OK;
+}
+
+static rp_status restart(run *r)
+{
+    rp_status status = session_world_restart(&r->session);
+    if (!status) {
+        settle(r, true);
+        run_toast(r, "build %u \u00b7 a new world", r->session.newest);
+    }
+    return status;
+}
+
+static rp_status regardless(run *r)
+{
+    rp_status status = session_regardless(&r->session);
+    if (!status) {
+        settle(r, false);
+        r->reload_untold = true;
+    }
+    return status;
+}
+
+static rp_status keep(run *r)
+{
+    if (!r->session.refused.elf) {
+        return rp_fail(RP_E_RANGE, "reload: no build was refused: there is nothing to keep out");
+    }
+    session_refused_drop(&r->session);
+    r->notice_count = 0;
+    r->shown = false;
+    run_toast(r, "build %u runs on", r->session.loaded);
+    return RP_OK;
+}
+
+rp_status run_reload_way(run *r, run_way way)
+{
+    switch (way) {
+    case RUN_WAY_AGAIN:
+        return again(r);
+    case RUN_WAY_RESTART:
+        return restart(r);
+    case RUN_WAY_KEEP:
+        return keep(r);
+    default:
+        return regardless(r);
+    }
+}
+
+/* ---- asked ---- */
+
+static json_t *lines_json(const char *text)
+{
+    json_t *lines = json_array();
+    while (*text) {
+        char line[256];
+        size_t length = strcspn(text, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)rp_min_size(length, sizeof line - 1), text);
+        json_array_append_new(lines, run_text_json(line));
+        text += length + (text[length] == '\n');
+    }
+    return lines;
+}
+
+static json_t *report_json(const session *s)
+{
+    const rp_reload *reload = &s->reload;
+    if (!reload->new_build) {
+        return json_null();
+    }
+    json_t *report =
+        json_pack("{s:i, s:i, s:{s:i, s:i, s:i}, s:{s:i, s:i}, s:{s:f, s:f, s:f}, s:o}", "old_build",
+                  (int)reload->old_build, "new_build", (int)reload->new_build, "variables", "carried",
+                  (int)reload->carried, "added", (int)reload->added, "removed",
+                  (int)reload->removed, "pointers", "moved", (int)reload->pointers_moved, "left",
+                  (int)reload->pointers_left, "ms", "plan", s->times.plan_ms, "carry",
+                  s->times.carry_ms, "to_first_step", s->build_ms, "lines",
+                  lines_json(s->reload_report));
+    if (report && reload->pointers_left && s->live.link) {
+        char name[sizeof s->live.link->left_name];
+        rp_text_copy(name, sizeof name, s->live.link->left_name);
+        json_object_set_new(json_object_get(report, "pointers"), "first_left", run_text_json(name));
+    }
+    return report;
+}
+
+static json_t *refused_json(const session *s)
+{
+    json_t *list = json_array();
+    if (!s->refused.elf) {
+        json_decref(list);
+        return json_null();
+    }
+    for (size_t i = 0; i < RP_COUNT_OF(ways); i++) {
+        json_array_append_new(list, json_string(ways[i].name));
+    }
+    return json_pack("{s:o, s:o}", "why", run_text_json(s->refused.why), "ways", list);
+}
+
+static char *report_text(const session *s)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *to = open_memstream(&text, &length);
+    const rp_reload *reload = &s->reload;
+    if (!to) {
+        return NULL;
+    }
+    if (reload->new_build) {
+        fprintf(to, "build %u to %u in %.1f ms (plan %.1f, carry %.1f)\n", reload->old_build,
+                reload->new_build, s->build_ms, s->times.plan_ms, s->times.carry_ms);
+        fprintf(to, "variables  %u carried, %u new, %u removed\n", reload->carried, reload->added,
+                reload->removed);
+        fprintf(to, "pointers   %u moved, %u left\n", reload->pointers_moved, reload->pointers_left);
+        fprintf(to, "%s%s", s->reload_report, s->reload_report[0] ? "\n" : "");
+    } else {
+        fputs("no build has taken over from another yet\n", to);
+    }
+    if (s->refused.elf) {
+        fprintf(to, "refused: %s\n", s->refused.why);
+        for (size_t i = 0; i < RP_COUNT_OF(ways); i++) {
+            fprintf(to, "  --%-11s %s\n", ways[i].name, ways[i].help);
+        }
+    }
+    fclose(to);
+    return text;
+}
+
+json_t *run_reload_answer(run *r, const json_t *request)
+{
+    const char *way = json_string_value(json_object_get(request, "way"));
+    size_t index = 0;
+    while (way && index < RP_COUNT_OF(ways) && strcmp(ways[index].name, way) != 0) {
+        index++;
+    }
+    if (index == RP_COUNT_OF(ways)) {
+        rp_fail(RP_E_ARGUMENT, "ctl: reload --%.40s: there are --again, --keep, --restart and "
+                               "--regardless",
+                way);
+        return run_refused();
+    }
+    if (way && run_reload_way(r, (run_way)index)) {
+        return run_refused();
+    }
+    json_t *answer = json_object();
+    json_object_set_new(answer, "ok", json_true());
+    json_object_set_new(answer, "build", json_integer(r->session.loaded));
+    json_object_set_new(answer, "frame", json_integer((json_int_t)session_frame(&r->session)));
+    json_object_set_new(answer, "reload", report_json(&r->session));
+    json_object_set_new(answer, "refused", refused_json(&r->session));
+    if (!json_is_true(json_object_get(request, "json"))) {
+        char *text = report_text(&r->session);
+        json_object_set_new(answer, "text", run_text_json(text ? text : ""));
+        free(text);
+    }
+    return answer;
+}

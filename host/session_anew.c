@@ -1,0 +1,162 @@
+/* A build that the state cannot be brought to, and what can be done about it: a new world under it, with
+ * or without the input that was recorded. See session.h. */
+#include "session.h"
+#include "session_internal.h"
+
+#include <base/bits.h>
+#include <base/error.h>
+#include <base/text.h>
+#include <os/os.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROGRESS_NS = 50000000 };
+
+/* ---- the refused build ---- */
+
+void session_refused_keep(session *s)
+{
+    session_build *build = session_build_at(s, s->build_count);
+    session_refused_drop(s);
+    session_refused *refused = &s->refused;
+    refused->elf = build->elf;
+    refused->complete_ns = build->complete_ns;
+    rp_text_copy(refused->path, sizeof refused->path, build->path);
+    rp_text_copy(refused->why, sizeof refused->why, rp_error_last()->text);
+    s->build_count--;
+    s->spare_told = s->spare_told > s->build_count ? s->build_count : s->spare_told;
+}
+
+void session_refused_drop(session *s)
+{
+    if (s->refused.elf) {
+        rp_elf_close(s->refused.elf);
+        remove(s->refused.path);
+    }
+    s->refused = (session_refused){0};
+}
+
+/* It is the newest build from here on, if what is done with it works. */
+static rp_status refused_add(session *s)
+{
+    session_refused refused = s->refused;
+    if (!refused.elf) {
+        return rp_fail(RP_E_RANGE, "reload: no build was refused: there is nothing to choose");
+    }
+    s->refused = (session_refused){0};
+    return session_build_add(s, refused.elf, refused.path, refused.complete_ns);
+}
+
+rp_status session_regardless(session *s)
+{
+    session_refused refused = s->refused;
+    if (!refused.elf) {
+        return rp_fail(RP_E_RANGE, "reload: no build was refused: there is nothing to choose");
+    }
+    s->refused = (session_refused){0};
+    s->regardless = true;
+    rp_status status = session_build_new(s, refused.elf, refused.path, rp_os_monotonic_ns());
+    s->regardless = false;
+    return status;
+}
+
+/* ---- a new world ---- */
+
+/* In a log of its own, so that the old one stands until the new world does. */
+static rp_status anew(session *s, uint32_t build)
+{
+    rp_log *before = s->log;
+    rp_status status = rp_log_create(s->desc.budget_bytes, &s->log);
+    if (status) {
+        s->log = before;
+        return status;
+    }
+    process_end(&s->spare); /* it has the other log */
+    s->start.log_fd = rp_log_fd(s->log);
+    status = session_first_world(s, build);
+    if (status) {
+        rp_error why = *rp_error_last();
+        rp_log_destroy(s->log);
+        s->log = before;
+        s->start.log_fd = rp_log_fd(before);
+        rp_fail(why.status, "%s", why.text);
+        return status;
+    }
+    rp_log_destroy(before);
+    s->newest = build;
+    s->debug_index = 0;
+    s->accepted_serial = s->accepted_frame = 0;
+    divergence_reset(s->divergence);
+    s->diverged_frame = 0;
+    session_failure_clear(s);
+    return RP_OK;
+}
+
+static rp_status anew_under_newest(session *s)
+{
+    bool waits = s->refused.elf != NULL;
+    rp_status status = waits ? refused_add(s) : RP_OK;
+    uint32_t build = waits ? s->build_count : s->newest;
+    if (!status) {
+        uint32_t old = s->loaded;
+        status = anew(s, build);
+        if (status && waits) {
+            session_refused_keep(s);
+        } else if (!status) {
+            s->reload = (rp_reload){.old_build = old, .new_build = build};
+            s->reload_report[0] = 0;
+        }
+    }
+    return status;
+}
+
+rp_status session_world_restart(session *s)
+{
+    rp_status status = anew_under_newest(s);
+    if (!status) {
+        inputs_clear(&s->inputs);
+        watched_clear(&s->watched);
+        session_unloop(s);
+    }
+    return status;
+}
+
+static rp_status run_again(session *s, uint64_t to, session_progress *progress, void *context)
+{
+    uint64_t told_ns = rp_os_monotonic_ns();
+    for (uint64_t frame = 1; frame <= to; frame++) {
+        rp_input input;
+        rp_status status = inputs_get(&s->inputs, frame, &input);
+        if (!status) {
+            status = session_step(s, &input, true, frame == to);
+        }
+        if (status) {
+            return status;
+        }
+        uint64_t now_ns = rp_os_monotonic_ns();
+        if (now_ns - told_ns > PROGRESS_NS) {
+            told_ns = now_ns;
+            if (!progress(context, frame, to)) {
+                return RP_OK;
+            }
+        }
+    }
+    return RP_OK;
+}
+
+rp_status session_world_again(session *s, session_progress *progress, void *context)
+{
+    uint64_t to = session_newest(s);
+    if (rp_loop_is_set(&s->loop) && s->loop.to > to) {
+        to = s->loop.to;
+    }
+    if (to > s->inputs.count) {
+        return rp_fail(RP_E_RANGE,
+                       "reload: the input of frames %llu to %llu is not kept (there was too much of "
+                       "it): restart, keep the old build, or load regardless",
+                       (unsigned long long)s->inputs.count + 1, (unsigned long long)to);
+    }
+    rp_status status = anew_under_newest(s);
+    return status ? status : run_again(s, to, progress, context);
+}
