@@ -311,12 +311,10 @@ static void report_keep(session *s, const rp_plan *plan)
 static rp_status plan_make(session *s, uint32_t from, uint32_t to, rp_plan **plan)
 {
     const session_build *old = session_build_at(s, from), *new = session_build_at(s, to);
+    const rp_plan_options options = {.regardless = new->regardless};
     uint64_t begin_ns = rp_os_monotonic_ns();
-    rp_status status = new->regardless
-                           ? rp_plan_make_regardless(old->elf, from, old->base, old->tls_address,
-                                                     new->elf, to, plan)
-                           : rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to,
-                                          plan);
+    rp_status status = rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to,
+                                    &options, plan);
     s->times.plan_ms = (double)(rp_os_monotonic_ns() - begin_ns) / 1e6;
     return status;
 }

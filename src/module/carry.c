@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "module/convert.h"
 
 #include <string.h>
 
@@ -82,10 +83,28 @@ static void leave(pointer_pass *pass, const uint64_t *word, const char *relation
     }
 }
 
+/* Where a place in a moved variable is now; false: it is no more. */
+static bool new_place(const pointer_pass *pass, uint64_t value, const rp_plan_move *move,
+                      uint32_t type, uint64_t *moved)
+{
+    uint64_t offset = value - move->old_address;
+    if (move->conversion && offset == move->size_bytes) {
+        offset = rp_plan_conversion_at(pass->plan, move->conversion)->new_bytes;
+    } else if (move->conversion &&
+               !rp_convert_place(pass->plan, move->conversion, offset, type, &offset)) {
+        return false;
+    }
+    *moved = (move->thread ? pass->new_tls : pass->new_base) + move->new_offset + offset;
+    return true;
+}
+
 static void move_word(pointer_pass *pass, uint64_t *word, const rp_plan_move *move)
 {
-    uint64_t block = move->thread ? pass->new_tls : pass->new_base;
-    uint64_t moved = block + move->new_offset + (*word - move->old_address);
+    uint64_t moved;
+    if (!new_place(pass, *word, move, 0, &moved)) {
+        leave(pass, word, "a field that is gone in ", rp_plan_name(pass->plan, move->name));
+        return;
+    }
     if (*word != moved) {
         *word = moved;
     }
@@ -145,6 +164,21 @@ static word_range words_of(const rp_carry_span *span)
     uintptr_t first = (uintptr_t)rp_align_up(start, sizeof(uint64_t));
     uintptr_t last = (uintptr_t)rp_align_down(end, sizeof(uint64_t));
     return (word_range){(uint64_t *)first, (uint64_t *)(last > first ? last : first)};
+}
+
+void rp_carry_typed(const rp_plan *plan, uint64_t new_base, uint64_t new_tls, uint8_t *word,
+                    uint32_t type, rp_carry_report *report)
+{
+    pointer_pass pass = {.plan = plan, .new_base = new_base, .new_tls = new_tls, .report = report};
+    uint64_t value, moved;
+    memcpy(&value, word, sizeof value);
+    const rp_plan_move *move = last_at_or_before(plan, value);
+    if (move && move->conversion && move->new_offset != RP_PLAN_NONE &&
+        value - move->old_address < move->size_bytes &&
+        new_place(&pass, value, move, type, &moved)) {
+        memcpy(word, &moved, sizeof moved);
+        report->pointers_moved++;
+    }
 }
 
 void rp_carry_pointers(const rp_plan *plan, uint64_t new_base, void *tls_block,

@@ -30,6 +30,7 @@ typedef struct rp_symbol {
     uint32_t base_length; /* without the compiler's suffix (".0", ".constprop.0", ".lto_priv.1") */
     rp_symbol_kind kind;
     bool local, read_only, unique; /* unique: STB_GNU_UNIQUE */
+    bool tweak;                    /* RP_TWEAK: an edited initial value counts at once */
     uint64_t
         address; /* virtual address in the file; of RP_SYMBOL_THREAD the offset in its TLS block */
     uint64_t size_bytes;

@@ -30,10 +30,11 @@ static void add_copy(plan_build *build, const match_entry *entry, uint32_t name)
     build->copies[build->plan.copy_count++] =
         (rp_plan_copy){.old_address = old_address_of(build, entry->symbol),
                        .new_offset = entry->partner->address,
-                       .size_bytes = rp_min_size(entry->symbol->size_bytes,
-                                                entry->partner->size_bytes),
+                       .size_bytes = entry->symbol->size_bytes,
                        .name = name,
-                       .thread = entry->symbol->kind == RP_SYMBOL_THREAD};
+                       .thread = entry->symbol->kind == RP_SYMBOL_THREAD,
+                       .type = entry->type,
+                       .conversion = entry->conversion};
 }
 
 /* A constant that has no counterpart stays where it is, so that pointers to it remain good. */
@@ -52,7 +53,7 @@ static void add_move(plan_build *build, const match_entry *entry, uint32_t name)
 {
     bool found = entry->state == MATCH_FOUND, function = entry->symbol->kind == RP_SYMBOL_FUNCTION;
     uint64_t size = entry->symbol->size_bytes;
-    if (found && !function && entry->partner->size_bytes < size) {
+    if (found && !function && !entry->conversion && entry->partner->size_bytes < size) {
         size = entry->partner->size_bytes; /* a constant that shrank */
     }
     build->moves[build->plan.move_count++] =
@@ -61,7 +62,8 @@ static void add_move(plan_build *build, const match_entry *entry, uint32_t name)
                        .new_offset = found ? entry->partner->address : RP_PLAN_NONE,
                        .name = name,
                        .is_function = function,
-                       .thread = entry->symbol->kind == RP_SYMBOL_THREAD};
+                       .thread = entry->symbol->kind == RP_SYMBOL_THREAD,
+                       .conversion = function ? 0 : entry->conversion};
 }
 
 static void emit(plan_build *build)
@@ -128,16 +130,96 @@ static uint64_t place(uint64_t *end, size_t size_bytes)
     return at;
 }
 
+/* The parts that speak of types, in their order. */
+typedef struct types_part {
+    const types_pool *pool;
+    size_t size_bytes;
+    uint32_t *count;
+    uint64_t *offset;
+} types_part;
+
+enum { TYPES_PARTS = 8 };
+
+static void list_parts(plan_build *build, types_part parts[TYPES_PARTS])
+{
+    rp_plan *plan = &build->plan;
+    const types_build *types = &build->types;
+    const types_part all[TYPES_PARTS] = {
+        {&types->types, sizeof(rp_plan_type), &plan->type_count, &plan->types_offset},
+        {&types->slots, sizeof(rp_plan_slot), &plan->slot_count, &plan->slots_offset},
+        {&types->heirs, sizeof(uint32_t), &plan->heir_count, &plan->heirs_offset},
+        {&types->conversions, sizeof(rp_plan_conversion), &plan->conversion_count,
+         &plan->conversions_offset},
+        {&types->ops, sizeof(rp_plan_op), &plan->op_count, &plan->ops_offset},
+        {&types->constants, sizeof(rp_plan_constant), &plan->constant_count,
+         &plan->constants_offset},
+        {&types->tables, sizeof(rp_plan_table), &plan->table_count, &plan->tables_offset},
+        {&types->sites, sizeof(rp_plan_site), &plan->site_count, &plan->sites_offset}};
+    memcpy(parts, all, sizeof all);
+}
+
+/* Names of types come after those of symbols. */
+static void shift_names(plan_build *build, uint32_t by)
+{
+    types_build *types = &build->types;
+    rp_plan_type *type = types->types.items;
+    for (uint32_t i = 0; i < types->types.count; i++) {
+        type[i].name += type[i].name ? by : 0;
+        type[i].place += type[i].place ? by : 0;
+    }
+    rp_plan_slot *slot = types->slots.items;
+    for (uint32_t i = 0; i < types->slots.count; i++) {
+        slot[i].name += slot[i].name ? by : 0;
+    }
+    rp_plan_op *op = types->ops.items;
+    for (uint32_t i = 0; i < types->ops.count; i++) {
+        op[i].name += op[i].name ? by : 0;
+    }
+    rp_plan_conversion *conversion = types->conversions.items;
+    for (uint32_t i = 0; i < types->conversions.count; i++) {
+        conversion[i].name += conversion[i].name ? by : 0;
+        conversion[i].place += conversion[i].place ? by : 0;
+        conversion[i].refusal += conversion[i].refusal ? by : 0;
+    }
+    rp_plan_site *site = types->sites.items;
+    for (uint32_t i = 0; i < types->sites.count; i++) {
+        site[i].name += by;
+    }
+}
+
 static void set_layout(plan_build *build)
 {
     rp_plan *plan = &build->plan;
     uint64_t end = sizeof *plan;
     plan->copies_offset = place(&end, plan->copy_count * sizeof(rp_plan_copy));
     plan->moves_offset = place(&end, plan->move_count * sizeof(rp_plan_move));
-    plan->report_offset = build->names_used;
-    plan->names_bytes = build->names_used + build->report.length + 1;
+    types_part parts[TYPES_PARTS];
+    list_parts(build, parts);
+    for (int i = 0; i < TYPES_PARTS; i++) {
+        *parts[i].count = parts[i].pool->count;
+        *parts[i].offset = place(&end, *parts[i].count * parts[i].size_bytes);
+    }
+    shift_names(build, (uint32_t)build->names_used);
+    plan->report_offset = build->names_used + build->types.names.count;
+    plan->names_bytes = plan->report_offset + build->report.length + 1;
     plan->names_offset = place(&end, plan->names_bytes);
     plan->total_bytes = rp_align_up(end, 8);
+}
+
+static void write_types(plan_build *build, uint8_t *made)
+{
+    types_part parts[TYPES_PARTS];
+    list_parts(build, parts);
+    for (int i = 0; i < TYPES_PARTS; i++) {
+        if (*parts[i].count) {
+            memcpy(made + *parts[i].offset, parts[i].pool->items,
+                   *parts[i].count * parts[i].size_bytes);
+        }
+    }
+    const types_pool *names = &build->types.names;
+    if (names->count) {
+        memcpy(made + build->plan.names_offset + build->names_used, names->items, names->count);
+    }
 }
 
 static rp_status finish(plan_build *build, rp_plan **plan)
@@ -158,11 +240,21 @@ static rp_status finish(plan_build *build, rp_plan **plan)
     memcpy(made + header->copies_offset, build->copies, header->copy_count * sizeof(rp_plan_copy));
     memcpy(made + header->moves_offset, build->moves, header->move_count * sizeof(rp_plan_move));
     memcpy(made + header->names_offset, build->names, build->names_used);
+    write_types(build, made);
     memcpy(made + header->names_offset + header->report_offset, build->report.text,
            build->report.length + 1);
     *plan = (rp_plan *)made;
-    RP_ASSERT(rp_plan_check(*plan, mapped) == RP_OK);
-    return RP_OK;
+    status = rp_plan_check(*plan, mapped);
+    RP_ASSERT(status == RP_OK || build->with_types);
+    if (status != RP_OK) {
+        rp_os_vm_release(made, mapped);
+        *plan = NULL;
+        status = rp_fail(RP_E_FORMAT,
+                         "%s: the debug information of it or of the build before contradicts "
+                         "itself: build it again",
+                         build->new_elf->path);
+    }
+    return status;
 }
 
 static size_t names_limit(const rp_elf *elf)
@@ -218,13 +310,13 @@ static rp_status make(plan_build *build, rp_plan **plan)
     return status;
 }
 
-static rp_status make_between(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
-                              uint64_t old_tls_address, const rp_elf *new_elf, uint32_t new_build,
-                              bool regardless, rp_plan **plan)
+rp_status rp_plan_make(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
+                       uint64_t old_tls_address, const rp_elf *new_elf, uint32_t new_build,
+                       const rp_plan_options *options, rp_plan **plan)
 {
-    plan_build build = {.regardless = regardless,
-                        .old_elf = old_elf,
+    plan_build build = {.old_elf = old_elf,
                         .new_elf = new_elf,
+                        .options = options,
                         .old_base = old_base,
                         .old_tls_address = old_tls_address};
     build.plan = (rp_plan){.magic = RP_PLAN_MAGIC,
@@ -239,24 +331,12 @@ static rp_status make_between(const rp_elf *old_elf, uint32_t old_build, uint64_
                            .new_high = new_elf->high,
                            .new_tls_bytes = new_elf->tls_bytes,
                            .old_build = old_build,
-                           .new_build = new_build};
+                           .new_build = new_build,
+                           .regardless = options && options->regardless};
     rp_status status = make(&build, plan);
     rp_arena_finish(&build.arena);
+    if (build.with_types) {
+        rp_types_build_finish(&build.types);
+    }
     return status;
-}
-
-rp_status rp_plan_make(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
-                       uint64_t old_tls_address, const rp_elf *new_elf, uint32_t new_build,
-                       rp_plan **plan)
-{
-    return make_between(old_elf, old_build, old_base, old_tls_address, new_elf, new_build, false,
-                        plan);
-}
-
-rp_status rp_plan_make_regardless(const rp_elf *old_elf, uint32_t old_build, uint64_t old_base,
-                                  uint64_t old_tls_address, const rp_elf *new_elf,
-                                  uint32_t new_build, rp_plan **plan)
-{
-    return make_between(old_elf, old_build, old_base, old_tls_address, new_elf, new_build, true,
-                        plan);
 }

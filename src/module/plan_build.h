@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "module/plan.h"
 #include "module/plan_match.h"
+#include "module/plan_types_build.h"
 
 enum { PLAN_REPORT_BYTES = 16 << 10, PLAN_REPORT_LINES = 100 };
 
@@ -23,7 +24,10 @@ typedef struct plan_build {
     size_t names_used;
     rp_text_buffer report;
     uint32_t report_left_out;
-    bool regardless; /* types are not compared */
+    const rp_plan_options *options;
+    bool types_known; /* of both builds */
+    bool with_types;  /* a type changed: `types` is in use */
+    types_build types;
 } plan_build;
 
 /* plan_report.c */

@@ -3,7 +3,7 @@
  * Apart from plan.c, so that the runner needs nothing that reads files. */
 #include "base/bits.h"
 #include "base/error.h"
-#include "module/plan.h"
+#include "module/plan_check.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -19,6 +19,29 @@ static bool part_inside(const rp_plan *plan, uint64_t offset, uint64_t count, si
            count <= (plan->total_bytes - offset) / size_bytes;
 }
 
+/* Where no type changed these parts are not there at all. */
+static bool types_inside(const rp_plan *plan)
+{
+    const struct {
+        uint64_t offset, count;
+        size_t size_bytes;
+    } parts[] = {{plan->types_offset, plan->type_count, sizeof(rp_plan_type)},
+                 {plan->slots_offset, plan->slot_count, sizeof(rp_plan_slot)},
+                 {plan->heirs_offset, plan->heir_count, sizeof(uint32_t)},
+                 {plan->conversions_offset, plan->conversion_count, sizeof(rp_plan_conversion)},
+                 {plan->ops_offset, plan->op_count, sizeof(rp_plan_op)},
+                 {plan->constants_offset, plan->constant_count, sizeof(rp_plan_constant)},
+                 {plan->tables_offset, plan->table_count, sizeof(rp_plan_table)},
+                 {plan->sites_offset, plan->site_count, sizeof(rp_plan_site)}};
+    for (size_t i = 0; i < RP_COUNT_OF(parts); i++) {
+        if (parts[i].count &&
+            !part_inside(plan, parts[i].offset, parts[i].count, parts[i].size_bytes)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static rp_status check_header(const rp_plan *plan, size_t size_bytes)
 {
     if (size_bytes < sizeof *plan || plan->magic != RP_PLAN_MAGIC) {
@@ -30,7 +53,7 @@ static rp_status check_header(const rp_plan *plan, size_t size_bytes)
     if (plan->total_bytes > size_bytes || plan->total_bytes < sizeof *plan ||
         !part_inside(plan, plan->copies_offset, plan->copy_count, sizeof(rp_plan_copy)) ||
         !part_inside(plan, plan->moves_offset, plan->move_count, sizeof(rp_plan_move)) ||
-        !part_inside(plan, plan->names_offset, plan->names_bytes, 1)) {
+        !part_inside(plan, plan->names_offset, plan->names_bytes, 1) || !types_inside(plan)) {
         return damaged("a part of it lies outside");
     }
     const char *names = rp_plan_name(plan, 0);
@@ -51,6 +74,12 @@ static bool in_new_build(const rp_plan *plan, uint64_t offset, uint64_t size, ui
     return offset >= low && offset <= high && size <= high - offset;
 }
 
+/* What an object of `old_bytes` takes in the new build. */
+static uint64_t new_bytes(const rp_plan *plan, uint32_t conversion, uint64_t old_bytes)
+{
+    return conversion ? rp_plan_conversion_at(plan, conversion)->new_bytes : old_bytes;
+}
+
 static rp_status check_copies(const rp_plan *plan)
 {
     const rp_plan_copy *copies = rp_plan_copies(plan);
@@ -58,7 +87,8 @@ static rp_status check_copies(const rp_plan *plan)
         const rp_plan_copy *copy = &copies[i];
         if (copy->thread > 1 || copy->name >= plan->names_bytes ||
             copy->size_bytes > UINT64_MAX - copy->old_address ||
-            !in_new_build(plan, copy->new_offset, copy->size_bytes, copy->thread)) {
+            !in_new_build(plan, copy->new_offset,
+                          new_bytes(plan, copy->conversion, copy->size_bytes), copy->thread)) {
             return damaged("a variable lies outside the new build");
         }
     }
@@ -71,7 +101,8 @@ static rp_status check_moves(const rp_plan *plan)
     uint64_t free_from = 0; /* first address that no move before has */
     for (uint32_t i = 0; i < plan->move_count; i++) {
         const rp_plan_move *move = &moves[i];
-        uint64_t size = move->is_function ? 0 : move->size_bytes;
+        uint64_t size =
+            move->is_function ? 0 : new_bytes(plan, move->conversion, move->size_bytes);
         if (move->thread > 1 || move->is_function > 1 || move->name >= plan->names_bytes ||
             move->size_bytes >= UINT64_MAX - move->old_address ||
             (move->new_offset != RP_PLAN_NONE &&
@@ -89,6 +120,9 @@ static rp_status check_moves(const rp_plan *plan)
 rp_status rp_plan_check(const rp_plan *plan, size_t size_bytes)
 {
     rp_status status = check_header(plan, size_bytes);
+    if (status == RP_OK) {
+        status = rp_plan_check_types(plan);
+    }
     if (status == RP_OK) {
         status = check_copies(plan);
     }

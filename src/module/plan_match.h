@@ -16,6 +16,8 @@ typedef struct match_entry {
     const rp_symbol *partner; /* of MATCH_FOUND */
     match_state state;
     bool by_order; /* several of this name: told apart by the compiler's numbers alone */
+    bool anew;     /* has its new initial value although it is matched */
+    uint32_t type, conversion; /* of the plan, where a type changed */
 } match_entry;
 
 typedef struct match_side {

@@ -65,14 +65,16 @@ static void report_types(plan_build *build, uint32_t number, types_state state)
     }
 }
 
+static void tell_type(void *context, const char *text)
+{
+    plan_build *build = context;
+    if (begin_line(build)) {
+        rp_text_add(&build->report, "%s", text);
+    }
+}
+
 static rp_status judge_types(plan_build *build)
 {
-    if (build->regardless) {
-        if (begin_line(build)) {
-            rp_text_add(&build->report, "loaded regardless of types that changed");
-        }
-        return RP_OK;
-    }
     const type_table *old_types, *new_types;
     rp_status status = rp_types_of(build->old_elf, &old_types);
     if (status == RP_OK) {
@@ -82,10 +84,11 @@ static rp_status judge_types(plan_build *build)
         return status;
     }
     types_state old_state = rp_types_state(old_types), new_state = rp_types_state(new_types);
-    if (old_state == TYPES_KNOWN && new_state == TYPES_KNOWN) {
-        return rp_types_compare(old_types, new_types);
-    }
-    if (old_state != TYPES_KNOWN) {
+    build->types_known = old_state == TYPES_KNOWN && new_state == TYPES_KNOWN;
+    if (build->types_known) {
+        build->plan.changed =
+            (uint32_t)rp_types_compare(old_types, new_types, tell_type, build);
+    } else if (old_state != TYPES_KNOWN) {
         report_types(build, build->plan.old_build, old_state);
     } else {
         report_types(build, build->plan.new_build, new_state);
@@ -100,7 +103,7 @@ static bool is_variable(const rp_symbol *symbol)
 
 bool rp_plan_is_copied(const plan_build *build, const match_entry *entry)
 {
-    return entry->state == MATCH_FOUND && is_variable(entry->symbol) &&
+    return entry->state == MATCH_FOUND && !entry->anew && is_variable(entry->symbol) &&
            is_variable(entry->partner) &&
            (entry->symbol->kind != RP_SYMBOL_THREAD || build->old_tls_address);
 }
@@ -142,33 +145,89 @@ static bool initialiser_differs(const plan_build *build, const match_entry *entr
     return false;
 }
 
-static rp_status refuse(const plan_build *build, const match_entry *entry)
+static void fill_refusal(const plan_build *build, const match_entry *entry, const char *why)
 {
-    char name[160];
-    rp_plan_describe(entry->symbol, name, sizeof name);
-    return rp_fail(
-        RP_E_CHANGED,
-        "variable %s: %llu bytes in build %u, %llu bytes in build %u: its type changed and "
-        "its value cannot be carried over: undo the change, give the variable another name, "
-        "or restart the program",
-        name, (unsigned long long)entry->symbol->size_bytes, build->plan.old_build,
-        (unsigned long long)entry->partner->size_bytes, build->plan.new_build);
+    rp_refusal *refusal = build->options ? build->options->refusal : NULL;
+    if (refusal) {
+        *refusal = (rp_refusal){.kind = RP_REFUSAL_VARIABLE,
+                                .count = 1,
+                                .size_bytes = entry->symbol->size_bytes};
+        rp_plan_describe(entry->symbol, refusal->what, sizeof refusal->what);
+        rp_text_copy(refusal->why, sizeof refusal->why, why);
+    }
 }
 
-static rp_status judge_copied(plan_build *build, const match_entry *entry)
+/* Starts anew where that was asked for; else the plan is refused. */
+static rp_status refuse(plan_build *build, match_entry *entry, const char *why)
 {
-    char name[160];
-    if (build->regardless && entry->symbol->size_bytes != entry->partner->size_bytes) {
-        report(build, entry->symbol, "%llu bytes, now %llu: those that both have were carried",
-               (unsigned long long)entry->symbol->size_bytes,
-               (unsigned long long)entry->partner->size_bytes);
+    if (build->options && build->options->regardless) {
+        entry->anew = true;
+        report(build, entry->symbol, "starts anew: %s", why);
         return RP_OK;
     }
+    char name[160];
     rp_plan_describe(entry->symbol, name, sizeof name);
-    rp_status status = build->regardless ? RP_OK : rp_types_compare_variable(build->old_elf, entry->symbol, build->new_elf,
-                                                 entry->partner, name);
-    if (status != RP_OK) {
-        return status;
+    fill_refusal(build, entry, why);
+    return rp_fail(RP_E_CHANGED,
+                   "variable %s: %s: its value cannot be carried over: undo the change, give the "
+                   "variable another name, or restart the program",
+                   name, why);
+}
+
+static rp_status refuse_size(plan_build *build, match_entry *entry)
+{
+    char why[200];
+    rp_text_buffer text = rp_text_buffer_over(why, sizeof why);
+    rp_text_add(&text, "%llu bytes in build %u, %llu bytes in build %u: its type changed",
+                (unsigned long long)entry->symbol->size_bytes, build->plan.old_build,
+                (unsigned long long)entry->partner->size_bytes, build->plan.new_build);
+    return refuse(build, entry, why);
+}
+
+static void judge_initialiser(plan_build *build, match_entry *entry)
+{
+    if (entry->symbol->size_bytes == entry->partner->size_bytes && !entry->conversion &&
+        initialiser_differs(build, entry)) {
+        entry->anew = entry->partner->tweak;
+        report(build, entry->symbol, "%s",
+               entry->anew ? "has its new initial value"
+                           : "runs on with its value; the new initial value waits for `reset`");
+    }
+}
+
+static void report_conversion(plan_build *build, const match_entry *entry)
+{
+    char storage[240];
+    rp_text_buffer text = rp_text_buffer_over(storage, sizeof storage);
+    if (rp_types_variable_differs(build->old_elf, entry->symbol, build->new_elf, entry->partner,
+                                  &text)) {
+        size_t skip = strspn(storage, ": ");
+        report(build, entry->symbol, "converted: %s", storage + skip);
+    }
+}
+
+static rp_status judge_copied(plan_build *build, match_entry *entry)
+{
+    if (build->with_types) {
+        rp_types_variable(&build->types, entry->symbol, entry->partner, &entry->type,
+                          &entry->conversion);
+        const rp_plan_conversion *conversion = types_conversion(&build->types, entry->conversion);
+        if (build->types.status != RP_OK) {
+            return build->types.status;
+        }
+        if (entry->conversion && conversion->refusal) {
+            return refuse(build, entry, rp_types_name_at(&build->types, conversion->refusal));
+        }
+        if (entry->conversion && (conversion->old_bytes != entry->symbol->size_bytes ||
+                                  conversion->new_bytes != entry->partner->size_bytes)) {
+            return refuse_size(build, entry); /* the debug information says something else */
+        }
+    }
+    if (!entry->conversion && entry->symbol->size_bytes != entry->partner->size_bytes) {
+        return refuse_size(build, entry);
+    }
+    if (entry->conversion) {
+        report_conversion(build, entry);
     }
     if (entry->by_order) {
         report(build, entry->symbol,
@@ -176,16 +235,29 @@ static rp_status judge_copied(plan_build *build, const match_entry *entry)
                "to be "
                "sure");
     }
-    if (initialiser_differs(build, entry)) {
-        report(build, entry->symbol,
-               "runs on with its value; the new initial value waits for a restart");
-    }
+    judge_initialiser(build, entry);
     return RP_OK;
 }
 
-static rp_status judge_old(plan_build *build, const match_entry *entry)
+/* Pointers into a constant table move with its elements. */
+static void judge_constant(plan_build *build, match_entry *entry)
+{
+    if (build->with_types && entry->state == MATCH_FOUND &&
+        entry->symbol->kind == RP_SYMBOL_VARIABLE) {
+        uint32_t type;
+        rp_types_variable(&build->types, entry->symbol, entry->partner, &type, &entry->conversion);
+        const rp_plan_conversion *conversion = types_conversion(&build->types, entry->conversion);
+        if (conversion->old_bytes != entry->symbol->size_bytes ||
+            conversion->new_bytes != entry->partner->size_bytes) {
+            entry->conversion = 0;
+        }
+    }
+}
+
+static rp_status judge_old(plan_build *build, match_entry *entry)
 {
     if (!is_variable(entry->symbol)) {
+        judge_constant(build, entry);
         return RP_OK;
     }
     if (entry->state == MATCH_NONE) {
@@ -200,8 +272,6 @@ static rp_status judge_old(plan_build *build, const match_entry *entry)
         report(build, entry->symbol, "is a constant now and has its new value");
     } else if (!rp_plan_is_copied(build, entry)) {
         report(build, entry->symbol, "starts anew: the old thread-local data is not known");
-    } else if (entry->symbol->size_bytes != entry->partner->size_bytes && !build->regardless) {
-        return refuse(build, entry);
     } else {
         return judge_copied(build, entry);
     }
@@ -220,9 +290,33 @@ static void judge_new(plan_build *build, const match_entry *entry)
     }
 }
 
+/* Whether any type has to be looked at: none, for most edits. */
+static bool needs_types(const plan_build *build)
+{
+    bool differs = build->plan.changed != 0;
+    for (size_t i = 0; i < build->old_side.count && !differs; i++) {
+        const match_entry *entry = &build->old_side.entries[i];
+        differs = entry->state == MATCH_FOUND && entry->symbol->kind != RP_SYMBOL_FUNCTION &&
+                  rp_types_variable_differs(build->old_elf, entry->symbol, build->new_elf,
+                                            entry->partner, NULL);
+    }
+    return build->types_known && differs;
+}
+
+static rp_status begin_types(plan_build *build)
+{
+    rp_status status = judge_types(build);
+    if (status == RP_OK && needs_types(build)) {
+        build->with_types = true;
+        status = rp_types_build_init(&build->types, build->old_elf, build->new_elf,
+                                     build->options ? build->options->answers : NULL);
+    }
+    return status;
+}
+
 rp_status rp_plan_judge(plan_build *build)
 {
-    rp_status types = judge_types(build);
+    rp_status types = begin_types(build);
     if (types != RP_OK) {
         return types;
     }
@@ -236,6 +330,12 @@ rp_status rp_plan_judge(plan_build *build)
     }
     for (size_t i = 0; i < build->new_side.count; i++) {
         judge_new(build, &build->new_side.entries[i]);
+    }
+    if (build->with_types) {
+        rp_status status = rp_types_complete(&build->types, build->old_base);
+        if (status != RP_OK) {
+            return status;
+        }
     }
     if (build->report_left_out) {
         rp_text_add(&build->report, "\n… and %u more", build->report_left_out);

@@ -1,7 +1,7 @@
 /* The layouts of a build's types, from its debug information, and what differs between two builds.
  *
- * A heap block says nothing of its type. So where any named type differs between two builds, blocks
- * of it may be live, new code would misread them, and the plan is refused.
+ * Where no named type differs, the bytes of all objects stay as they are and nothing else has to be
+ * asked; else the types become part of the plan (plan_types_build.h).
  *
  * Layer: module, internal to plan*.c and elf.c.  Threads: one at a time for each rp_elf.
  * Design: docs/internals/module.md  Tests: tests/module/test_types.c, tests/fuzz/fuzz_elf.c
@@ -9,6 +9,7 @@
 #ifndef RP_MODULE_TYPES_H
 #define RP_MODULE_TYPES_H
 
+#include "base/text.h"
 #include "module/elf.h"
 
 typedef enum types_state {
@@ -27,14 +28,17 @@ typedef struct type_table type_table;
 rp_status rp_types_of(const rp_elf *elf, const type_table **types);
 types_state rp_types_state(const type_table *types);
 
-/* Compares each named type that is complete in both. RP_E_CHANGED: one differs; the record names
- * it, its place in the new build, and the member. */
-rp_status rp_types_compare(const type_table *old_types, const type_table *new_types);
+/* Told of each named type that differs: "struct Enemy in game.c:1: member 'x' (int, at 4) is new". */
+typedef void rp_types_told_fn(void *context, const char *text);
 
-/* Compares the types of a variable; RP_E_CHANGED as above. RP_OK as well where either is not known.
- * `name` stands in the record's text. */
-rp_status rp_types_compare_variable(const rp_elf *old_elf, const rp_symbol *old_symbol,
-                                    const rp_elf *new_elf, const rp_symbol *new_symbol,
-                                    const char *name);
+/* Compares each named type that is complete in both; returns how many differ. */
+size_t rp_types_compare(const type_table *old_types, const type_table *new_types,
+                        rp_types_told_fn *told, void *context);
+
+/* Whether the type of a variable differs; false as well where either is not known. How it differs
+ * is added to `text`, which may be null: " is float, was int". */
+bool rp_types_variable_differs(const rp_elf *old_elf, const rp_symbol *old_symbol,
+                               const rp_elf *new_elf, const rp_symbol *new_symbol,
+                               rp_text_buffer *text);
 
 #endif

@@ -1,8 +1,7 @@
-/* Comparing all types of two builds, and the text of a refusal. Layer: module.
+/* Comparing all types of two builds, and what differs in words. Layer: module.
  *
  * A type is known by its name. Several of one name (two files, each with its own struct node) are
  * told apart by the file that was compiled; where that does not tell, nothing is guessed. */
-#include "base/error.h"
 #include "module/types_internal.h"
 
 #include <string.h>
@@ -16,9 +15,13 @@ typedef struct type_group {
 
 typedef struct comparison {
     const type_table *old_types, *new_types;
-    type_difference worst; /* the one to tell */
+    type_difference worst; /* the one at hand */
     size_t changed;
+    rp_types_told_fn *told;
+    void *context;
 } comparison;
+
+static void tell(comparison *c);
 
 static type_group group_at(const type_table *table, size_t from)
 {
@@ -94,9 +97,10 @@ static const type_layout *predecessor(type_group old_group, type_group new_group
 static void compare_two(comparison *c, const type_layout *old_type, const type_layout *new_type)
 {
     type_difference difference = rp_type_difference(old_type, new_type);
-    c->changed += difference.kind != DIFFERENCE_NONE;
-    if (difference.kind > c->worst.kind) {
+    if (difference.kind != DIFFERENCE_NONE) {
+        c->changed++;
         c->worst = difference;
+        tell(c);
     }
 }
 
@@ -124,6 +128,7 @@ static void add_role(const type_member *member, rp_text_buffer *text)
 {
     rp_text_add(text, "%s '%.80s'",
                 member->flags & USE_VIRTUAL      ? "virtual function"
+                : member->flags & USE_CONSTANT   ? "constant"
                 : member->flags & USE_BASE_CLASS ? "base class"
                                                  : "member",
                 member->name);
@@ -131,9 +136,10 @@ static void add_role(const type_member *member, rp_text_buffer *text)
 
 static void add_place(const type_member *member, rp_text_buffer *text)
 {
-    uint64_t bit = member->flags & USE_VIRTUAL ? 0 : member->offset_bits % 8;
-    uint64_t at = member->flags & USE_VIRTUAL ? member->offset_bits : member->offset_bits / 8;
-    rp_text_add(text, "%llu", (unsigned long long)at);
+    bool plain = member->flags & (USE_VIRTUAL | USE_CONSTANT);
+    uint64_t bit = plain ? 0 : member->offset_bits % 8;
+    uint64_t at = plain ? member->offset_bits : member->offset_bits / 8;
+    rp_text_add(text, "%lld", (long long)at);
     if (bit || member->width_bits) {
         rp_text_add(text, " bit %llu", (unsigned long long)bit);
     }
@@ -143,11 +149,11 @@ static void add_member(const type_table *table, const type_member *member, rp_te
 {
     add_role(member, text);
     rp_text_add(text, " (");
-    if (!(member->flags & (USE_VIRTUAL | USE_BASE_CLASS))) {
+    if (!(member->flags & (USE_VIRTUAL | USE_BASE_CLASS | USE_CONSTANT))) {
         rp_type_text(table, &member->die, text);
         rp_text_add(text, ", ");
     }
-    rp_text_add(text, "at ");
+    rp_text_add(text, "%s", member->flags & USE_CONSTANT ? "" : "at ");
     add_place(member, text);
     rp_text_add(text, ")");
 }
@@ -182,7 +188,7 @@ static void add_changed_member(const comparison *c, rp_text_buffer *text)
         rp_text_add(text, " is called '%.80s' now", is->name);
     } else if (c->worst.kind == DIFFERENCE_PLACE) {
         add_role(is, text);
-        rp_text_add(text, " moved from ");
+        rp_text_add(text, is->flags & USE_CONSTANT ? " was renumbered from " : " moved from ");
         add_place(was, text);
         rp_text_add(text, " to ");
         add_place(is, text);
@@ -208,9 +214,22 @@ static void add_difference(const comparison *c, rp_text_buffer *text)
     }
 }
 
-rp_status rp_types_compare(const type_table *old_types, const type_table *new_types)
+static void tell(comparison *c)
 {
-    comparison c = {.old_types = old_types, .new_types = new_types};
+    char storage[320];
+    rp_text_buffer text = rp_text_buffer_over(storage, sizeof storage);
+    rp_type_layout_text(c->worst.new_type, &text);
+    add_difference(c, &text);
+    if (c->told) {
+        c->told(c->context, storage);
+    }
+}
+
+size_t rp_types_compare(const type_table *old_types, const type_table *new_types,
+                        rp_types_told_fn *told, void *context)
+{
+    comparison c = {
+        .old_types = old_types, .new_types = new_types, .told = told, .context = context};
     for (size_t i = 0, k = 0; i < old_types->count && k < new_types->count;) {
         type_group old_group = group_at(old_types, i), new_group = group_at(new_types, k);
         int order = rp_type_compare_keys(old_group.types[0], new_group.types[0]);
@@ -220,20 +239,7 @@ rp_status rp_types_compare(const type_table *old_types, const type_table *new_ty
         i += order <= 0 ? old_group.count : 0;
         k += order >= 0 ? new_group.count : 0;
     }
-    if (c.worst.kind == DIFFERENCE_NONE) {
-        return RP_OK;
-    }
-    char storage[320];
-    rp_text_buffer text = rp_text_buffer_over(storage, sizeof storage);
-    rp_type_layout_text(c.worst.new_type, &text);
-    add_difference(&c, &text);
-    if (c.changed > 1) {
-        rp_text_add(&text, " (%zu types changed)", c.changed);
-    }
-    return rp_fail(RP_E_CHANGED,
-                   "%s: objects of it may be live on the heap, and are not converted in this "
-                   "version: keep the old build, or restart with the new one",
-                   storage);
+    return c.changed;
 }
 
 static const type_layout *layout_of(const type_table *types, const rp_elf *elf,
@@ -242,32 +248,23 @@ static const type_layout *layout_of(const type_table *types, const rp_elf *elf,
     return types->state == TYPES_KNOWN ? types->variables[symbol - elf->symbols] : NULL;
 }
 
-rp_status rp_types_compare_variable(const rp_elf *old_elf, const rp_symbol *old_symbol,
-                                    const rp_elf *new_elf, const rp_symbol *new_symbol,
-                                    const char *name)
+bool rp_types_variable_differs(const rp_elf *old_elf, const rp_symbol *old_symbol,
+                               const rp_elf *new_elf, const rp_symbol *new_symbol,
+                               rp_text_buffer *text)
 {
     comparison c = {0};
-    rp_status status = rp_types_of(old_elf, &c.old_types);
-    if (status == RP_OK) {
-        status = rp_types_of(new_elf, &c.new_types);
-    }
-    if (status != RP_OK) {
-        return status;
+    if (rp_types_of(old_elf, &c.old_types) != RP_OK ||
+        rp_types_of(new_elf, &c.new_types) != RP_OK) {
+        return false;
     }
     const type_layout *was = layout_of(c.old_types, old_elf, old_symbol);
     const type_layout *is = layout_of(c.new_types, new_elf, new_symbol);
     if (!was || !is) {
-        return RP_OK;
+        return false;
     }
-    compare_two(&c, was, is);
-    if (c.worst.kind == DIFFERENCE_NONE) {
-        return RP_OK;
+    c.worst = rp_type_difference(was, is);
+    if (text && c.worst.kind != DIFFERENCE_NONE) {
+        add_difference(&c, text);
     }
-    char storage[240];
-    rp_text_buffer text = rp_text_buffer_over(storage, sizeof storage);
-    add_difference(&c, &text);
-    return rp_fail(RP_E_CHANGED,
-                   "variable %s%s: its value cannot be carried over: undo the change, give the "
-                   "variable another name, or restart the program",
-                   name, storage);
+    return c.worst.kind != DIFFERENCE_NONE;
 }

@@ -25,7 +25,8 @@ enum {
     USE_INTEGER = 4,
     USE_ENUM = 8, /* an integer of its size: its sign depends on its constants */
     USE_BASE_CLASS = 16,
-    USE_VIRTUAL = 32 /* a virtual function; its offset is its slot in the table */
+    USE_VIRTUAL = 32, /* a virtual function; its offset is its slot in the table */
+    USE_CONSTANT = 64 /* of an enum; its offset is its value */
 };
 
 /* A member, flat: those of unnamed structs stand as "place.x", "slots[].x", "list->x". */
@@ -87,11 +88,21 @@ bool rp_type_of(Dwarf_Die *die, Dwarf_Die *type);
 bool rp_type_next_count(Dwarf_Die *array, Dwarf_Die *child, uint64_t *count);
 /* The name with its scope; null: unnamed. */
 const char *rp_type_name(const type_table *table, Dwarf_Die *die);
+/* The layout of a struct's or union's entry; null: none. */
+const type_layout *rp_type_layout_at(const type_table *table, Dwarf_Die *die);
+/* An attribute's number. */
+uint64_t rp_type_number(Dwarf_Die *die, unsigned name, uint64_t otherwise);
+/* Where a member or base class lies in its struct; 0: not said. */
+uint64_t rp_type_place_of(Dwarf_Die *die, unsigned name);
+/* The same of a member, in bits. `type`: its own; `width_bits` of a bit-field, else 0. */
+uint64_t rp_type_offset_bits(Dwarf_Die *die, Dwarf_Die *type, uint64_t width_bits);
 /* "prefix" + "name" in the arena; null: no memory. */
 const char *rp_type_join(type_reader *reader, const char *prefix, const char *name);
 
 /* types_text.c: "struct Enemy *", "float[4]". */
 void rp_type_text(const type_table *table, const Dwarf_Die *die, rp_text_buffer *text);
+/* "game.c:41": where it is declared; `line` instead of its own, where not 0. False: not known. */
+bool rp_type_place_text(const type_layout *layout, int line, rp_text_buffer *text);
 /* "struct Enemy in game.c:41". */
 void rp_type_layout_text(const type_layout *layout, rp_text_buffer *text);
 

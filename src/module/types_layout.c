@@ -50,7 +50,7 @@ int rp_type_peel(Dwarf_Die *die)
     return 0;
 }
 
-static uint64_t number_of(Dwarf_Die *die, unsigned name, uint64_t otherwise)
+uint64_t rp_type_number(Dwarf_Die *die, unsigned name, uint64_t otherwise)
 {
     Dwarf_Attribute attribute;
     Dwarf_Word value;
@@ -66,7 +66,7 @@ bool rp_type_next_count(Dwarf_Die *array, Dwarf_Die *child, uint64_t *count)
         return false;
     }
     /* Without a bound, and with a bound of -1, the array is open at its end. */
-    *count = number_of(child, DW_AT_count, number_of(child, DW_AT_upper_bound, UINT64_MAX) + 1);
+    *count = rp_type_number(child, DW_AT_count, rp_type_number(child, DW_AT_upper_bound, UINT64_MAX) + 1);
     return true;
 }
 
@@ -76,7 +76,7 @@ static int compare_address(const void *key, const void *entry)
     return (key > address) - (key < address);
 }
 
-const char *rp_type_name(const type_table *table, Dwarf_Die *die)
+const type_layout *rp_type_layout_at(const type_table *table, Dwarf_Die *die)
 {
     Dwarf_Attribute attribute;
     Dwarf_Die whole;
@@ -85,14 +85,20 @@ const char *rp_type_name(const type_table *table, Dwarf_Die *die)
     }
     type_layout **found = bsearch(die->addr, table->by_address, table->by_address_count,
                                   sizeof(type_layout *), compare_address);
-    return found ? (*found)->name : dwarf_diename(die);
+    return found ? *found : NULL;
+}
+
+const char *rp_type_name(const type_table *table, Dwarf_Die *die)
+{
+    const type_layout *found = rp_type_layout_at(table, die);
+    return found ? found->name : dwarf_diename(die);
 }
 
 /* Of 16 bytes there are long double and __float128; else encoding and size say all, and compilers
  * differ in the names ("long", "long int"). */
 static uint64_t hash_base(uint64_t hash, Dwarf_Die *die, uint64_t size_bytes)
 {
-    uint64_t encoding = number_of(die, DW_AT_encoding, 0);
+    uint64_t encoding = rp_type_number(die, DW_AT_encoding, 0);
     hash = mix(mix(hash, encoding), size_bytes);
     bool quad = encoding == DW_ATE_float && size_bytes == LONG_DOUBLE_BYTES;
     const char *name = quad ? dwarf_diename(die) : NULL;
@@ -101,7 +107,7 @@ static uint64_t hash_base(uint64_t hash, Dwarf_Die *die, uint64_t size_bytes)
 
 static bool is_integer(Dwarf_Die *die)
 {
-    uint64_t encoding = number_of(die, DW_AT_encoding, 0);
+    uint64_t encoding = rp_type_number(die, DW_AT_encoding, 0);
     return encoding == DW_ATE_signed || encoding == DW_ATE_unsigned ||
            encoding == DW_ATE_signed_char || encoding == DW_ATE_unsigned_char;
 }
@@ -120,7 +126,7 @@ static uint64_t hash_array(type_reader *reader, uint64_t hash, Dwarf_Die *die)
 /* The end of a chain of pointers and arrays. */
 static uint64_t hash_target(type_reader *reader, uint64_t hash, Dwarf_Die *die, int tag)
 {
-    uint64_t size_bytes = tag ? number_of(die, DW_AT_byte_size, 0) : 0;
+    uint64_t size_bytes = tag ? rp_type_number(die, DW_AT_byte_size, 0) : 0;
     const char *name;
     switch (tag) {
     case DW_TAG_base_type:
@@ -180,7 +186,7 @@ static void hash_use(type_reader *reader, type_member *member)
     int tag = rp_type_peel(&die);
     uint64_t hash = 0;
     member->flags |= flags_of(&die, tag);
-    member->type_bytes = tag ? number_of(&die, DW_AT_byte_size, 0) : 0;
+    member->type_bytes = tag ? rp_type_number(&die, DW_AT_byte_size, 0) : 0;
     for (int depth = 0; depth < TYPE_DEPTH_MAX; depth++) {
         hash = mix(hash, (uint64_t)same_tag(tag));
         if (tag == DW_TAG_array_type) {
@@ -271,7 +277,7 @@ static uint64_t number_in_location(Dwarf_Attribute *attribute)
     return sum;
 }
 
-static uint64_t place_of(Dwarf_Die *die, unsigned name)
+uint64_t rp_type_place_of(Dwarf_Die *die, unsigned name)
 {
     Dwarf_Attribute attribute;
     Dwarf_Word value;
@@ -282,17 +288,17 @@ static uint64_t place_of(Dwarf_Die *die, unsigned name)
 }
 
 /* DWARF 4 and older count a bit-field's offset from the most significant bit of its unit. */
-static uint64_t offset_bits_of(Dwarf_Die *die, Dwarf_Die *type, uint64_t width_bits)
+uint64_t rp_type_offset_bits(Dwarf_Die *die, Dwarf_Die *type, uint64_t width_bits)
 {
-    uint64_t offset_bits = place_of(die, DW_AT_data_member_location) * 8;
+    uint64_t offset_bits = rp_type_place_of(die, DW_AT_data_member_location) * 8;
     if (dwarf_hasattr(die, DW_AT_data_bit_offset)) {
-        return place_of(die, DW_AT_data_bit_offset);
+        return rp_type_place_of(die, DW_AT_data_bit_offset);
     }
     if (dwarf_hasattr(die, DW_AT_bit_offset)) {
         Dwarf_Die unit = *type;
-        uint64_t unit_bytes = rp_type_peel(&unit) ? number_of(&unit, DW_AT_byte_size, 0) : 0;
-        unit_bytes = number_of(die, DW_AT_byte_size, unit_bytes);
-        offset_bits += unit_bytes * 8 - place_of(die, DW_AT_bit_offset) - width_bits;
+        uint64_t unit_bytes = rp_type_peel(&unit) ? rp_type_number(&unit, DW_AT_byte_size, 0) : 0;
+        unit_bytes = rp_type_number(die, DW_AT_byte_size, unit_bytes);
+        offset_bits += unit_bytes * 8 - rp_type_place_of(die, DW_AT_bit_offset) - width_bits;
     }
     return offset_bits;
 }
@@ -303,9 +309,9 @@ static void add_member(type_reader *reader, member_list *list, Dwarf_Die *die, c
     if (dwarf_hasattr(die, DW_AT_declaration) || dwarf_hasattr(die, DW_AT_external)) {
         return; /* a static member */
     }
-    type_member use = {.width_bits = number_of(die, DW_AT_bit_size, 0)};
+    type_member use = {.width_bits = rp_type_number(die, DW_AT_bit_size, 0)};
     rp_type_of(die, &use.die);
-    use.offset_bits = base_bits + offset_bits_of(die, &use.die, use.width_bits);
+    use.offset_bits = base_bits + rp_type_offset_bits(die, &use.die, use.width_bits);
     const char *name = dwarf_diename(die);
     if (name && strncmp(name, "_vptr", 5) == 0 && dwarf_hasattr(die, DW_AT_artificial)) {
         name = "(virtual table)";
@@ -328,9 +334,9 @@ static void add_base_class(type_reader *reader, member_list *list, Dwarf_Die *di
     const char *name = tag ? rp_type_name(reader->table, &base) : NULL;
     type_member *member = append(reader, list, name);
     if (member) {
-        member->offset_bits = base_bits + place_of(die, DW_AT_data_member_location) * 8;
+        member->offset_bits = base_bits + rp_type_place_of(die, DW_AT_data_member_location) * 8;
         member->flags = USE_BASE_CLASS;
-        member->type = number_of(die, DW_AT_virtuality, 0);
+        member->type = rp_type_number(die, DW_AT_virtuality, 0);
         member->die = base;
     }
 }
@@ -343,7 +349,7 @@ static void add_virtual(type_reader *reader, member_list *list, Dwarf_Die *die)
         type_member *member = append(reader, list, name);
         if (member) {
             member->flags = USE_VIRTUAL;
-            member->offset_bits = place_of(die, DW_AT_vtable_elem_location);
+            member->offset_bits = rp_type_place_of(die, DW_AT_vtable_elem_location);
         }
     }
 }
@@ -364,6 +370,30 @@ static void flatten(type_reader *reader, member_list *list, Dwarf_Die *aggregate
             add_virtual(reader, list, &die);
         }
         result = dwarf_siblingof(&die, &die);
+    }
+    reader->damaged |= result < 0 || reader->steps_left == 0;
+}
+
+/* A value that is written as another one is another one: objects are converted by name. */
+static void add_constants(type_reader *reader, member_list *list, Dwarf_Die *die)
+{
+    Dwarf_Die child;
+    int result = dwarf_child(die, &child);
+    while (result == 0 && reader->steps_left) {
+        reader->steps_left--;
+        type_member *member = dwarf_tag(&child) == DW_TAG_enumerator
+                                  ? append(reader, list, dwarf_diename(&child))
+                                  : NULL;
+        if (member) {
+            Dwarf_Attribute attribute;
+            Dwarf_Sword value = 0;
+            if (dwarf_attr(&child, DW_AT_const_value, &attribute)) {
+                dwarf_formsdata(&attribute, &value);
+            }
+            member->flags = USE_CONSTANT;
+            member->offset_bits = (uint64_t)value;
+        }
+        result = dwarf_siblingof(&child, &child);
     }
     reader->damaged |= result < 0 || reader->steps_left == 0;
 }
@@ -392,12 +422,14 @@ void rp_types_lay_out(type_reader *reader, type_layout *layout)
     member_list list = {0};
     if (layout->kind == TYPE_STRUCT || layout->kind == TYPE_UNION) {
         flatten(reader, &list, &layout->die, "", 0, 0);
-    } else if (layout->kind != TYPE_ENUM) {
+    } else if (layout->kind == TYPE_ENUM) {
+        add_constants(reader, &list, &layout->die);
+    } else {
         type_member use = {.name = ""};
         rp_type_of(&layout->die, &use.die);
         add_use(reader, &list, &use, 0);
     }
-    layout->size_bytes = number_of(&layout->die, DW_AT_byte_size, 0);
+    layout->size_bytes = rp_type_number(&layout->die, DW_AT_byte_size, 0);
     layout->members = list.items;
     layout->member_count = list.count;
     if (list.count > 1) {

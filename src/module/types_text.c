@@ -91,14 +91,24 @@ static const char *file_of(const type_layout *layout, Dwarf_Die *place)
     return slash ? slash + 1 : file;
 }
 
+bool rp_type_place_text(const type_layout *layout, int line, rp_text_buffer *text)
+{
+    Dwarf_Die place = layout->place;
+    const char *file = file_of(layout, &place);
+    bool known = file && *file && (line || dwarf_decl_line(&place, &line) == 0);
+    if (known) {
+        rp_text_add(text, "%.60s:%d", file, line);
+    }
+    return known;
+}
+
 void rp_type_layout_text(const type_layout *layout, rp_text_buffer *text)
 {
     static const char *const words[] = {"struct", "union", "enum", "type", "variable"};
-    Dwarf_Die place = layout->place;
-    const char *file = file_of(layout, &place);
-    int line = 0;
+    char storage[80];
+    rp_text_buffer place = rp_text_buffer_over(storage, sizeof storage);
     rp_text_add(text, "%s %.100s", words[layout->kind], layout->name);
-    if (file && *file && dwarf_decl_line(&place, &line) == 0) {
-        rp_text_add(text, " in %.60s:%d", file, line);
+    if (rp_type_place_text(layout, 0, &place)) {
+        rp_text_add(text, " in %s", storage);
     }
 }

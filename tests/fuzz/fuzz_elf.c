@@ -27,7 +27,7 @@ static uint64_t use_symbols(const rp_elf *elf)
 static void check_plan(const rp_elf *old_elf, const rp_elf *new_elf)
 {
     rp_plan *plan = NULL;
-    if (rp_plan_make(old_elf, 1, 0x10000000, 0x20000000, new_elf, 2, &plan) == RP_OK) {
+    if (rp_plan_make(old_elf, 1, 0x10000000, 0x20000000, new_elf, 2, NULL, &plan) == RP_OK) {
         if (rp_plan_check(plan, plan->total_bytes) != RP_OK) {
             abort();
         }

@@ -16,7 +16,7 @@ static int write_plan(const char *folder, const char *name, const rp_elf *old_el
 {
     char path[1024];
     rp_plan *plan;
-    if (rp_plan_make(old_elf, 1, old_base, old_thread, new_elf, 2, &plan) != RP_OK) {
+    if (rp_plan_make(old_elf, 1, old_base, old_thread, new_elf, 2, NULL, &plan) != RP_OK) {
         return 1;
     }
     uint64_t words[] = {rp_plan_moves(plan)[0].old_address, old_base + 8, old_thread, 12345};

@@ -191,7 +191,7 @@ static void edit_with(const char *old_compiler, const char *new_compiler)
     step(NULL);
     rp_plan *plan;
     ck_ok(rp_plan_make(o.elf, 1, o.object.base, (uint64_t)(uintptr_t)rp_object_tls(&o.object),
-                       n.elf, 2, &plan));
+                       n.elf, 2, NULL, &plan));
     uint64_t heap[] = {(uintptr_t)dlsym(o.handle, "items") + 12, 77,
                        (uintptr_t)dlsym(o.handle, "second"),
                        (uintptr_t)dlsym(o.handle, "second") + 1};

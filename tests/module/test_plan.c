@@ -24,7 +24,7 @@ static builds plan_for(const char *compiler, const char *old_text, const char *n
     ck_ok(rp_elf_open(fixture_build(&b.f, compiler, "game.c", "old.so"), NULL, &b.old_elf));
     fixture_write(&b.f, "game.c", new_text);
     ck_ok(rp_elf_open(fixture_build(&b.f, compiler, "game.c", "new.so"), NULL, &b.new_elf));
-    b.status = rp_plan_make(b.old_elf, 1, OLD_BASE, OLD_TLS, b.new_elf, 2, &b.plan);
+    b.status = rp_plan_make(b.old_elf, 1, OLD_BASE, OLD_TLS, b.new_elf, 2, NULL, &b.plan);
     if (b.status == RP_OK) {
         ck_ok(rp_plan_check(b.plan, b.plan->total_bytes));
     }
@@ -262,7 +262,7 @@ TEST(statics_of_different_files_stay_two_things)
     fixture_write(&b.f, "step.c", FIXTURE_STEP);
     ck_ok(rp_elf_open(fixture_build(&b.f, "gcc", "step.c a.c b.c", "old.so"), NULL, &b.old_elf));
     ck_ok(rp_elf_open(fixture_build(&b.f, "gcc", "b.c a.c step.c", "new.so"), NULL, &b.new_elf));
-    ck_ok(rp_plan_make(b.old_elf, 1, OLD_BASE, 0, b.new_elf, 2, &b.plan));
+    ck_ok(rp_plan_make(b.old_elf, 1, OLD_BASE, 0, b.new_elf, 2, NULL, &b.plan));
     uint32_t states = 0;
     for (uint32_t i = 0; i < b.plan->copy_count; i++) {
         const rp_plan_copy *copy = &rp_plan_copies(b.plan)[i];
@@ -332,7 +332,7 @@ TEST(thread_local_variables_need_the_old_block)
                         "_Thread_local int t = 1;\n" FIXTURE_STEP);
     ck_assert_uint_eq(b.plan->copy_count, 1);
     rp_plan_free(b.plan);
-    ck_ok(rp_plan_make(b.old_elf, 1, OLD_BASE, 0, b.new_elf, 2, &b.plan));
+    ck_ok(rp_plan_make(b.old_elf, 1, OLD_BASE, 0, b.new_elf, 2, NULL, &b.plan));
     ck_assert_uint_eq(b.plan->copy_count, 0);
     ck_assert_ptr_nonnull(strstr(report_of(&b), "'t': starts anew"));
     drop(&b);
@@ -371,7 +371,7 @@ static rp_status make_again(void *context)
 {
     builds *b = context;
     rp_plan *plan = NULL;
-    rp_status status = rp_plan_make(b->old_elf, 1, OLD_BASE, OLD_TLS, b->new_elf, 2, &plan);
+    rp_status status = rp_plan_make(b->old_elf, 1, OLD_BASE, OLD_TLS, b->new_elf, 2, NULL, &plan);
     ck_assert((status == RP_OK) == (plan != NULL));
     rp_plan_free(plan);
     return status;

@@ -15,7 +15,7 @@
 /* An edit: what stands before the step function, in the old and in the new source. */
 typedef struct edit {
     const char *before, *after;
-    const char *words; /* of the refusal; null: the plan is made */
+    const char *words; /* of the report, or of the refusal; null: nothing differs */
 } edit;
 
 /* The pair of builds and what came of them. */
@@ -34,7 +34,7 @@ static rp_elf *open_built(fixture *f, const char *compiler, const char *sources,
 
 static void plan_pair(pair *p)
 {
-    p->status = rp_plan_make(p->old_elf, 1, OLD_BASE, 0, p->new_elf, 2, &p->plan);
+    p->status = rp_plan_make(p->old_elf, 1, OLD_BASE, 0, p->new_elf, 2, NULL, &p->plan);
     ck_assert_int_eq(p->status != RP_OK, p->plan == NULL);
 }
 
@@ -65,8 +65,9 @@ static void check_words(const pair *p, const edit *e, const char *compiler,
                         const char *old_compiler)
 {
     const char *text = p->status == RP_OK ? report_of(p) : rp_error_last()->text;
-    bool right = e->words ? p->status == RP_E_CHANGED && strstr(text, e->words)
-                          : p->status == RP_OK && !strstr(text, "types are not compared");
+    bool right = e->words ? strstr(text, e->words) != NULL
+                          : p->status == RP_OK && !p->plan->changed &&
+                                !strstr(text, "types are not compared");
     if (!right) {
         wrong++;
         fprintf(stderr, "%s, then %s:\n  %s\n  %s\n  wanted: %s\n  got: %s\n", old_compiler,
@@ -107,9 +108,9 @@ static const edit c_edits[] = {
     {"struct Enemy { float x, y; };" E, "struct Enemy { float x; };" E,
      "struct Enemy in game.c:1: member 'y' (float, at 4) is gone, 8 bytes became 4"},
     {"struct Enemy { float x; char pad; };" E, "struct Enemy { float x; char pad, more; };" E,
-     "member 'more' (char, at 5) is new: objects"},
+     "member 'more' (char, at 5) is new"},
     {"struct Enemy { float x, y; };" E, "struct Enemy { float y, x; };" E,
-     "member 'y' moved from 4 to 0: objects"},
+     "member 'y' moved from 4 to 0"},
     {"struct Enemy { float x, y; };" E, "struct Enemy { float x, z; };" E,
      "member 'y' (float, at 4) is called 'z' now"},
     {"struct Enemy { float x; };" E, "struct Enemy { int x; };" E, "member 'x' is int, was float"},
@@ -155,8 +156,7 @@ static const edit c_edits[] = {
     /* structs in structs: the one that changed is named, not what it moved */
     {"struct Vec { float x, y; }; struct Enemy { struct Vec at; int hp; };" E,
      "struct Vec { float x, y, z; }; struct Enemy { struct Vec at; int hp; };" E,
-     "struct Vec in game.c:1: member 'z' (float, at 8) is new, 8 bytes became 12 (2 types "
-     "changed)"},
+     "struct Vec in game.c:1: member 'z' (float, at 8) is new, 8 bytes became 12"},
     {"struct Vec { float x, y; }; struct Enemy { struct Vec at[4]; int hp; };" E,
      "struct Vec { float y, x; }; struct Enemy { struct Vec at[4]; int hp; };" E,
      "struct Vec in game.c:1: member 'y' moved from 4 to 0"},
@@ -183,17 +183,19 @@ static const edit c_edits[] = {
     {"typedef struct { float x; } Enemy; Enemy *first;",
      "typedef struct Enemy { float x; } Enemy; Enemy *first;", NULL},
     {"typedef float real; real *heights;", "typedef double real; real *heights;",
-     "type real in game.c:1 is double, was float"},
+     "variable 'heights': it is double *, was float *"},
     {"typedef int (*callback)(int); callback *list;",
      "typedef void (*callback)(void); callback *list;", NULL},
     {"typedef struct { float x; } Enemy; Enemy *first;",
      "typedef union { float x; } Enemy; Enemy *first;",
-     "Enemy in game.c:1 is another kind of type"},
+     "variable 'first': it is union Enemy *, was struct Enemy *"},
     /* enums */
     {"enum state { IDLE, RUN }; struct Enemy { enum state s; };" E,
-     "enum state { IDLE, JUMP, RUN }; struct Enemy { enum state s; };" E, NULL},
+     "enum state { IDLE, JUMP, RUN }; struct Enemy { enum state s; };" E,
+     "constant 'JUMP' (1) is new"},
     {"enum state { IDLE, RUN }; struct Enemy { enum state s; };" E,
-     "enum state { IDLE = -1, RUN }; struct Enemy { enum state s; };" E, NULL},
+     "enum state { IDLE = -1, RUN }; struct Enemy { enum state s; };" E,
+     "constant 'RUN' was renumbered from 1 to 0"},
     {"enum state { IDLE, RUN }; struct Enemy { enum state s; };" E, "struct Enemy { int s; };" E,
      NULL},
     {"enum state { IDLE, RUN }; enum state *states;",
@@ -206,7 +208,7 @@ static const edit c_edits[] = {
      "member 'b' moved from 0 bit 3 to 0 bit 0"},
     {"struct Enemy { unsigned a : 3, b : 3; };" E,
      "struct Enemy { unsigned a : 3, b : 3, c : 1; };" E,
-     "member 'c' (unsigned int, at 0 bit 6) is new: objects"},
+     "member 'c' (unsigned int, at 0 bit 6) is new"},
     {"struct Enemy { unsigned a : 3, b : 5; };" E, "struct Enemy { unsigned a : 3, b : 5; };" E,
      NULL},
     /* packing and alignment */
@@ -232,9 +234,9 @@ static const edit c_edits[] = {
     {"static int *p; int **q = &p;", "static float *p; float **q = &p;", "is float *"},
     {"static int a[4]; int *q = a;", "static float a[4]; float *q = a;", "is float"},
     {"struct { int a, b; } state;", "struct { int a; float b; } state;",
-     "variable 'state': member 'b' is float, was int"},
+     "'state': converted: member 'b' is float, was int"},
     {"int f(void) { static float n; return (int)n++; }",
-     "int f(void) { static int n; return n++; }", "variable 'n' of f()"},
+     "int f(void) { static int n; return n++; }", "converted: is int, was float"},
     {"const float k = 1;", "const int k = 1;", NULL},
 };
 
@@ -418,7 +420,7 @@ TEST(structs_of_one_name_are_told_apart_by_their_files)
         {"struct node { int a; } *a;", "int other;", "struct node { int a; } *a;",
          "struct node { float b; } *b;", NULL},
         {"struct node { int a; } *a;", "int b;", "int other;", "struct node { float a; } *b;",
-         "struct node in b.c:1: member 'a' is float, was int"},
+         "variable 'b': it is struct node *, was int"},
         {"struct node { int a; } *a;", "struct node { float b; } *b;", "int other;",
          "struct node { float b; } *b;", NULL},
     };
@@ -556,7 +558,8 @@ static int plan_and_drop(rp_elf *old_elf, rp_elf *new_elf)
 {
     pair p = {.old_elf = old_elf, .new_elf = new_elf};
     plan_pair(&p);
-    ck_assert(p.status == RP_OK || p.status == RP_E_CHANGED || p.status == RP_E_MEMORY);
+    ck_assert(p.status == RP_OK || p.status == RP_E_CHANGED || p.status == RP_E_MEMORY ||
+              p.status == RP_E_FORMAT);
     bool compared = p.status == RP_OK && !strstr(report_of(&p), "types are not compared");
     rp_plan_free(p.plan);
     return compared ? 0 : p.status == RP_OK ? 1 : 2;

@@ -1,0 +1,111 @@
+/* The types of a build as a graph: what each is made of, by value and through pointers.
+ *
+ *   node: number | enum | pointer ─► node | array of node | struct, union: members ─► node | …
+ *
+ * Made on demand from entries of the debug information; a named struct that several files were
+ * compiled with is one node where all agree on it. Typedefs and qualifiers are followed; members of
+ * unnamed structs stand in what holds them.
+ *
+ * Layer: module, internal to graph*.c and plan*.c (the host's side).  Threads: one.
+ * Design: docs/internals/module.md  Tests: tests/module/test_graph.c
+ */
+#ifndef RP_MODULE_GRAPH_H
+#define RP_MODULE_GRAPH_H
+
+#include "module/types_internal.h"
+
+typedef enum node_kind {
+    NODE_VOID,
+    NODE_OPAQUE, /* only declared, or of a kind that has no inside */
+    NODE_NUMBER,
+    NODE_ENUM,
+    NODE_POINTER, /* and reference */
+    NODE_FUNCTION,
+    NODE_ARRAY,
+    NODE_STRUCT,
+    NODE_UNION
+} node_kind;
+
+typedef enum number_form {
+    FORM_SIGNED,
+    FORM_UNSIGNED,
+    FORM_FLOAT,
+    FORM_BOOL,
+    FORM_OTHER /* complex, decimal, … : the same bytes or nothing */
+} number_form;
+
+enum { GRAPH_NONE = 0, GRAPH_VOID = 1 }; /* nodes with a fixed index */
+
+typedef struct graph_member {
+    const char *name; /* of a base class its name; of an unnamed union "(union of x)" */
+    const char *was;  /* RP_WAS; null: none */
+    uint64_t offset_bits;
+    uint32_t width_bits; /* of a bit-field; 0: none */
+    uint32_t node;
+    int line;
+    bool base, table; /* a base class; the pointer to the virtual table */
+} graph_member;
+
+typedef struct graph_constant {
+    const char *name;
+    int64_t value;
+} graph_constant;
+
+typedef struct graph_node {
+    node_kind kind;
+    number_form form; /* of NODE_NUMBER, NODE_ENUM */
+    bool character;   /* a number that may stand for any byte */
+    bool filled;
+    const char *name; /* "" : none */
+    uint64_t size_bytes;
+    uint64_t count;  /* of an array; 0: open */
+    uint32_t target; /* of a pointer or array */
+    uint32_t member_count;
+    graph_member *members;     /* as declared */
+    graph_constant *constants; /* of NODE_ENUM, member_count of them */
+    const type_layout *layout; /* null: none */
+    Dwarf_Die die;
+} graph_node;
+
+typedef struct graph_slot {
+    uint64_t key;
+    uint32_t node;
+} graph_slot;
+
+typedef struct type_graph {
+    const rp_elf *elf;
+    const type_table *table;
+    module_arena *arena;
+    graph_node *nodes;
+    uint32_t count, capacity;
+    uint32_t filled;   /* nodes before it have their members */
+    graph_slot *slots; /* by entry, and by name and layout; a power of two */
+    uint32_t slot_count, slots_used;
+    rp_status status; /* the first failure: no memory */
+} type_graph;
+
+/* Everything it makes lies in `arena`, which outlives it. */
+rp_status rp_graph_init(type_graph *graph, const rp_elf *elf, module_arena *arena);
+/* The node of a type's entry. An entry without an address is void. */
+uint32_t rp_graph_of(type_graph *graph, const Dwarf_Die *type);
+/* Gives all nodes made so far, and those that they lead to, their targets and members. */
+rp_status rp_graph_fill(type_graph *graph);
+/* Of a variable; GRAPH_NONE: the debug information does not tell. */
+uint32_t rp_graph_variable(type_graph *graph, const rp_symbol *symbol);
+/* Of a complete struct, union or enum by name ("struct Enemy", "Enemy"); GRAPH_NONE: none, or
+ * several that differ. */
+uint32_t rp_graph_named(type_graph *graph, const char *name);
+/* The complete types of a layout's kind and name, a run of the sorted table: how many. */
+size_t rp_graph_run(const type_table *table, const type_layout *layout, size_t *first);
+/* "struct Enemy *[4]" */
+void rp_graph_text(const type_graph *graph, uint32_t node, rp_text_buffer *text);
+/* "game.c:41": where it is declared, with the line of the member where one is given. */
+void rp_graph_place(const type_graph *graph, uint32_t node, const graph_member *member,
+                    rp_text_buffer *text);
+
+static inline graph_node *rp_graph_node(const type_graph *graph, uint32_t node)
+{
+    return &graph->nodes[node];
+}
+
+#endif

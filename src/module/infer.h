@@ -1,0 +1,57 @@
+/* What every live block is made of: from what is said of it, and from the typed pointers that lead
+ * to it.
+ *
+ *   variables ─ typed pointers ─► block of T ─ its pointers ─► block of U ─► …
+ *
+ * Each pointer to the start of a block claims it. Nothing is guessed: where another type begins
+ * with T and fits as well, where two claims disagree, where the size does not divide, and behind
+ * void pointers and unions, the block is in doubt, and no more of it is believed than what holds
+ * either way.
+ *
+ * Layer: module, internal (the runner's side).  Threads: one.  Design: docs/internals/module.md
+ */
+#ifndef RP_MODULE_INFER_H
+#define RP_MODULE_INFER_H
+
+#include "module/blocks.h"
+#include "module/carry.h"
+
+enum { INFER_CONFLICTS_MOST = 64 };
+
+typedef struct infer_conflict {
+    uint32_t block, type, claim;
+} infer_conflict;
+
+typedef struct infer {
+    const rp_plan *plan;
+    block_index *index;
+    uint32_t *queue; /* blocks to be looked into; each at most once at a time */
+    uint32_t queue_count;
+    uint32_t *doubts; /* blocks that were in doubt when they were looked into */
+    uint32_t doubt_count, doubt_capacity;
+    infer_conflict conflicts[INFER_CONFLICTS_MOST];
+    uint32_t conflict_count; /* may be more than were kept */
+    uint32_t root;           /* the variable that is being walked; 0: none */
+    bool foreign;
+    rp_status status;
+} infer;
+
+/* Collects nothing itself: `index` is filled. RP_E_MEMORY. */
+rp_status rp_infer_begin(infer *in, const rp_plan *plan, block_index *index);
+/* The value of variable `number` (of the plan's copies), as the old build had it. */
+void rp_infer_variable(infer *in, uint32_t number, const uint8_t *value);
+/* Memory that nothing is known of and that is none of the module's: after all variables. */
+void rp_infer_foreign(infer *in, const void *start, size_t size_bytes);
+/* Follows what was begun to its end. */
+void rp_infer_run(infer *in);
+/* Looks behind what is in doubt, after rp_infer_run. */
+void rp_infer_run_doubts(infer *in);
+
+/* "World.user", "'entities'": what claimed or touched a block. */
+void rp_infer_claim_text(const infer *in, uint32_t claim, char *text, size_t capacity);
+/* "game.c:12 Enemy" where the block's allocation is traced; "" else. */
+const char *rp_infer_site(const live_block *block);
+/* Whether blocks of that size may be made of the type alone. */
+bool rp_infer_fits(const rp_plan_type *type, uint64_t size_bytes);
+
+#endif

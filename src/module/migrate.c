@@ -1,0 +1,503 @@
+/* Bringing a world with changed types to another build: look, decide, then act. Layer: module.
+ *
+ * Until all is decided nothing of the world is written. Then every new place is known before the
+ * first pointer is moved, and each pointer is read once, as the old build left it. */
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "module/convert.h"
+#include "module/infer.h"
+
+#include <reprise/memory.h>
+
+#include <string.h>
+
+typedef struct migration {
+    const rp_plan *plan;
+    block_index index;
+    infer in;
+    rp_convert convert;
+    const rp_carry_span *foreign;
+    size_t foreign_count;
+    const uint8_t **values; /* of the variables, as the old build had them; null: none */
+    void *tls_block;
+    uint64_t least_changed; /* size of the smallest changed type; 0: none */
+    rp_migration *report;
+    rp_refusal *refusal;
+    rp_refusal own_refusal;
+    uint8_t *scratch; /* a copy of a block that is converted in its place */
+    size_t scratch_bytes;
+} migration;
+
+static const rp_plan_type *type_at(const migration *m, uint32_t type)
+{
+    return rp_plan_type_at(m->plan, type);
+}
+
+/* ---- looking ---- */
+
+static rp_status read_variables(migration *m, rp_carry_read_fn *read, void *context)
+{
+    const rp_plan_copy *copies = rp_plan_copies(m->plan);
+    m->values = rp_arena_take(&m->index.arena, m->plan->copy_count + 1, sizeof *m->values);
+    for (uint32_t i = 0; m->values && i < m->plan->copy_count; i++) {
+        const rp_plan_copy *copy = &copies[i];
+        const char *name = rp_plan_name(m->plan, copy->name);
+        if (copy->thread && !m->tls_block) {
+            return rp_fail(RP_E_MODULE,
+                           "variable '%s': build %u has no thread-local data: it was not loaded as "
+                           "planned: build the module again",
+                           name, m->plan->new_build);
+        }
+        uint8_t *value = rp_arena_take(&m->index.arena, 1, copy->size_bytes + 1);
+        if (!value) {
+            return m->index.arena.failure;
+        }
+        if (!read(context, copy->old_address, value, (size_t)copy->size_bytes)) {
+            return rp_fail(RP_E_NOT_FOUND,
+                           "variable '%s': its value in build %u is not in the saved state: it "
+                           "cannot be carried over: restart the program",
+                           name, m->plan->old_build);
+        }
+        m->values[i] = value;
+    }
+    return m->values ? RP_OK : m->index.arena.failure;
+}
+
+static rp_status look(migration *m)
+{
+    rp_status status = rp_infer_begin(&m->in, m->plan, &m->index);
+    for (uint32_t i = 0; status == RP_OK && i < m->plan->copy_count; i++) {
+        rp_infer_variable(&m->in, i, m->values[i]);
+    }
+    if (status == RP_OK) {
+        rp_infer_run(&m->in);
+        rp_infer_run_doubts(&m->in);
+        for (size_t i = 0; i < m->foreign_count; i++) {
+            rp_infer_foreign(&m->in, m->foreign[i].start, m->foreign[i].size_bytes);
+        }
+        rp_infer_run_doubts(&m->in);
+        status = m->in.status;
+    }
+    return status;
+}
+
+/* ---- deciding ---- */
+
+static void find_least(migration *m)
+{
+    for (uint32_t i = 1; i < m->plan->type_count; i++) {
+        const rp_plan_type *type = type_at(m, i);
+        bool counts = type->conversion && !(type->flags & RP_TYPE_SCALAR);
+        if (counts && (!m->least_changed || type->size_bytes < m->least_changed)) {
+            m->least_changed = type->size_bytes;
+        }
+    }
+}
+
+/* Notes what is refused first, and how often the same is met. */
+static void refuse(migration *m, rp_refusal_kind kind, const live_block *block, const char *what,
+                   const char *type, const char *place, const char *why)
+{
+    rp_refusal *refusal = m->refusal;
+    if (refusal->kind) {
+        bool same = refusal->kind == (uint32_t)kind && strcmp(refusal->what, what) == 0 &&
+                    strcmp(refusal->type, type) == 0;
+        refusal->count += same;
+        return;
+    }
+    *refusal = (rp_refusal){
+        .kind = kind, .count = 1, .address = block->start, .size_bytes = block->size_bytes};
+    rp_text_copy(refusal->what, sizeof refusal->what, what);
+    rp_text_copy(refusal->type, sizeof refusal->type, type);
+    rp_text_copy(refusal->place, sizeof refusal->place, place);
+    rp_text_copy(refusal->why, sizeof refusal->why, why);
+    rp_text_copy(refusal->site, sizeof refusal->site, rp_infer_site(block));
+}
+
+static void refuse_doubt(migration *m, const live_block *block, const rp_plan_type *type,
+                         const char *why)
+{
+    char what[128];
+    rp_infer_claim_text(&m->in, block->claim, what, sizeof what);
+    refuse(m, RP_REFUSAL_DOUBT, block, what, rp_plan_name(m->plan, type->name),
+           rp_plan_name(m->plan, type->place), why);
+}
+
+/* A type that changed and may be what the block is made of, among its own and those that begin with
+ * it; null: none. */
+static const rp_plan_type *changed_rival(const migration *m, const live_block *block)
+{
+    const rp_plan_type *of = type_at(m, block->type);
+    const uint32_t *heirs = rp_plan_part(m->plan, m->plan->heirs_offset);
+    if (of->conversion) {
+        return of;
+    }
+    for (uint32_t i = 0; i < of->heir_count; i++) {
+        const rp_plan_type *heir = type_at(m, heirs[of->first_heir + i]);
+        if (heir->conversion && rp_infer_fits(heir, block->size_bytes)) {
+            return heir;
+        }
+    }
+    return NULL;
+}
+
+static const rp_plan_type *conflicting(const migration *m, const live_block *block)
+{
+    uint32_t kept = (uint32_t)rp_min_size(m->in.conflict_count, INFER_CONFLICTS_MOST);
+    for (uint32_t i = 0; i < kept; i++) {
+        if (&m->index.blocks[m->in.conflicts[i].block] == block) {
+            return type_at(m, m->in.conflicts[i].type);
+        }
+    }
+    return type_at(m, block->type);
+}
+
+static void judge_disagreement(migration *m, const live_block *block)
+{
+    const rp_plan_type *is = type_at(m, block->type), *also = conflicting(m, block);
+    if (!m->least_changed || m->least_changed > block->size_bytes) {
+        return;
+    }
+    char why[320];
+    rp_text_buffer text = rp_text_buffer_over(why, sizeof why);
+    rp_text_add(&text, "another pointer says %.90s", rp_plan_name(m->plan, also->name));
+    refuse_doubt(m, block, is, why);
+}
+
+static void judge_doubt(migration *m, const live_block *block)
+{
+    const rp_plan_type *rival = changed_rival(m, block), *is = type_at(m, block->type);
+    char why[320];
+    rp_text_buffer text = rp_text_buffer_over(why, sizeof why);
+    if (!rival) {
+        return;
+    }
+    if (rival == is) {
+        const char *rest = is->heir_count ? "; a type that begins with it may fit, too" : "";
+        rp_text_add(&text, "%llu bytes are no multiple of its %llu%s",
+                    (unsigned long long)block->size_bytes, (unsigned long long)is->size_bytes,
+                    rp_infer_fits(is, block->size_bytes) ? "" : rest);
+        if (rp_infer_fits(is, block->size_bytes)) {
+            text = rp_text_buffer_over(why, sizeof why);
+            rp_text_add(&text, "another type begins with it and fits as well");
+        }
+    } else {
+        rp_text_add(&text, "%.90s begins with it and fits as well",
+                    rp_plan_name(m->plan, rival->name));
+    }
+    refuse_doubt(m, block, is, why);
+}
+
+/* Nothing typed leads to it. Whether it holds objects of a changed type cannot be told, if it has
+ * room for one. */
+static void judge_unknown(migration *m, const live_block *block)
+{
+    if (block->flags & BLOCK_FOREIGN) {
+        m->report->blocks_foreign++;
+    } else if (m->least_changed && m->least_changed <= block->size_bytes) {
+        bool inside = block->flags & BLOCK_INSIDE;
+        refuse_doubt(m, block, type_at(m, 0),
+                     inside ? "only pointers into its middle lead to it"
+                            : "only pointers without a type lead to it");
+    }
+}
+
+static bool can_move(const live_block *block)
+{
+    const void *start = (const void *)(uintptr_t)block->start;
+    const char *kind = rp_allocator_kind_name(rp_allocator_of(start));
+    return strcmp(kind, "generic") == 0 || strcmp(kind, "heap") == 0;
+}
+
+/* Room for the objects that the block has room for now. */
+static bool fits_in_place(const migration *m, const live_block *block, uint64_t needed)
+{
+    const rp_plan_conversion *how =
+        rp_plan_conversion_at(m->plan, type_at(m, block->type)->conversion);
+    uint64_t used = block->size_bytes / how->old_bytes * how->old_bytes;
+    return needed < block->size_bytes || needed <= used;
+}
+
+static void judge_changed(migration *m, live_block *block)
+{
+    const rp_plan_type *type = type_at(m, block->type);
+    const rp_plan_conversion *how = rp_plan_conversion_at(m->plan, type->conversion);
+    const char *name = rp_plan_name(m->plan, how->name);
+    const char *place = rp_plan_name(m->plan, how->place);
+    uint64_t needed = rp_convert_bytes(m->plan, type->conversion, block->size_bytes);
+    char what[128];
+    rp_infer_claim_text(&m->in, block->claim, what, sizeof what);
+    if (how->refusal) {
+        refuse(m, RP_REFUSAL_FIELD, block, what, name, place, rp_plan_name(m->plan, how->refusal));
+    } else if (!needed) {
+        refuse(m, RP_REFUSAL_PLACE, block, what, name, place, "it would be too large");
+    } else if (!fits_in_place(m, block, needed) && !can_move(block)) {
+        const void *start = (const void *)(uintptr_t)block->start;
+        char why[200];
+        rp_text_buffer text = rp_text_buffer_over(why, sizeof why);
+        rp_text_add(&text, "it grows, and lies in the %s allocator '%.40s', which has no larger "
+                           "block for it",
+                    rp_allocator_kind_name(rp_allocator_of(start)),
+                    rp_allocator_name(rp_allocator_of(start)));
+        refuse(m, RP_REFUSAL_PLACE, block, what, name, place, why);
+    } else {
+        block->flags |= BLOCK_CHANGED;
+    }
+}
+
+static void judge(migration *m, live_block *block)
+{
+    if (block->flags & BLOCK_DISAGREE) {
+        judge_disagreement(m, block);
+    } else if (block->flags & BLOCK_DOUBT) {
+        judge_doubt(m, block);
+    } else if (!block->type) {
+        if (block->flags & BLOCK_TOUCHED) {
+            judge_unknown(m, block);
+        }
+    } else {
+        m->report->blocks_typed++;
+        if (type_at(m, block->type)->conversion) {
+            judge_changed(m, block);
+        }
+    }
+}
+
+static void add_where(const migration *m, rp_text_buffer *text)
+{
+    const rp_refusal *r = m->refusal;
+    if (*r->what) {
+        rp_text_add(text, " that %s leads to", r->what);
+    }
+    if (*r->site) {
+        rp_text_add(text, ", allocated at %s", r->site);
+    }
+}
+
+static rp_status refused(const migration *m)
+{
+    const rp_refusal *r = m->refusal;
+    char storage[400];
+    rp_text_buffer where = rp_text_buffer_over(storage, sizeof storage);
+    rp_text_add(&where, "%u block%s (%llu bytes)", r->count, r->count == 1 ? "" : "s",
+                (unsigned long long)r->size_bytes);
+    add_where(m, &where);
+    if (r->kind == RP_REFUSAL_DOUBT) {
+        return rp_fail(RP_E_CHANGED, "%s may be of a changed type: %s%s%s%s: say what it is: %s = …",
+                       storage, *r->type ? "it may be " : "", r->type, *r->type ? ", but " : "",
+                       r->why, *r->what ? r->what : "SITE");
+    }
+    return rp_fail(RP_E_CHANGED,
+                   "%s%s%s: %s: %s cannot be converted: keep the old build, undo the change, or "
+                   "restart",
+                   r->type, *r->place ? " in " : "", r->place, r->why, storage);
+}
+
+static rp_status decide(migration *m)
+{
+    find_least(m);
+    m->report->blocks_seen = m->index.count;
+    for (uint32_t i = 0; i < m->index.count; i++) {
+        judge(m, &m->index.blocks[i]);
+    }
+    return m->refusal->kind && !m->plan->regardless ? refused(m) : RP_OK;
+}
+
+/* ---- acting ---- */
+
+static void *bytes_at(uint64_t address)
+{
+    return (void *)(uintptr_t)address;
+}
+
+/* One byte more than the objects take, so that a pointer past their end lies in their block. */
+static rp_status make_room(migration *m)
+{
+    for (uint32_t i = 0; i < m->index.count; i++) {
+        live_block *block = &m->index.blocks[i];
+        if (!(block->flags & BLOCK_CHANGED)) {
+            continue;
+        }
+        uint32_t conversion = type_at(m, block->type)->conversion;
+        uint64_t needed = rp_convert_bytes(m->plan, conversion, block->size_bytes);
+        m->report->blocks_changed++;
+        if (fits_in_place(m, block, needed)) {
+            continue;
+        }
+        const char *site = rp_infer_site(block);
+        void *place = rp_alloc_zeroed_at(rp_allocator_of(bytes_at(block->start)), 1,
+                                         (size_t)needed + 1, *site ? site : NULL);
+        if (!place) {
+            return RP_E_MEMORY;
+        }
+        block->moved = (uint64_t)(uintptr_t)place;
+        m->report->blocks_moved++;
+    }
+    return RP_OK;
+}
+
+static rp_status scratch_copy(migration *m, const live_block *block)
+{
+    if (m->scratch_bytes < block->size_bytes) {
+        m->scratch_bytes = (size_t)block->size_bytes * 2;
+        m->scratch = rp_arena_take(&m->index.arena, 1, m->scratch_bytes);
+    }
+    if (!m->scratch) {
+        return m->index.arena.failure;
+    }
+    memcpy(m->scratch, bytes_at(block->start), (size_t)block->size_bytes);
+    memset(bytes_at(block->start), 0, (size_t)block->size_bytes);
+    return RP_OK;
+}
+
+static bool is_zero(const uint8_t *bytes, uint64_t count)
+{
+    return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, (size_t)count - 1) == 0);
+}
+
+/* What the block was asked to hold is not known to the byte: of the last ones those count that are
+ * not zero. */
+static uint64_t count_objects(const live_block *block, const uint8_t *from, uint64_t each)
+{
+    uint64_t fit = block->size_bytes / each, slack = rp_blocks_slack(block->size_bytes);
+    uint64_t sure = block->size_bytes > slack ? (block->size_bytes - slack + each - 1) / each : 1;
+    while (fit > sure && is_zero(from + (fit - 1) * each, each)) {
+        fit--;
+    }
+    return fit;
+}
+
+static rp_status convert_blocks(migration *m)
+{
+    for (uint32_t i = 0; i < m->index.count; i++) {
+        const live_block *block = &m->index.blocks[i];
+        if (!(block->flags & BLOCK_CHANGED)) {
+            continue;
+        }
+        const rp_plan_type *type = type_at(m, block->type);
+        const uint8_t *from = bytes_at(block->start);
+        if (!block->moved) {
+            rp_status status = scratch_copy(m, block);
+            if (status != RP_OK) {
+                return status;
+            }
+            from = m->scratch;
+        }
+        m->report->objects += type->tail_offset != RP_TYPE_NO_TAIL
+                                  ? 1
+                                  : count_objects(block, from, type->size_bytes);
+        rp_convert_block(&m->convert, type->conversion, from,
+                         bytes_at(block->moved ? block->moved : block->start), block->size_bytes);
+    }
+    return RP_OK;
+}
+
+static void convert_variables(migration *m)
+{
+    const rp_plan_copy *copies = rp_plan_copies(m->plan);
+    for (uint32_t i = 0; i < m->plan->copy_count; i++) {
+        const rp_plan_copy *copy = &copies[i];
+        uint64_t base = copy->thread ? m->convert.new_tls : m->convert.new_base;
+        uint8_t *to = bytes_at(base + copy->new_offset);
+        if (copy->conversion) {
+            rp_convert_object(&m->convert, copy->conversion, m->values[i], to);
+            m->report->objects++;
+        } else {
+            memcpy(to, m->values[i], (size_t)copy->size_bytes);
+            if (copy->type) {
+                rp_relocate_objects(&m->convert, copy->type, to, 1);
+            } else {
+                rp_relocate_words(&m->convert, to, copy->size_bytes);
+            }
+        }
+        m->convert.carried->carried++;
+    }
+}
+
+static void relocate_block(migration *m, const live_block *block)
+{
+    const rp_plan_type *type = type_at(m, block->type);
+    uint8_t *at = bytes_at(block->start);
+    bool settled = block->type && !(block->flags & (BLOCK_DOUBT | BLOCK_DISAGREE));
+    if (!settled) {
+        rp_relocate_words(&m->convert, at, block->size_bytes);
+    } else if (type->tail_offset == RP_TYPE_NO_TAIL) {
+        rp_relocate_objects(&m->convert, block->type, at, block->size_bytes / type->size_bytes);
+    } else if (block->size_bytes >= type->size_bytes) {
+        uint64_t each = type_at(m, type->tail_type)->size_bytes;
+        rp_relocate_objects(&m->convert, block->type, at, 1);
+        rp_relocate_objects(&m->convert, type->tail_type, at + type->tail_offset,
+                            each ? (block->size_bytes - type->tail_offset) / each : 0);
+    }
+}
+
+static void relocate_rest(migration *m)
+{
+    for (uint32_t i = 0; i < m->index.count; i++) {
+        if (!(m->index.blocks[i].flags & BLOCK_CHANGED)) {
+            relocate_block(m, &m->index.blocks[i]);
+        }
+    }
+    for (size_t i = 0; i < m->foreign_count; i++) {
+        rp_relocate_words(&m->convert, m->foreign[i].start, m->foreign[i].size_bytes);
+    }
+}
+
+static void free_old(migration *m)
+{
+    for (uint32_t i = 0; i < m->index.count; i++) {
+        if (m->index.blocks[i].moved) {
+            rp_free(bytes_at(m->index.blocks[i].start));
+        }
+    }
+}
+
+static rp_status run(migration *m, rp_carry_read_fn *read, void *context)
+{
+    rp_status status = rp_blocks_collect(&m->index);
+    if (status == RP_OK) {
+        status = read_variables(m, read, context);
+    }
+    if (status == RP_OK) {
+        status = look(m);
+    }
+    if (status == RP_OK) {
+        status = decide(m);
+    }
+    if (status == RP_OK) {
+        status = make_room(m);
+    }
+    if (status == RP_OK) {
+        status = convert_blocks(m);
+    }
+    if (status == RP_OK) {
+        convert_variables(m);
+        relocate_rest(m);
+        free_old(m);
+    }
+    return status;
+}
+
+rp_status rp_carry_migrate(const rp_plan *plan, uint64_t new_base, void *tls_block,
+                           rp_carry_read_fn *read, void *context, const rp_carry_span *foreign,
+                           size_t foreign_count, rp_carry_report *report,
+                           rp_migration *migration_report, rp_refusal *refusal)
+{
+    migration m = {.plan = plan,
+                   .foreign = foreign,
+                   .foreign_count = foreign_count,
+                   .tls_block = tls_block,
+                   .report = migration_report};
+    m.refusal = refusal ? refusal : &m.own_refusal;
+    *m.refusal = (rp_refusal){0};
+    m.convert = (rp_convert){.plan = plan,
+                             .blocks = &m.index,
+                             .new_base = new_base,
+                             .new_tls = (uint64_t)(uintptr_t)tls_block,
+                             .report = migration_report,
+                             .carried = report};
+    rp_status status = run(&m, read, context);
+    rp_blocks_drop(&m.index);
+    return status;
+}
