@@ -40,7 +40,8 @@ static const ctl_command commands[] = {
     {"retry", "", 0, 0, "after a failure: the same input again"},
     {"skip", "", 0, 0, "after a failure: go on without that input"},
     {"revert", "[BUILD]", 0, 1, "run an earlier build again (the one before)"},
-    {"reload", "", 0, 0, "what the last build brought over; or one of the ways on, below"},
+    {"reload", "[NAME=TYPE…]", 0, 32,
+     "what the last build brought over; or one of the ways on, below; or answers about types"},
     {"watch", "[FROM] [TO]", 0, 2, "watched values, of these frames; else of the loop, or this frame"},
     {"checks", "", 0, 0, "where rp_check values differ from those of the build before"},
     {"debug", "NAME=MODES", 0, 32, "debug modes of an allocator or a scope; or --list them"},
@@ -84,7 +85,7 @@ static void print_help(void)
          "  --again         with reload: the recorded input runs again under the refused build\n"
          "  --restart       with reload: a new world under it\n"
          "  --keep          with reload: the old build stays\n"
-         "  --regardless    with reload: it is loaded, the bytes stay as they are\n"
+         "  --regardless    with reload: what cannot be told or converted stays as it is\n"
          "  --help          this text\n"
          "\n"
          "exit codes\n"
@@ -265,6 +266,26 @@ static rp_status read_debug(char *const *words, int count, const ctl_options *op
                                              "another, or a pattern with '?' in it");
 }
 
+/* "World.user=struct Enemy": what a reload asked for. */
+static rp_status read_reload(char *const *words, int count, const ctl_options *options,
+                             json_t **request)
+{
+    json_t *answers = json_object();
+    for (int i = 1; i < count; i++) {
+        char *sign = strchr(words[i], '=');
+        if (!sign || json_object_set_new(answers, (*sign = 0, words[i]), json_string(sign + 1))) {
+            json_decref(answers);
+            return rp_fail(RP_E_ARGUMENT,
+                           "ctl: reload: %s: an answer is NAME=TYPE: as in `reprise ctl reload "
+                           "World.user=Enemy`",
+                           words[i]);
+        }
+    }
+    *request = json_pack("{s:s, s:b, s:s?, s:o}", "cmd", "reload", "json", options->json, "way",
+                         options->way, "answers", answers);
+    return RP_OK;
+}
+
 static rp_status read_request(const ctl_options *options, json_t **request)
 {
     char *const *words = options->rest;
@@ -286,9 +307,7 @@ static rp_status read_request(const ctl_options *options, json_t **request)
         return rp_fail(RP_E_ARGUMENT, "ctl: --%s: it belongs to `reprise ctl reload`", options->way);
     }
     if (!strcmp(command->name, "reload")) {
-        *request = json_pack("{s:s, s:b, s:s?}", "cmd", "reload", "json", options->json, "way",
-                             options->way);
-        return RP_OK;
+        return read_reload(words, count, options, request);
     }
     if (!strcmp(command->name, "memory")) {
         return read_memory(words, count, options->json, request);

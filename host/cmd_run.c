@@ -97,6 +97,18 @@ static void name_set(run *r)
     }
 }
 
+/* Beside the module, where the project's other files are. */
+static void types_path_set(run *r)
+{
+    const char *module = r->options.module, *slash = strrchr(module, '/');
+    rp_text_buffer text = rp_text_buffer_over(r->types_path, sizeof r->types_path);
+    if (r->options.types) {
+        rp_text_add(&text, "%s", r->options.types);
+    } else {
+        rp_text_add(&text, "%.*sreprise.types", slash ? (int)(slash + 1 - module) : 0, module);
+    }
+}
+
 static rp_status script_open(run *r)
 {
     if (!r->options.input) {
@@ -159,6 +171,7 @@ static rp_status world_open(run *r)
                          .watchdog_ms = o->watchdog_ms,
                          .keep = o->keep,
                          .keep_count = o->keep_count,
+                         .types = r->types_path,
                          .debug = o->debug.text,
                          .print = print_output,
                          .idle = idle,
@@ -204,6 +217,7 @@ static void project_file_check(const run *r)
 static rp_status start(run *r)
 {
     name_set(r);
+    types_path_set(r);
     project_file_check(r);
     r->stage_class = stage_choose(r->options.stage);
     if (!r->stage_class) {

@@ -10,6 +10,7 @@
 #ifndef HOST_LINK_H
 #define HOST_LINK_H
 
+#include <module/carry.h>
 #include <module/object.h>
 #include <reprise/stage.h>
 #include <stdbool.h>
@@ -18,7 +19,7 @@
 
 #define LINK_MAGIC UINT32_C(0x4b4e4c52)
 enum {
-    LINK_VERSION = 3,
+    LINK_VERSION = 4,
     LINK_CANVAS_MAX_PX = 4096,
     LINK_AUDIO_MAX_FRAMES = 65536,
     LINK_STACK_COPY_BYTES = 256 << 10,
@@ -31,6 +32,7 @@ enum {
     LINK_DEBUG_BYTES = 8192,
     LINK_FINDING_BYTES = 16384,
     LINK_PIECE_BYTES = 256 << 10, /* of a report */
+    LINK_PLAN_BYTES = 1 << 30,    /* the longest plan */
     LINK_WATCHDOG_SIGNAL = 40     /* a real-time signal that no library uses */
 };
 
@@ -46,8 +48,9 @@ typedef enum link_op {
     LINK_DESCRIBE,   /* a: an address: what lies there, as text in link->error */
     LINK_START,      /* rp_module_start, in a new world; answer as LINK_STEP */
     LINK_STEP,       /* input in the link; a: LINK_STEP_… flags */
-    LINK_CARRY,      /* bulk: an rp_plan of a bytes, then, aligned to 16, a link_known with the old
-                        build's ranges: copies, re-points, calls reloaded, commits */
+    LINK_PLAN,       /* bulk: b bytes of an rp_plan of c bytes in all, from its byte a on */
+    LINK_CARRY,      /* bulk: a link_known with the old build's ranges: by the plan that came before
+                        copies, converts, re-points, calls reloaded, commits */
     LINK_RENDER,     /* rp_module_render, then drops what it wrote */
     LINK_DEBUG,      /* sets the debug modes in link->debug, beside those that are set */
     LINK_REPORT,     /* a: link_report, b: 1: as JSON, c, d: marks; the text comes as LINK_PIECE */
@@ -231,6 +234,8 @@ typedef struct link_memory {
     uint64_t step_ns, collect_ns, page_count, clean_count;
     uint64_t render_wrote; /* pages that rp_module_render wrote, and that were put back */
     rp_reload reload;      /* of the last LINK_CARRY */
+    rp_migration migration;
+    rp_refusal refusal;    /* of a LINK_CARRY that was answered with RP_E_CHANGED */
     uint64_t left_at;      /* where the first word lies that could not be moved */
     char left_name[64];
     /* objects and ranges of this runner */

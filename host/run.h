@@ -48,6 +48,7 @@ typedef struct run_options {
     const char *sources[RUN_LIST_MAX];
     int source_count;
     const char *input;
+    const char *types; /* answers about types; null: beside the module */
     const char *name; /* of the control socket; null: the module's file name */
     const char *keep[RUN_LIST_MAX];
     int keep_count;
@@ -67,6 +68,7 @@ typedef struct run_options {
 typedef struct run {
     run_options options;
     char name[64];
+    char types_path[RP_OBJECT_PATH_BYTES];
     copies copies;
     session session;
     rp_transport transport;
@@ -130,6 +132,7 @@ void run_idle(run *r);       /* in the middle of something long: events, status,
 /* run_builds.c */
 void run_builds_poll(run *r);
 rp_status run_first_build(run *r);
+/* After a build was taken: goes on with it, and says what was carried. */
 
 /* run_view.c */
 void run_toast(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -155,6 +158,9 @@ rp_status run_reload_way(run *r, run_way way);
 void run_reload_say(run *r);     /* once, of a build that was taken */
 void run_reload_refused(run *r); /* why, and the ways on */
 json_t *run_reload_answer(run *r, const json_t *request);
+json_t *run_converted_json(const rp_migration *migration);
+/* Of the build that was refused and waits, with the ways on; null: there is none. */
+json_t *run_refused_build_json(const session *s);
 
 /* run_watch.c */
 void run_ghosts(run *r); /* into the view */

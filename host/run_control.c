@@ -187,12 +187,12 @@ static json_t *status_json(run *r)
     set_number(answer, "carried", s->reload.carried);
     set_number(answer, "pointers_moved", s->reload.pointers_moved);
     set_number(answer, "pointers_left", s->reload.pointers_left);
+    json_object_set_new(answer, "converted", run_converted_json(&s->migration));
     json_object_set_new(answer, "loop", r->transport.looping ? loop_json(r) : json_null());
     json_object_set_new(answer, "synctest", r->options.synctest ? synctest_json(s) : json_null());
     json_object_set_new(answer, "failure",
                         s->failure.active ? failure_json(&s->failure) : json_null());
-    json_object_set_new(answer, "refused",
-                        s->refused.elf ? run_text_json(s->refused.why) : json_null());
+    json_object_set_new(answer, "refused", run_refused_build_json(s));
     json_object_set_new(answer, "notice", notice_json(r));
     return answer;
 }

@@ -38,6 +38,8 @@ void run_options_help(void)
          "                       --stage none 946684800 (1 January 2000)\n"
          "  --watchdog SECONDS   a step that takes longer is a hang (2; 0: never)\n"
          "  --keep-lib PATTERN   a library that is not part of the state (more than once)\n"
+         "  --types FILE         answers about types of heap blocks (docs/types.md); default:\n"
+         "                       reprise.types beside the module\n"
          "  --debug NAME=MODES   debug modes of an allocator or a scope, as 'physics=end-of-page' "
          "or\n"
          "                       '*=canary,fill'; more than once; default: $REPRISE_DEBUG\n"
@@ -78,6 +80,7 @@ enum {
     OPT_TIME,
     OPT_WATCHDOG,
     OPT_KEEP,
+    OPT_TYPES,
     OPT_DEBUG,
     OPT_LEAKS,
     OPT_SIZE,
@@ -103,6 +106,7 @@ static const struct option table[] = {
     {"time", required_argument, NULL, OPT_TIME},
     {"watchdog", required_argument, NULL, OPT_WATCHDOG},
     {"keep-lib", required_argument, NULL, OPT_KEEP},
+    {"types", required_argument, NULL, OPT_TYPES},
     {"debug", required_argument, NULL, OPT_DEBUG},
     {"leaks", no_argument, NULL, OPT_LEAKS},
     {"size", required_argument, NULL, OPT_SIZE},
@@ -251,6 +255,9 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return status;
     case OPT_KEEP:
         return add("--keep-lib", o->keep, &o->keep_count, value);
+    case OPT_TYPES:
+        o->types = value;
+        return RP_OK;
     case OPT_DEBUG:
         return debug_choices_add(&o->debug, value);
     case OPT_LEAKS:

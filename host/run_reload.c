@@ -1,5 +1,6 @@
 /* What a change of builds brought over, and what can be done where it could not. See run.h. */
 #include "run.h"
+#include "type_answers.h"
 
 #include <base/bits.h>
 #include <base/error.h>
@@ -15,10 +16,30 @@ static const struct {
     [RUN_WAY_RESTART] = {"restart", "Shift F4", "begins a new world under it"},
     [RUN_WAY_KEEP] = {"keep", "F12", "keeps the old build"},
     [RUN_WAY_REGARDLESS] = {"regardless", "Shift F12",
-                            "loads it and leaves the bytes as they are"},
+                            "loads it; what cannot be told or converted stays as it is"},
 };
 
 /* ---- telling ---- */
+
+/* What was converted, where a type changed. */
+static void conversion_say(run *r)
+{
+    const rp_migration *m = &r->session.migration;
+    uint32_t build = r->session.newest;
+    if (m->values_lost) {
+        run_warn(r, "build %u: %llu values did not fit their new type, the first in %s: the nearest "
+                   "was taken",
+                build, (unsigned long long)m->values_lost, m->lost_name);
+    }
+    if (m->pointers_left) {
+        run_warn(r, "build %u: %llu pointers lead to fields that are gone, the first into %s", build,
+                (unsigned long long)m->pointers_left, m->left_name);
+    }
+    if (m->objects && m->blocks_foreign) {
+        run_say(r, "build %u: %llu blocks that only libraries know were left as they are", build,
+                (unsigned long long)m->blocks_foreign);
+    }
+}
 
 /* "build 2 · 180 ms · 212 objects carried over"; said once its first step is done. */
 void run_reload_say(run *r)
@@ -28,17 +49,23 @@ void run_reload_say(run *r)
         return;
     }
     r->reload_untold = false;
-    char time[32] = "";
+    char time[32] = "", objects[64] = "";
     if (!s->waiting_since_ns && s->build_ms > 0) {
         snprintf(time, sizeof time, " \u00b7 %.0f ms", s->build_ms);
     }
-    run_toast(r, "build %u%s \u00b7 %u variables carried over, %u pointers moved%s%s", s->newest, time,
-              s->reload.carried, s->reload.pointers_moved, s->reload_report[0] ? " \u00b7 " : "",
-              s->reload_report);
+    if (s->migration.objects) {
+        snprintf(objects, sizeof objects, "%llu objects converted, ",
+                 (unsigned long long)s->migration.objects);
+    }
+    run_toast(r, "build %u%s \u00b7 %u variables carried over, %s%llu pointers moved%s%s", s->newest,
+              time, s->reload.carried, objects,
+              (unsigned long long)(s->reload.pointers_moved + s->migration.pointers_moved),
+              s->reload_report[0] ? " \u00b7 " : "", s->reload_report);
     if (s->reload.pointers_left) {
         run_say(r, "build %u: %u pointers could not be moved, the first to %s", s->newest,
                 s->reload.pointers_left, s->live.link->left_name);
     }
+    conversion_say(r);
 }
 
 void run_reload_refused(run *r)
@@ -111,9 +138,10 @@ static rp_status restart(run *r)
     return status;
 }
 
-static rp_status regardless(run *r)
+/* The refused build once more. */
+static rp_status build_again(run *r, bool regardless)
 {
-    rp_status status = session_regardless(&r->session);
+    rp_status status = session_build_again(&r->session, regardless);
     if (!status) {
         settle(r, false);
         r->reload_untold = true;
@@ -143,7 +171,7 @@ rp_status run_reload_way(run *r, run_way way)
     case RUN_WAY_KEEP:
         return keep(r);
     default:
-        return regardless(r);
+        return build_again(r, true);
     }
 }
 
@@ -176,6 +204,9 @@ static json_t *report_json(const session *s)
                   (int)reload->pointers_left, "ms", "plan", s->times.plan_ms, "carry",
                   s->times.carry_ms, "to_first_step", s->build_ms, "lines",
                   lines_json(s->reload_report));
+    if (report) {
+        json_object_set_new(report, "converted", run_converted_json(&s->migration));
+    }
     if (report && reload->pointers_left && s->live.link) {
         char name[sizeof s->live.link->left_name];
         rp_text_copy(name, sizeof name, s->live.link->left_name);
@@ -184,17 +215,56 @@ static json_t *report_json(const session *s)
     return report;
 }
 
-static json_t *refused_json(const session *s)
+json_t *run_converted_json(const rp_migration *m)
 {
-    json_t *list = json_array();
+    json_t *converted = json_object();
+    const struct {
+        const char *name;
+        uint64_t count;
+    } counts[] = {
+        {"objects", m->objects},           {"blocks", m->blocks_changed},
+        {"blocks_moved", m->blocks_moved}, {"blocks_seen", m->blocks_seen},
+        {"blocks_typed", m->blocks_typed}, {"blocks_foreign", m->blocks_foreign},
+        {"pointers_moved", m->pointers_moved}, {"pointers_left", m->pointers_left},
+        {"values_lost", m->values_lost},
+    };
+    for (size_t i = 0; i < RP_COUNT_OF(counts); i++) {
+        json_object_set_new(converted, counts[i].name, json_integer((json_int_t)counts[i].count));
+    }
+    json_object_set_new(converted, "first_lost", run_text_json(m->lost_name));
+    json_object_set_new(converted, "first_left", run_text_json(m->left_name));
+    return converted;
+}
+
+static void refusal_set(json_t *json, const rp_refusal *refusal)
+{
+    static const char *const kinds[] = {"none", "variable", "field", "doubt", "place"};
+    const char *kind = refusal->kind < RP_COUNT_OF(kinds) ? kinds[refusal->kind] : "unknown";
+    json_object_set_new(json, "kind", json_string(kind));
+    json_object_set_new(json, "count", json_integer((json_int_t)refusal->count));
+    json_object_set_new(json, "block", json_integer((json_int_t)refusal->address));
+    json_object_set_new(json, "size_bytes", json_integer((json_int_t)refusal->size_bytes));
+    json_object_set_new(json, "what", run_text_json(refusal->what));
+    json_object_set_new(json, "type", run_text_json(refusal->type));
+    json_object_set_new(json, "place", run_text_json(refusal->place));
+    json_object_set_new(json, "site", run_text_json(refusal->site));
+    json_object_set_new(json, "reason", run_text_json(refusal->why));
+}
+
+json_t *run_refused_build_json(const session *s)
+{
     if (!s->refused.elf) {
-        json_decref(list);
         return json_null();
     }
+    json_t *list = json_array();
     for (size_t i = 0; i < RP_COUNT_OF(ways); i++) {
         json_array_append_new(list, json_string(ways[i].name));
     }
-    return json_pack("{s:o, s:o}", "why", run_text_json(s->refused.why), "ways", list);
+    json_t *json = json_pack("{s:o, s:o}", "why", run_text_json(s->refused.why), "ways", list);
+    if (json && s->refusal.kind) {
+        refusal_set(json, &s->refusal);
+    }
+    return json;
 }
 
 static char *report_text(const session *s)
@@ -212,6 +282,15 @@ static char *report_text(const session *s)
         fprintf(to, "variables  %u carried, %u new, %u removed\n", reload->carried, reload->added,
                 reload->removed);
         fprintf(to, "pointers   %u moved, %u left\n", reload->pointers_moved, reload->pointers_left);
+        if (s->migration.objects) {
+            const rp_migration *m = &s->migration;
+            fprintf(to,
+                    "converted  %llu objects in %llu blocks, %llu of them moved; %llu pointers "
+                    "moved, %llu left\n",
+                    (unsigned long long)m->objects, (unsigned long long)m->blocks_changed,
+                    (unsigned long long)m->blocks_moved, (unsigned long long)m->pointers_moved,
+                    (unsigned long long)m->pointers_left);
+        }
         fprintf(to, "%s%s", s->reload_report, s->reload_report[0] ? "\n" : "");
     } else {
         fputs("no build has taken over from another yet\n", to);
@@ -224,6 +303,21 @@ static char *report_text(const session *s)
     }
     fclose(to);
     return text;
+}
+
+/* {"World.user": "struct Enemy"}: kept in the project's file; then the refused build once more. */
+static rp_status answers_take(run *r, json_t *answers)
+{
+    const char *what;
+    json_t *type;
+    json_object_foreach (answers, what, type) {
+        const char *text = json_string_value(type);
+        rp_status status = type_answers_add(r->types_path, what, text ? text : "");
+        if (status) {
+            return status;
+        }
+    }
+    return build_again(r, false);
 }
 
 json_t *run_reload_answer(run *r, const json_t *request)
@@ -242,12 +336,16 @@ json_t *run_reload_answer(run *r, const json_t *request)
     if (way && run_reload_way(r, (run_way)index)) {
         return run_refused();
     }
+    if (json_object_size(json_object_get(request, "answers")) &&
+        answers_take(r, json_object_get(request, "answers"))) {
+        return run_refused();
+    }
     json_t *answer = json_object();
     json_object_set_new(answer, "ok", json_true());
     json_object_set_new(answer, "build", json_integer(r->session.loaded));
     json_object_set_new(answer, "frame", json_integer((json_int_t)session_frame(&r->session)));
     json_object_set_new(answer, "reload", report_json(&r->session));
-    json_object_set_new(answer, "refused", refused_json(&r->session));
+    json_object_set_new(answer, "refused", run_refused_build_json(&r->session));
     if (!json_is_true(json_object_get(request, "json"))) {
         char *text = report_text(&r->session);
         json_object_set_new(answer, "text", run_text_json(text ? text : ""));

@@ -70,6 +70,7 @@ void session_close(session *s)
     process_end(&s->live);
     process_end(&s->spare);
     process_reap(true);
+    session_refused_drop(s);
     for (uint32_t i = 0; i < s->build_count; i++) {
         rp_elf_close(s->builds[i].elf);
         remove(s->builds[i].path);

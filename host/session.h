@@ -73,6 +73,7 @@ typedef struct session_desc {
     uint32_t watchdog_ms; /* 0: none */
     const char *const *keep;
     int keep_count;
+    const char *types; /* the file with answers about types; null: none; need not exist */
     const char *debug; /* debug modes by name, checked; null: none */
     void (*print)(void *context, const char *text, size_t length); /* what the program prints */
     void (*idle)(void *context);                                   /* while a step takes long */
@@ -112,6 +113,8 @@ typedef struct session {
     bool regardless;           /* of types that differ, while a build is taken */
     session_times times;       /* of the last carry */
     rp_reload reload;          /* of the last carry */
+    rp_migration migration;    /* of the same */
+    rp_refusal refusal;        /* why the last build was refused; kind 0: it was not */
     char reload_report[600];   /* lines about variables that are worth a word */
     double build_ms;           /* complete file to its first step; of the newest build */
     uint64_t waiting_since_ns; /* complete_ns of a build whose first step is still to come */
@@ -137,9 +140,9 @@ rp_status session_build_new(session *s, rp_elf *elf, const char *path, uint64_t 
 
 /* Keeps the old build. */
 void session_refused_drop(session *s);
-/* Carries what there is, whatever the types say: bytes stay as they are, variables of another size are
- * cut or filled with zeros. */
-rp_status session_regardless(session *s);
+/* Tries the refused build once more: after an answer was given, or `regardless` of what cannot be
+ * told or converted, which then starts anew or keeps its bytes. RP_E_RANGE: none was refused. */
+rp_status session_build_again(session *s, bool regardless);
 /* A new world, at frame 0, under the refused build, or the newest one. On failure nothing changed. */
 rp_status session_world_restart(session *s);
 /* False: no further. */

@@ -48,14 +48,14 @@ static rp_status refused_add(session *s)
     return session_build_add(s, refused.elf, refused.path, refused.complete_ns);
 }
 
-rp_status session_regardless(session *s)
+rp_status session_build_again(session *s, bool regardless)
 {
     session_refused refused = s->refused;
     if (!refused.elf) {
         return rp_fail(RP_E_RANGE, "reload: no build was refused: there is nothing to choose");
     }
     s->refused = (session_refused){0};
-    s->regardless = true;
+    s->regardless = regardless;
     rp_status status = session_build_new(s, refused.elf, refused.path, rp_os_monotonic_ns());
     s->regardless = false;
     return status;

@@ -1,6 +1,7 @@
 /* Fresh runners of a session: restored, carried to another build, promoted. See session.h. */
 #include "session.h"
 #include "session_internal.h"
+#include "type_answers.h"
 
 #include <base/bits.h>
 #include <base/error.h>
@@ -284,20 +285,37 @@ rp_status session_restart(session *s)
 
 /* ---- carrying ---- */
 
+static rp_status plan_send(session *s, const rp_plan *plan)
+{
+    process *p = &s->spare;
+    rp_status status = RP_OK;
+    for (uint64_t at = 0; !status && at < plan->total_bytes;) {
+        uint64_t part = rp_min_size(plan->total_bytes - at, LINK_BULK_BYTES);
+        memcpy(p->link->bulk, (const uint8_t *)plan + at, part);
+        link_message answer,
+            request = {.op = LINK_PLAN, .a = at, .b = part, .c = plan->total_bytes};
+        process_wait wait = session_wait(s);
+        status = process_ask(p, &request, &answer, &wait);
+        at += part;
+    }
+    return status;
+}
+
 static rp_status carry_ask(session *s, rp_plan *plan, uint32_t from, link_message *answer)
 {
     process *p = &s->spare;
-    size_t offset = rp_align_up(plan->total_bytes, 16);
-    if (offset + sizeof(link_known) > LINK_BULK_BYTES) {
-        return rp_fail(RP_E_LIMIT, "build: its list of symbols is too long: %llu bytes",
-                       (unsigned long long)plan->total_bytes);
+    rp_status status = plan_send(s, plan);
+    if (!status) {
+        known_write(s, p, 0, from, false);
+        status = session_offer_slots(s, p, 4096);
     }
-    memcpy(p->link->bulk, plan, plan->total_bytes);
-    known_write(s, p, offset, from, false);
-    rp_status status = session_offer_slots(s, p, 4096);
-    link_message request = {.op = LINK_CARRY, .a = plan->total_bytes};
     process_wait wait = session_wait(s);
-    return status ? status : process_ask(p, &request, answer, &wait);
+    status = status ? status
+                    : process_ask(p, &(link_message){.op = LINK_CARRY}, answer, &wait);
+    if (status == RP_E_CHANGED) {
+        s->refusal = p->link->refusal;
+    }
+    return status;
 }
 
 static void report_keep(session *s, const rp_plan *plan)
@@ -311,11 +329,17 @@ static void report_keep(session *s, const rp_plan *plan)
 static rp_status plan_make(session *s, uint32_t from, uint32_t to, rp_plan **plan)
 {
     const session_build *old = session_build_at(s, from), *new = session_build_at(s, to);
-    const rp_plan_options options = {.regardless = new->regardless};
+    type_answers answers;
+    rp_status status = type_answers_read(s->desc.types, &answers);
+    if (status) {
+        return status;
+    }
+    const rp_plan_options options = {
+        .answers = answers.first, .regardless = new->regardless, .refusal = &s->refusal};
     uint64_t begin_ns = rp_os_monotonic_ns();
-    rp_status status = rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to,
-                                    &options, plan);
+    status = rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to, &options, plan);
     s->times.plan_ms = (double)(rp_os_monotonic_ns() - begin_ns) / 1e6;
+    type_answers_drop(&answers);
     return status;
 }
 
@@ -368,6 +392,9 @@ static rp_status carry(session *s, uint32_t to)
     rp_plan_free(plan);
     session_spare_promote(s, to);
     s->reload = s->live.link->reload;
+    s->migration = s->live.link->migration;
+    s->migration.left_name[sizeof s->migration.left_name - 1] = 0;
+    s->migration.lost_name[sizeof s->migration.lost_name - 1] = 0;
     return RP_OK; /* the next spare is started between frames: session_tend */
 }
 
@@ -514,6 +541,7 @@ static rp_status build_use(session *s, rp_elf *elf, const char *path, uint64_t c
     }
     uint32_t build = s->build_count;
     rp_record record;
+    s->refusal = (rp_refusal){0};
     status = session_record(s, &record) ? carry_to_new(s, build) : session_first_world(s, build);
     if (status == RP_E_CHANGED) {
         session_refused_keep(s);

@@ -8,6 +8,7 @@
 #include <base/bits.h>
 #include <base/error.h>
 #include <module/carry.h>
+#include <os/os.h>
 #include <region/region.h>
 #include <string.h>
 
@@ -92,6 +93,7 @@ static void pointers_pass(const rp_plan *plan, rp_carry_report *report)
 static void reload_tell(const rp_plan *plan, const rp_carry_report *report)
 {
     link_memory *link = the_runner.link;
+    const rp_migration *migration = &link->migration;
     link->reload = (rp_reload){.size_bytes = sizeof link->reload,
                                .old_build = plan->old_build,
                                .new_build = plan->new_build,
@@ -99,7 +101,11 @@ static void reload_tell(const rp_plan *plan, const rp_carry_report *report)
                                .added = plan->added,
                                .removed = plan->removed,
                                .pointers_moved = report->pointers_moved,
-                               .pointers_left = report->pointers_left};
+                               .pointers_left = report->pointers_left,
+                               .objects_converted = migration->objects,
+                               .blocks_moved = migration->blocks_moved,
+                               .values_lost = migration->values_lost,
+                               .fields_left = migration->pointers_left};
     link->left_at = report->left_at;
     memcpy(link->left_name, report->left_name, sizeof link->left_name);
     if (the_runner.module.reloaded) {
@@ -108,25 +114,105 @@ static void reload_tell(const rp_plan *plan, const rp_carry_report *report)
     }
 }
 
-rp_status runner_carry(const rp_plan *plan, size_t bytes)
+/* The data of libraries: state, but of types that the module's debug information does not tell. */
+static size_t foreign_spans(rp_carry_span *spans, size_t most)
 {
-    rp_status status = rp_plan_check(plan, bytes);
-    if (status) {
-        return status;
+    const rp_world_range *ranges;
+    size_t count = rp_world_ranges(the_runner.world, &ranges), used = 0;
+    for (size_t i = 0; i < count && i < the_runner.library_ranges && used < most; i++) {
+        spans[used++] = (rp_carry_span){ranges[i].start, ranges[i].size_bytes};
     }
+    return used;
+}
+
+static rp_status values_pass(const rp_plan *plan, old_image *image, rp_carry_report *report)
+{
+    const rp_object *object = the_runner.module.object;
     link_memory *link = the_runner.link;
-    const link_known *known = (const link_known *)(link->bulk + rp_align_up(plan->total_bytes, 16));
-    size_t room = LINK_BULK_BYTES - (size_t)((const uint8_t *)known - link->bulk);
-    if (room < sizeof *known || known->range_count > (room - sizeof *known) / sizeof(link_range)) {
+    void *tls = rp_object_tls(object);
+    if (!plan->type_count) {
+        return rp_carry_copy(plan, object->base, tls, read_old, image, report);
+    }
+    rp_carry_span foreign[LINK_RANGE_MAX];
+    size_t count = foreign_spans(foreign, LINK_RANGE_MAX);
+    rp_migration migration = {0};
+    rp_refusal refusal = {0};
+    rp_status status = rp_carry_migrate(plan, object->base, tls, read_old, image, foreign, count,
+                                        report, &migration, &refusal);
+    link->migration = migration;
+    link->refusal = refusal;
+    return status;
+}
+
+static rp_status carry_by(const rp_plan *plan)
+{
+    link_memory *link = the_runner.link;
+    const link_known *known = (const link_known *)link->bulk;
+    if (known->range_count > (LINK_BULK_BYTES - sizeof *known) / sizeof(link_range)) {
         return rp_fail(RP_E_FORMAT, "runner: the list of the old build's ranges is cut off");
     }
     old_image image = {(const link_range *)(known + 1), known->range_count};
-    const rp_object *object = the_runner.module.object;
     rp_carry_report report = {0};
-    status = rp_carry_copy(plan, object->base, rp_object_tls(object), read_old, &image, &report);
+    link->migration = (rp_migration){0};
+    link->refusal = (rp_refusal){0};
+    rp_status status = values_pass(plan, &image, &report);
     if (!status) {
         pointers_pass(plan, &report);
         reload_tell(plan, &report);
     }
+    return status;
+}
+
+static struct {
+    rp_plan *plan;
+    size_t bytes, have;
+} taken; /* the plan in the making: one at a time */
+
+static void plan_drop(void)
+{
+    if (taken.plan) {
+        rp_os_vm_release(taken.plan, (size_t)rp_align_up(taken.bytes, RP_PAGE_BYTES));
+    }
+    taken.plan = NULL;
+    taken.bytes = taken.have = 0;
+}
+
+static rp_status plan_begin(uint64_t bytes)
+{
+    plan_drop();
+    if (bytes < sizeof(rp_plan) || bytes > LINK_PLAN_BYTES) {
+        return rp_fail(RP_E_ARGUMENT, "runner: a plan has no sensible length");
+    }
+    size_t mapped = (size_t)rp_align_up(bytes, RP_PAGE_BYTES);
+    taken.plan = rp_os_vm_reserve(mapped);
+    taken.bytes = (size_t)bytes;
+    return taken.plan ? rp_os_vm_commit(taken.plan, mapped) : rp_error_last()->status;
+}
+
+rp_status runner_plan(const link_message *request)
+{
+    rp_status status = request->a == 0 ? plan_begin(request->c) : RP_OK;
+    if (status) {
+        return status;
+    }
+    if (request->a != taken.have || request->b > LINK_BULK_BYTES ||
+        request->b > taken.bytes - taken.have) {
+        return rp_fail(RP_E_ARGUMENT, "runner: the pieces of a plan do not fit");
+    }
+    memcpy((uint8_t *)taken.plan + taken.have, the_runner.link->bulk, request->b);
+    taken.have += request->b;
+    return RP_OK;
+}
+
+rp_status runner_carry(void)
+{
+    if (!taken.plan || taken.have != taken.bytes) {
+        return rp_fail(RP_E_ARGUMENT, "runner: the plan is not complete");
+    }
+    rp_status status = rp_plan_check(taken.plan, taken.bytes);
+    if (!status) {
+        status = carry_by(taken.plan);
+    }
+    plan_drop();
     return status;
 }

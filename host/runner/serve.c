@@ -4,7 +4,6 @@
 #include <alloc/allocator.h>
 #include <base/bits.h>
 #include <base/error.h>
-#include <module/carry.h>
 #include <os/os.h>
 #include <region/region.h>
 #include <stdio.h>
@@ -138,12 +137,9 @@ static rp_status describe(const link_message *request)
     return RP_OK;
 }
 
-static rp_status carry(const link_message *request, link_message *answer)
+static rp_status carry(link_message *answer)
 {
-    if (request->a > LINK_BULK_BYTES) {
-        return rp_fail(RP_E_ARGUMENT, "runner: the plan is longer than the link");
-    }
-    rp_status status = runner_carry((const rp_plan *)the_runner.link->bulk, request->a);
+    rp_status status = runner_carry();
     return status ? status : runner_commit(answer);
 }
 
@@ -190,7 +186,9 @@ static rp_status serve(const link_message *request, link_message *answer)
     case LINK_STEP:
         return step(request, answer);
     case LINK_CARRY:
-        return carry(request, answer);
+        return carry(answer);
+    case LINK_PLAN:
+        return runner_plan(request);
     case LINK_RENDER:
         return render(answer);
     case LINK_DEBUG:
