@@ -5,7 +5,7 @@ set -euo pipefail
 export LC_ALL=C
 
 status=0
-layers='base os region alloc trace history module deck'
+layers='base os region alloc trace history module deck take'
 
 # Prints one finding, `file:line: why`, and remembers that there was one.
 bad() {
