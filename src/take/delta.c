@@ -31,7 +31,9 @@ static size_t size_of(const uint8_t *delta)
 {
     size_t words = 0;
     for (size_t i = 0; i < RP_TAKE_DELTA_MAP_BYTES; i++) {
-        words += (size_t)__builtin_popcount(delta[i]);
+        for (unsigned left = delta[i]; left; left &= left - 1) {
+            words++;
+        }
     }
     return RP_TAKE_DELTA_MAP_BYTES + words * WORD_BYTES;
 }

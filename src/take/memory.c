@@ -74,7 +74,7 @@ void rp_take_array_clear(rp_take_array *array, size_t keep_bytes)
 /* ---- map --------------------------------------------------------------------------------------
  */
 
-enum { FIRST_CAPACITY = 8192 };
+enum { FIRST_CAPACITY = 512 };
 
 static size_t place_of(uint32_t key, size_t capacity)
 {
@@ -146,7 +146,7 @@ rp_status rp_take_map_set(rp_take_map *map, uint32_t key, uint32_t value)
 
 void rp_take_map_clear(rp_take_map *map)
 {
-    if (map->slots) {
+    if (map->count) {
         memset(map->slots, 0, map->capacity * sizeof *map->slots);
     }
     map->count = 0;

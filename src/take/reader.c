@@ -85,7 +85,7 @@ static rp_status load(rp_take *take)
     }
     status = take->desc.ignore_index ? RP_E_FORMAT : reader_load_index(take);
     if (status == RP_E_FORMAT) {
-        if (!take->desc.ignore_index) {
+        if (take->closed) { /* else it is whole without an index, such as after a crash */
             memcpy(take->damage, rp_error_last()->text, sizeof take->damage);
         }
         status = reader_scan(take);
@@ -164,6 +164,7 @@ void rp_take_overview_get(const rp_take *take, rp_take_overview *overview)
         .other_count = READER_COUNT(take, others, rp_take_index_other),
         .content_count = take->content_count,
         .from_index = take->from_index,
+        .closed = take->closed,
         .damage = take->damage,
     };
 }
@@ -377,6 +378,30 @@ rp_status rp_take_file_read(rp_take *take, uint64_t index, rp_take_array *bytes)
 /* ---- all of it --------------------------------------------------------------------------------
  */
 
+/* Whether the records fill the file, each whole, whatever the index says. */
+static rp_status check_records(rp_take *take)
+{
+    uint64_t offset = RP_TAKE_BYTES_header;
+    uint64_t end = take->desc.source.size_bytes - (take->closed ? RP_TAKE_BYTES_trailer : 0);
+    rp_status status = RP_OK;
+    while (!status && offset < end) {
+        reader_record record;
+        status = reader_read(take, offset, end, &record);
+        offset += record.record_bytes;
+    }
+    return status;
+}
+
+static rp_status check_contents(rp_take *take)
+{
+    uint8_t content[RP_PAGE_BYTES];
+    rp_status status = RP_OK;
+    for (uint64_t i = 0; !status && i < READER_COUNT(take, blocks, rp_take_index_block); i++) {
+        status = reader_content(take, reader_blocks(take)[i].first_content, content);
+    }
+    return status;
+}
+
 static rp_status check_others(rp_take *take)
 {
     union {
@@ -437,13 +462,12 @@ static rp_status check_frames(rp_take *take, void (*progress)(void *, uint64_t, 
     return status;
 }
 
-/* Bases are met by a forward seek only where nothing else leads there. */
 static rp_status check_bases(rp_take *take)
 {
     rp_take_state *state;
     rp_status status = rp_take_state_create(take, &state);
     for (uint64_t i = READER_COUNT(take, bases, rp_take_index_base); !status && i-- > 0;) {
-        status = rp_take_state_seek(state, reader_bases(take)[i].frame_index);
+        status = state_check_base(state, i);
     }
     rp_take_state_destroy(state);
     return status;
@@ -454,7 +478,9 @@ rp_status rp_take_check(rp_take *take, void (*progress)(void *, uint64_t, uint64
     if (take->damage[0]) {
         return rp_fail(RP_E_FORMAT, "%s", take->damage);
     }
-    rp_status status = check_others(take);
+    rp_status status = check_records(take);
+    status = status ? status : check_contents(take);
+    status = status ? status : check_others(take);
     status = status ? status : check_files(take);
     status = status ? status : check_frames(take, progress, context);
     return status ? status : check_bases(take);

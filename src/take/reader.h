@@ -43,6 +43,7 @@ typedef struct rp_take_overview {
         whole_bytes; /* up to here all records could be read; size_bytes where nothing is wrong */
     uint64_t frame_count, thin_count, base_count, block_count, other_count, content_count;
     bool from_index;    /* the records themselves were not looked at yet */
+    bool closed;        /* it ends with a trailer; else it was cut off, or is still being written */
     const char *damage; /* why it ends at whole_bytes, or why the index was not used; "": nothing */
 } rp_take_overview;
 void rp_take_overview_get(const rp_take *take, rp_take_overview *overview);

@@ -26,6 +26,7 @@ static rp_status read_trailer(rp_take *take, rp_take_trailer *trailer)
     if (memcmp(trailer->magic, rp_take_end_magic, sizeof trailer->magic) != 0) {
         return bad(take, at, "there is none: the take was not closed in order");
     }
+    take->closed = true;
     if (trailer->checksum != rp_take_trailer_checksum(bytes, take->header.take_id)) {
         return bad(take, at, "the trailer's checksum is wrong");
     }

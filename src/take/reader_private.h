@@ -12,6 +12,7 @@
 #include "history/log.h"
 #include "take/codec.h"
 #include "take/reader.h"
+#include "take/state.h"
 
 enum { READER_CACHE_BLOCKS = 8 };
 
@@ -25,7 +26,7 @@ struct rp_take {
     rp_take_header header;
     rp_take_environment environment;
     uint64_t whole_bytes, content_count, thin_count;
-    bool from_index;
+    bool from_index, closed; /* closed: there is a trailer */
     char damage[480];
     rp_take_codec codec;
     rp_take_array frames, blocks, bases, others; /* structs of the index */
@@ -90,6 +91,9 @@ rp_status reader_content(rp_take *take, uint64_t content, uint8_t *to);
 rp_status reader_frame(rp_take *take, uint64_t index, rp_take_frame *frame, reader_record *record);
 rp_status reader_check_frame(const rp_take *take, const reader_record *record,
                              const rp_take_frame *frame);
+
+/* Whether a base makes up the state that it says; the state is empty afterwards. */
+rp_status state_check_base(rp_take_state *state, uint64_t number);
 
 /* Fills frames, blocks, bases and others. RP_E_FORMAT with a text: it cannot be used. */
 rp_status reader_load_index(rp_take *take);

@@ -348,7 +348,8 @@ static const rp_take_index_base *base_before(const rp_take *take, uint64_t index
     return low ? &bases[low - 1] : NULL;
 }
 
-/* Leaves the state where the frames from *next on are still to be applied. */
+/* Leaves the state where the frames from *next on are still to be applied. Where a base is damaged
+ * the one before it leads there as well, on a longer way. */
 static rp_status begin(rp_take_state *state, uint64_t index, uint64_t *next)
 {
     const rp_take_index_base *base = base_before(state->take, index);
@@ -357,9 +358,27 @@ static rp_status begin(rp_take_state *state, uint64_t index, uint64_t *next)
         *next = state->position + 1;
         return RP_OK;
     }
+    rp_status status = RP_E_FORMAT;
+    for (; base && status == RP_E_FORMAT;
+         base = base == reader_bases(state->take) ? NULL : base - 1) {
+        clear(state);
+        *next = base->frame_index + 1;
+        status = apply_base(state, base);
+    }
+    if (status == RP_E_FORMAT) {
+        clear(state);
+        *next = 0;
+        return RP_OK;
+    }
+    return status;
+}
+
+rp_status state_check_base(rp_take_state *state, uint64_t number)
+{
     clear(state);
-    *next = base ? base->frame_index + 1 : 0;
-    return base ? apply_base(state, base) : RP_OK;
+    rp_status status = apply_base(state, &reader_bases(state->take)[number]);
+    clear(state);
+    return status;
 }
 
 static rp_status go(rp_take_state *state, uint64_t index)

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "history/log.h"
 #include "support/test.h"
+#include "take/codec.h"
 #include "take/reader.h"
 #include "take/state.h"
 #include "take/writer.h"
