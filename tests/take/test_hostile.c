@@ -3,6 +3,8 @@
 #include "reseal.h"
 #include "tape.h"
 
+#include <malloc.h>
+
 enum { PAGES = 7, FRAMES = 9 };
 
 typedef struct small {
@@ -14,6 +16,8 @@ typedef struct small {
 static small *small_take(void)
 {
     static uint8_t pages[PAGES][4096];
+    mallopt(M_MMAP_THRESHOLD, 1 << 24); /* zstd's memory, thousands of times */
+    mallopt(M_TRIM_THRESHOLD, 1 << 28);
     small *s = calloc(1, sizeof *s);
     rp_take_writer *writer;
     rp_take_environment environment = tape_environment();
