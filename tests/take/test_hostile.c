@@ -410,3 +410,30 @@ TEST(pages_with_another_hash_than_the_frames_are_not_its_memory)
     rp_take_close(take);
     free(t.bytes);
 }
+
+/* ---- takes of all versions --------------------------------------------------------------------
+ */
+
+/* RP_MAKE_FIXTURE=FILE writes a take of this version, for a change of the format. */
+TEST(the_take_of_version_1_that_is_kept_is_read)
+{
+    small *s = small_take();
+    rp_take_file_source file;
+    rp_take_open_desc desc = {0};
+    rp_take *take;
+    rp_take_overview overview;
+    if (getenv("RP_MAKE_FIXTURE")) {
+        ck_ok(rp_os_file_write(getenv("RP_MAKE_FIXTURE"), s->t.bytes, s->t.size_bytes));
+    }
+    ck_ok(rp_take_file_open(&file, RP_TEST_DATA "/version-1.take", &desc.source));
+    ck_ok(rp_take_open(&desc, &take));
+    rp_take_overview_get(take, &overview);
+    ck_assert_str_eq(overview.environment.title, "Game");
+    ck_assert_uint_eq(overview.frame_count, FRAMES);
+    ck_assert_uint_eq(overview.header.version, 1);
+    ck_ok(rp_take_check(take, NULL, NULL));
+    ck_assert_int_eq(read_frames(s, take, true), FRAMES);
+    rp_take_close(take);
+    rp_take_file_source_close(&file);
+    small_free(s);
+}
