@@ -127,9 +127,9 @@ void rp_take_writer_close(rp_take_writer *w)
 /* ---- what is not frames -----------------------------------------------------------------------
  */
 
-static rp_status write_other(rp_take_writer *w, rp_take_type type, const void *fixed,
-                             const void *plain, size_t plain_bytes, const void *tail,
-                             size_t tail_bytes)
+rp_status rp_take_writer_record(rp_take_writer *w, rp_take_type type, const void *fixed,
+                                const void *plain, size_t plain_bytes, const void *tail,
+                                size_t tail_bytes)
 {
     rp_status status = writer_check(w);
     if (status) {
@@ -141,7 +141,7 @@ static rp_status write_other(rp_take_writer *w, rp_take_type type, const void *f
 
 rp_status rp_take_writer_build(rp_take_writer *w, const rp_take_build *build)
 {
-    return write_other(w, RP_TAKE_BUILD, build, NULL, 0, NULL, 0);
+    return rp_take_writer_record(w, RP_TAKE_BUILD, build, NULL, 0, NULL, 0);
 }
 
 rp_status rp_take_writer_file(rp_take_writer *w, const rp_take_part *part, const void *data,
@@ -155,7 +155,8 @@ rp_status rp_take_writer_file(rp_take_writer *w, const rp_take_part *part, const
     do {
         size_t length = rp_min_size(size_bytes - done, RP_TAKE_FILE_PART_BYTES);
         head.offset_bytes = done;
-        status = write_other(w, RP_TAKE_FILE, &head, NULL, 0, (const uint8_t *)data + done, length);
+        status = rp_take_writer_record(w, RP_TAKE_FILE, &head, NULL, 0,
+                                       (const uint8_t *)data + done, length);
         done += length;
     } while (!status && done < size_bytes);
     return status;
@@ -179,7 +180,7 @@ static rp_status write_list(rp_take_writer *w, rp_take_type type, rp_take_struct
         rp_take_encode(which, (const uint8_t *)elements + i * element_bytes,
                        w->tail.data + i * element_bytes);
     }
-    return write_other(w, type, fixed, NULL, 0, w->tail.data, count * element_bytes);
+    return rp_take_writer_record(w, type, fixed, NULL, 0, w->tail.data, count * element_bytes);
 }
 
 rp_status rp_take_writer_objects(rp_take_writer *w, const rp_take_object *objects, size_t count)
@@ -195,12 +196,12 @@ rp_status rp_take_writer_ranges(rp_take_writer *w, const rp_take_range *ranges, 
 
 rp_status rp_take_writer_bookmark(rp_take_writer *w, const rp_take_bookmark *bookmark)
 {
-    return write_other(w, RP_TAKE_BOOKMARK, bookmark, NULL, 0, NULL, 0);
+    return rp_take_writer_record(w, RP_TAKE_BOOKMARK, bookmark, NULL, 0, NULL, 0);
 }
 
 rp_status rp_take_writer_loop(rp_take_writer *w, const rp_take_loop *loop)
 {
-    return write_other(w, RP_TAKE_LOOP, loop, NULL, 0, NULL, 0);
+    return rp_take_writer_record(w, RP_TAKE_LOOP, loop, NULL, 0, NULL, 0);
 }
 
 rp_status rp_take_writer_crash(rp_take_writer *w, const rp_take_crash *crash, const void *input,
@@ -213,7 +214,8 @@ rp_status rp_take_writer_crash(rp_take_writer *w, const rp_take_crash *crash, co
     head.input_bytes = input_bytes;
     head.report_bytes =
         (uint32_t)rp_min_size(report_bytes, rp_take_kind_of(RP_TAKE_CRASH)->unpacked_most_bytes);
-    return write_other(w, RP_TAKE_CRASH, &head, input, input_bytes, report, head.report_bytes);
+    return rp_take_writer_record(w, RP_TAKE_CRASH, &head, input, input_bytes, report,
+                                 head.report_bytes);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------

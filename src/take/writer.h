@@ -97,6 +97,12 @@ rp_status rp_take_writer_crash(rp_take_writer *writer, const rp_take_crash *cras
                                const void *input, uint32_t input_bytes, const char *report,
                                size_t report_bytes);
 
+/* Any of these as it was read from another take: the struct, what follows plainly, what follows
+ * packed, unpacked; of sizes that its type allows. */
+rp_status rp_take_writer_record(rp_take_writer *writer, rp_take_type type, const void *fixed,
+                                const void *plain, size_t plain_bytes, const void *tail,
+                                size_t tail_bytes);
+
 /* Pages in any order, each once. RP_E_ARGUMENT: a page twice or beyond RP_PAGE_LIMIT, too long an
  * input; nothing was changed then. RP_E_CHANGED: what was fed does not make up the state that
  * `hash` names; the frame is not in the take. Any other error ends the writer. */
