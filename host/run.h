@@ -132,7 +132,6 @@ void run_idle(run *r);       /* in the middle of something long: events, status,
 /* run_builds.c */
 void run_builds_poll(run *r);
 rp_status run_first_build(run *r);
-/* After a build was taken: goes on with it, and says what was carried. */
 
 /* run_view.c */
 void run_toast(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
