@@ -348,8 +348,9 @@ static void slow_tell(run *r)
     for (char *c = why; *c; c++) {
         *c = *c == '\n' ? ';' : *c;
     }
-    run_warn(r, "history: written pages are found in a slow way, %s (%s): %s: run on Linux 6.7 or "
-                "later and allow userfaultfd, or say --tracking %s",
+    run_warn(r,
+             "history: written pages are found in a slow way, %s (%s): %s: run on Linux 6.7 or "
+             "later and allow userfaultfd, or say --tracking %s",
              tracking_name(link->tracking), slow, why, tracking_name(link->tracking));
 }
 

@@ -119,7 +119,11 @@ typedef struct link_crash {
 } link_crash;
 
 /* Kinds of findings beside rp_debug_error_kind. */
-enum { LINK_FINDING_TEMP_USED = 100, LINK_FINDING_TEMP_KEPT = 101, LINK_FINDING_THREAD_WRITE = 102 };
+enum {
+    LINK_FINDING_TEMP_USED = 100,
+    LINK_FINDING_TEMP_KEPT = 101,
+    LINK_FINDING_THREAD_WRITE = 102
+};
 
 /* What the debug side found broken while a frame was made. The frame stands, unless a record of a
  * crash follows. Addresses in the text are {@7f12…}: the host names them. */

@@ -49,9 +49,9 @@ static json_t *finding_json(const session_failure *failure)
     const link_finding *finding = &failure->finding;
     json_t *report = json_object();
     bool known = finding->kind < RP_COUNT_OF(finding_kinds);
-    const char *kind = known                                     ? finding_kinds[finding->kind]
-                       : finding->kind == LINK_FINDING_TEMP_USED ? "use-after-scope"
-                       : finding->kind == LINK_FINDING_TEMP_KEPT ? "temp-kept"
+    const char *kind = known                                        ? finding_kinds[finding->kind]
+                       : finding->kind == LINK_FINDING_TEMP_USED    ? "use-after-scope"
+                       : finding->kind == LINK_FINDING_TEMP_KEPT    ? "temp-kept"
                        : finding->kind == LINK_FINDING_THREAD_WRITE ? "write-during-commit"
                                                                     : "unknown";
     json_object_set_new(report, "kind", json_string(kind));

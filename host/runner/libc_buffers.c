@@ -89,12 +89,12 @@ CHECKED(size_t, __fread_chk, (void *to, size_t room, size_t size, size_t count, 
 CHECKED(int, __poll_chk, (struct pollfd * fds, nfds_t count, int timeout, size_t room),
         (fds, count, timeout, room), fds, count * sizeof *fds)
 
-#define READS_VECTOR(name, parameters, arguments)             \
-    EXPORT ssize_t name parameters                            \
-    {                                                         \
+#define READS_VECTOR(name, parameters, arguments)                 \
+    EXPORT ssize_t name parameters                                \
+    {                                                             \
         will_write_vector(vector, count > 0 ? (size_t)count : 0); \
-        REAL(name);                                           \
-        return real arguments;                                \
+        REAL(name);                                               \
+        return real arguments;                                    \
     }
 
 READS_VECTOR(readv, (int fd, const struct iovec *vector, int count), (fd, vector, count))
@@ -149,16 +149,16 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     return real(fd, message, flags);
 }
 
-#define GIVES_ADDRESS(name)                                                             \
+#define GIVES_ADDRESS(name)                                                                     \
     EXPORT int runner_##name(int fd, struct sockaddr *address, socklen_t *size) __asm__(#name); \
-    EXPORT int runner_##name(int fd, struct sockaddr *address, socklen_t *size)         \
-    {                                                                                   \
-        static __typeof__(&runner_##name) real;                                         \
-        if (!real) {                                                                    \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);                                  \
-        }                                                                               \
-        will_write_address(address, size);                                              \
-        return real(fd, address, size);                                                 \
+    EXPORT int runner_##name(int fd, struct sockaddr *address, socklen_t *size)                 \
+    {                                                                                           \
+        static __typeof__(&runner_##name) real;                                                 \
+        if (!real) {                                                                            \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                          \
+        }                                                                                       \
+        will_write_address(address, size);                                                      \
+        return real(fd, address, size);                                                         \
     }
 
 GIVES_ADDRESS(accept)
@@ -268,16 +268,16 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 
 #undef fcntl
 #undef fcntl64
-#define CONTROLS(name)                                    \
-    EXPORT int name(int fd, int command, ...)             \
-    {                                                     \
-        va_list arguments;                                \
-        va_start(arguments, command);                     \
-        void *argument = va_arg(arguments, void *);       \
-        va_end(arguments);                                \
-        REAL(name);                                       \
-        WILL_WRITE(argument, sizeof(struct flock));       \
-        return real(fd, command, argument);               \
+#define CONTROLS(name)                              \
+    EXPORT int name(int fd, int command, ...)       \
+    {                                               \
+        va_list arguments;                          \
+        va_start(arguments, command);               \
+        void *argument = va_arg(arguments, void *); \
+        va_end(arguments);                          \
+        REAL(name);                                 \
+        WILL_WRITE(argument, sizeof(struct flock)); \
+        return real(fd, command, argument);         \
     }
 
 CONTROLS(fcntl)

@@ -42,12 +42,12 @@ static const sigset_t *without_taken(const sigset_t *given, sigset_t *changed)
     return changed;
 }
 
-#define MASKS(name)                                                        \
-    EXPORT int name(int how, const sigset_t *given, sigset_t *before)      \
-    {                                                                      \
-        sigset_t changed;                                                  \
-        REAL(name);                                                        \
-        runner_will_write(before, sizeof *before);                         \
+#define MASKS(name)                                                                            \
+    EXPORT int name(int how, const sigset_t *given, sigset_t *before)                          \
+    {                                                                                          \
+        sigset_t changed;                                                                      \
+        REAL(name);                                                                            \
+        runner_will_write(before, sizeof *before);                                             \
         return real(how, how == SIG_UNBLOCK ? given : without_taken(given, &changed), before); \
     }
 

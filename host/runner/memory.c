@@ -145,8 +145,9 @@ void runner_intruder_tell(void *context, const rp_os_intruder *who)
                     (unsigned long long)who->thread, who->name,
                     (unsigned long long)the_runner.link->frame, who->address);
         runner_describe(&text, (uint64_t)(uintptr_t)who->address);
-        rp_text_add(&text, "\n  written at\n    %s\n  the write waited, and belongs to the next "
-                           "frame\n",
+        rp_text_add(&text,
+                    "\n  written at\n    %s\n  the write waited, and belongs to the next "
+                    "frame\n",
                     place);
         __atomic_store_n(&finding->count, 1, __ATOMIC_RELEASE);
     }

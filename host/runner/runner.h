@@ -55,7 +55,7 @@ typedef struct runner {
     size_t object_count;
     size_t library_ranges;         /* ranges declared before the module was loaded */
     volatile sig_atomic_t in_step; /* the user's code runs */
-    bool refuses; /* system calls that write into the world: see libc_buffers.c */
+    bool refuses;                  /* system calls that write into the world: see libc_buffers.c */
 } runner;
 
 extern runner the_runner; /* one in a process, by its nature */

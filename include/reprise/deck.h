@@ -139,12 +139,12 @@ typedef struct rp_range_info {
 /* The declared range that `address` lies in; false: none. */
 bool rp_range_find(const rp_deck *deck, const void *address, rp_range_info *info);
 
-/* Says that [start, start + size_bytes) is about to be written by something that the tracking cannot
- * see or that it would refuse: a system call such as read(2) where the tracking is WP_SIGBUS or
- * MPROTECT (it returns EFAULT otherwise), io_uring's registered buffers with any tracking, /proc.
- * Holds until the next rp_frame_end, rp_seek or rp_frame_begin. The pages count as written. Any
- * address and size; any thread; safe in a signal handler. Cost: a system call, or nothing where all
- * pages are compared. */
+/* Says that [start, start + size_bytes) is about to be written by something that the tracking
+ * cannot see or that it would refuse: a system call such as read(2) where the tracking is WP_SIGBUS
+ * or MPROTECT (it returns EFAULT otherwise), io_uring's registered buffers with any tracking,
+ * /proc. Holds until the next rp_frame_end, rp_seek or rp_frame_begin. The pages count as written.
+ * Any address and size; any thread; safe in a signal handler. Cost: a system call, or nothing where
+ * all pages are compared. */
 void rp_will_write(rp_deck *deck, const void *start, size_t size_bytes);
 
 /* ---- frames ---------------------------------------------------------------------------------- */

@@ -29,7 +29,8 @@ static void say(const char *format, ...)
 static void on_intruder(void *context, const rp_os_intruder *who)
 {
     (void)context;
-    say("write during a commit: thread %llu (%s) wrote to %p, from %#llx in its code: it waits, and "
+    say("write during a commit: thread %llu (%s) wrote to %p, from %#llx in its code: it waits, "
+        "and "
         "the write belongs to the next frame: let the thread rest at a frame's end",
         (unsigned long long)who->thread, who->name, who->address, (unsigned long long)who->pc);
 }

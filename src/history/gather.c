@@ -86,7 +86,8 @@ static rp_status add_part(rp_world *world, world_area area, uint8_t *start, uint
         return RP_OK;
     }
     size_t skip = (size_t)(start - area.start), size_bytes = (size_t)(end - start);
-    if (rp_os_track_takes_signals(&world->tracker)) { /* told by 16 pages, of which most are clean */
+    if (rp_os_track_takes_signals(
+            &world->tracker)) { /* told by 16 pages, of which most are clean */
         uint32_t page = area.page + (uint32_t)(skip >> RP_PAGE_SHIFT);
         return world_compare_area(world, (world_area){start, size_bytes, page});
     }

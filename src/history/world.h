@@ -38,19 +38,19 @@ typedef bool rp_world_slots_fn(void *context, uint32_t want, rp_slot_run *run);
 typedef bool rp_world_entries_fn(void *context, const rp_page_slot *entries, size_t count);
 
 typedef struct rp_world_stats {
-    uint64_t page_count;  /* in the last collect: pages written to slots */
+    uint64_t page_count;   /* in the last collect: pages written to slots */
     uint64_t stored_count; /* of them, by stores through the window; the others by system calls */
-    uint64_t clean_count; /* reported as written, but equal or zero as before */
+    uint64_t clean_count;  /* reported as written, but equal or zero as before */
     uint64_t collect_ns, apply_ns;
-    uint64_t tend_ns; /* of all rp_world_tend so far */
-    uint64_t hot_count;  /* pages that are collected in every frame, written or not */
+    uint64_t tend_ns;        /* of all rp_world_tend so far */
+    uint64_t hot_count;      /* pages that are collected in every frame, written or not */
     uint64_t log_huge_count; /* 2 MiB parts of the log's file that were made huge, to be written by
                                 stores */
     uint64_t lost_count; /* times that tracking of an extent was lost and mended by comparing it */
 } rp_world_stats;
 
-/* One in a process, over the open region. `log_fd` is the log's memory file. AUTO takes the first of
- * WP_ASYNC, WP_SIGBUS, MPROTECT, COMPARE that there is; asking for one that is missing is
+/* One in a process, over the open region. `log_fd` is the log's memory file. AUTO takes the first
+ * of WP_ASYNC, WP_SIGBUS, MPROTECT, COMPARE that there is; asking for one that is missing is
  * RP_E_UNSUPPORTED. The world counts as all zero: the first
  * collect finds everything. */
 rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world);
@@ -107,8 +107,8 @@ rp_status rp_world_exclude(rp_world *world, void *start, size_t size_bytes);
  * gave none; RP_E_CLOSED: `entries` returned false; RP_E_SYSTEM, RP_E_MEMORY. */
 rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_entries_fn *entries,
                            void *context);
-/* Prepares what later collects and seeks will need: in time that nobody waits for, while the program
- * rests. Ends after `budget_ns` or a little later, or when nothing is left to do. */
+/* Prepares what later collects and seeks will need: in time that nobody waits for, while the
+ * program rests. Ends after `budget_ns` or a little later, or when nothing is left to do. */
 void rp_world_tend(rp_world *world, uint64_t budget_ns);
 /* Takes back the last collect, whose entries the log did not commit after all: the next collect
  * finds the same pages again. Before any other call that gathers or applies. */

@@ -26,19 +26,15 @@
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define PAGEMAP_SCAN_NUMBER 0xc0606610u
 
-static struct sock_filter no_userfaultfd[] = {
-    LOAD(NUMBER), SKIP_UNLESS(SYS_userfaultfd, 1), REFUSE(EPERM), ALLOW};
+static struct sock_filter no_userfaultfd[] = {LOAD(NUMBER), SKIP_UNLESS(SYS_userfaultfd, 1),
+                                              REFUSE(EPERM), ALLOW};
 static struct sock_filter no_scan[] = {LOAD(NUMBER),      SKIP_UNLESS(SYS_ioctl, 3),
                                        LOAD(ARGUMENT(1)), SKIP_UNLESS(PAGEMAP_SCAN_NUMBER, 1),
                                        REFUSE(ENOTTY),    ALLOW};
-static struct sock_filter no_handlers[] = {LOAD(NUMBER),
-                                           SKIP_UNLESS(SYS_userfaultfd, 1),
-                                           REFUSE(ENOSYS),
-                                           SKIP_UNLESS(SYS_rt_sigaction, 3),
-                                           LOAD(ARGUMENT(0)),
-                                           SKIP_UNLESS(SIGSEGV, 1),
-                                           REFUSE(EPERM),
-                                           ALLOW};
+static struct sock_filter no_handlers[] = {LOAD(NUMBER),      SKIP_UNLESS(SYS_userfaultfd, 1),
+                                           REFUSE(ENOSYS),    SKIP_UNLESS(SYS_rt_sigaction, 3),
+                                           LOAD(ARGUMENT(0)), SKIP_UNLESS(SIGSEGV, 1),
+                                           REFUSE(EPERM),     ALLOW};
 
 static const struct {
     const char *name;

@@ -46,8 +46,7 @@ TEST(what_is_missing_steps_down_rung_by_rung_and_each_is_named)
     ck_assert_ptr_nonnull(strstr(why, "\nwp-sigbus: "));
     ck_assert_int_eq(taken_without(7, RP_TRACKING_AUTO, why, sizeof why), RP_TRACKING_COMPARE);
     ck_assert_ptr_nonnull(strstr(why, "\nmprotect: "));
-    ck_assert_int_eq(taken_without(3, RP_TRACKING_MPROTECT, why, sizeof why),
-                     RP_TRACKING_MPROTECT);
+    ck_assert_int_eq(taken_without(3, RP_TRACKING_MPROTECT, why, sizeof why), RP_TRACKING_MPROTECT);
     ck_assert_str_eq(why, "");
 #else
     printf("skipped: built without RP_FAULTS\n");
@@ -155,8 +154,8 @@ static void check_is_one_moment(play *p, const uint8_t *start)
     int steps = 0;
     for (size_t page = 0; page < PAIRS; page++) {
         const uint64_t *image = rp_world_page_image(
-            p->world,
-            (uint32_t)(((uintptr_t)start + page * RP_PAGE_BYTES - RP_REGION_BASE) >> RP_PAGE_SHIFT));
+            p->world, (uint32_t)(((uintptr_t)start + page * RP_PAGE_BYTES - RP_REGION_BASE) >>
+                                 RP_PAGE_SHIFT));
         uint64_t now = image ? image[0] : 0;
         first = page ? first : now;
         steps += page && now != before;

@@ -1,7 +1,7 @@
 /* The rungs that take signals: what is theirs is let through on every thread, and what is not comes
  * to the program's own handler as if they were not there. Holding memory while it is copied. */
-#include "os/tracked.h"
 #include "os/linux/fault.h"
+#include "os/tracked.h"
 #include "support/child.h"
 
 #include <errno.h>

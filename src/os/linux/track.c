@@ -39,9 +39,8 @@ void rp_os_track_close(rp_os_tracker *tracker)
 
 rp_status rp_os_track_add_written(rp_os_tracker *tracker, void *start, size_t size_bytes)
 {
-    return rp_os_track_takes_signals(tracker)
-               ? rp_os_fault_add_written(tracker, start, size_bytes)
-               : rp_os_async_add_written(tracker, start, size_bytes);
+    return rp_os_track_takes_signals(tracker) ? rp_os_fault_add_written(tracker, start, size_bytes)
+                                              : rp_os_async_add_written(tracker, start, size_bytes);
 }
 
 rp_status rp_os_track_remove(rp_os_tracker *tracker, void *start, size_t size_bytes)
@@ -68,10 +67,9 @@ rp_status rp_os_track_add(rp_os_tracker *tracker, void *start, size_t size_bytes
 rp_status rp_os_track_collect(rp_os_tracker *tracker, void *start, size_t size_bytes,
                               rp_os_extent *extents, size_t capacity, size_t *count, void **next)
 {
-    return rp_os_track_takes_signals(tracker) ? rp_os_fault_collect(tracker, start, size_bytes,
-                                                                    extents, capacity, count, next)
-                                              : rp_os_async_collect(tracker, start, size_bytes,
-                                                                    extents, capacity, count, next);
+    return rp_os_track_takes_signals(tracker)
+               ? rp_os_fault_collect(tracker, start, size_bytes, extents, capacity, count, next)
+               : rp_os_async_collect(tracker, start, size_bytes, extents, capacity, count, next);
 }
 
 rp_status rp_os_track_disarm(rp_os_tracker *tracker, void *start, size_t size_bytes)

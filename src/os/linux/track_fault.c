@@ -72,8 +72,8 @@ static rp_status open_uffd(rp_os_tracker *tracker)
     if (tracker->uffd < 0) {
         return fail_to_open(errno, "userfaultfd refused");
     }
-    const uint64_t more = rp_os_fault_rung_hidden(8) ? UINT64_C(1) << 63
-                                                     : UFFD_FEATURE_WP_UNPOPULATED;
+    const uint64_t more =
+        rp_os_fault_rung_hidden(8) ? UINT64_C(1) << 63 : UFFD_FEATURE_WP_UNPOPULATED;
     int result = ask_for(tracker->uffd, needed | more);
     if (result < 0 && errno == EINVAL) {
         own(tracker)->populates = true;
@@ -204,8 +204,8 @@ bool rp_os_fault_let_through(uint8_t owner, uint8_t *start, uint8_t *end)
     rp_os_pages_update(start, end, PAGE_ARMED, PAGE_WRITTEN);
     /* A page that another thread closed meanwhile was opened by this; its account says so. */
     if (own->rung == RP_OS_RUNG_MPROTECT) {
-        for (uint8_t *page = start; (page = rp_os_pages_same(page, end, PAGE_CLOSED, PAGE_CLOSED)) <
-                                    end;
+        for (uint8_t *page = start;
+             (page = rp_os_pages_same(page, end, PAGE_CLOSED, PAGE_CLOSED)) < end;
              page += RP_PAGE_BYTES) {
             mprotect(page, RP_PAGE_BYTES, PROT_NONE);
         }
@@ -477,10 +477,11 @@ rp_status rp_os_fault_collect(rp_os_tracker *tracker, void *start, size_t size_b
     *count = 0;
     *next = start;
     if (!all_own(tracker, at, end)) {
-        return rp_fail_system(RP_E_CHANGED, ENOENT,
-                              "write tracking: lost somewhere in %p-%p (the range was mapped anew or "
-                              "moved): take all of it as written and track it again",
-                              start, (void *)end);
+        return rp_fail_system(
+            RP_E_CHANGED, ENOENT,
+            "write tracking: lost somewhere in %p-%p (the range was mapped anew or "
+            "moved): take all of it as written and track it again",
+            start, (void *)end);
     }
     while (*count < capacity) {
         at = rp_os_pages_other(at, end, mask, bits);
@@ -500,7 +501,8 @@ rp_status rp_os_fault_collect(rp_os_tracker *tracker, void *start, size_t size_b
     return a.system_code ? fail_to_protect(a.system_code, start, end, true) : RP_OK;
 }
 
-/* ---- looking at the mappings ------------------------------------------------------------------ */
+/* ---- looking at the mappings ------------------------------------------------------------------
+ */
 
 typedef struct checking {
     const rp_os_tracker *tracker;
@@ -513,8 +515,8 @@ static bool check_mapping(void *context, const rp_os_mapping *mapping)
     checking *c = context;
     const rp_os_fault_tracker *mine = own(c->tracker);
     uint8_t bits = owner_bits(c->tracker);
-    uint8_t *gone = rp_os_pages_same(mapping->start, mapping->end, PAGE_OWNER | PAGE_GONE,
-                                     bits | PAGE_GONE);
+    uint8_t *gone =
+        rp_os_pages_same(mapping->start, mapping->end, PAGE_OWNER | PAGE_GONE, bits | PAGE_GONE);
     if (gone < mapping->end) {
         c->lost = gone;
         return false;
@@ -555,7 +557,8 @@ rp_status rp_os_fault_check(rp_os_tracker *tracker)
                   : RP_OK;
 }
 
-/* ---- what vm.c does to pages ------------------------------------------------------------------ */
+/* ---- what vm.c does to pages ------------------------------------------------------------------
+ */
 
 /* Stays armed where it was; what was written before is still to be told. */
 static void opened(uint8_t *start, uint8_t *end)

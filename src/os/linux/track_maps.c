@@ -34,9 +34,12 @@ static bool parse(const char *line, rp_os_mapping *mapping)
             return false;
         }
     }
-    *mapping = (rp_os_mapping){(uint8_t *)(uintptr_t)start, (uint8_t *)(uintptr_t)end,
-                               line[0] == 'r',              line[1] == 'w',
-                               line[2] == 'x',              line[3] == 's'};
+    *mapping = (rp_os_mapping){(uint8_t *)(uintptr_t)start,
+                               (uint8_t *)(uintptr_t)end,
+                               line[0] == 'r',
+                               line[1] == 'w',
+                               line[2] == 'x',
+                               line[3] == 's'};
     return true;
 }
 

@@ -62,7 +62,7 @@ typedef struct rp_os_fault_tracker {
     bool used;
     rp_os_rung rung;
     int uffd;
-    bool populates; /* the kernel protects only what is there (before 6.4) */
+    bool populates;      /* the kernel protects only what is there (before 6.4) */
     uint8_t *low, *high; /* all its ranges lie between */
 } rp_os_fault_tracker;
 

@@ -280,8 +280,7 @@ void rp_os_handler_renew(int number)
 {
     front *f = front_of(number);
     struct sigaction now, action = our_action();
-    if (atomic_load(&f->users) && sigaction(number, NULL, &now) == 0 &&
-        !is_our_action(&now)) {
+    if (atomic_load(&f->users) && sigaction(number, NULL, &now) == 0 && !is_our_action(&now)) {
         f->next = now;
         sigaction(number, &action, NULL);
     }
