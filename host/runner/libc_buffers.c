@@ -28,7 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void runner_will_write(void *start, size_t size_bytes)
+/* Not inline: the compiler would take the buffers, which a caller need not have filled, for read. */
+__attribute__((noinline)) void runner_will_write(void *start, size_t size_bytes)
 {
     if (the_runner.refuses && start) {
         rp_world_will_write(the_runner.world, start, size_bytes);
