@@ -15,7 +15,7 @@ frames=60
 cat >"$work/play.input" <<'INPUT'
 reprise-input 1
 12 +right
-52 space
+30 space
 40 left
 50 -right
 INPUT
