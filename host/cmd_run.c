@@ -116,8 +116,7 @@ static rp_status script_open(run *r)
     }
     rp_status status = rp_os_file_read(r->options.input, SCRIPT_LIMIT_BYTES, &r->script_text);
     if (!status) {
-        status = rp_input_script_init(&r->script, r->options.input, (char *)r->script_text.data,
-                                      r->script_text.size_bytes);
+        status = run_script_begin(r);
     }
     r->scripted = status == RP_OK;
     return status;

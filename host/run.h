@@ -81,6 +81,7 @@ typedef struct run {
     rp_os_bytes script_text;
     rp_input_script script;
     bool scripted;
+    uint64_t script_frame; /* that it was asked for last: it is read forwards */
     rp_input pending; /* the input of a frame that failed, tried again later */
     bool has_pending;
     uint64_t killed_frame; /* a runner was ended from outside while it made this frame */
@@ -112,6 +113,8 @@ void run_options_help(void);
 /* run_frame.c */
 void run_tick(run *r);
 void run_command(run *r, rp_command command);
+/* The script from its beginning. */
+rp_status run_script_begin(run *r);
 void run_at(run *r);
 /* Whether a debugger is about to attach to a fresh runner: it is given the time to, so that it sees the
  * first step. */

@@ -108,6 +108,23 @@ static void hash_print(run *r)
     }
 }
 
+rp_status run_script_begin(run *r)
+{
+    r->script_frame = 0;
+    return rp_input_script_init(&r->script, r->options.input, (char *)r->script_text.data,
+                                r->script_text.size_bytes);
+}
+
+/* After a seek back, or in a new world, the script begins again. */
+static void script_take(run *r, uint64_t frame, rp_input *input)
+{
+    if (frame < r->script_frame) {
+        run_script_begin(r);
+    }
+    r->script_frame = frame;
+    rp_input_script_get(&r->script, frame, input);
+}
+
 static void input_take(run *r, uint64_t frame, rp_input *input)
 {
     if (r->transport.skip_input) {
@@ -115,7 +132,7 @@ static void input_take(run *r, uint64_t frame, rp_input *input)
     } else if (r->has_pending) {
         *input = r->pending;
     } else if (r->scripted) {
-        rp_input_script_get(&r->script, frame, input);
+        script_take(r, frame, input);
     } else {
         *input = r->keys.input;
     }

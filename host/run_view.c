@@ -1,5 +1,6 @@
 /* What the stage shows: one view, filled from the session and the transport. See run.h. */
 #include "run.h"
+#include "stage/layout.h"
 
 #include <base/bits.h>
 #include <base/text.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOAST_SECONDS = 4 };
+enum { TOAST_SECONDS = 4, NOTICE_COLUMNS = 150 };
 
 /* A terminal stage owns the terminal: what would be printed becomes a toast there. */
 static bool can_print(const run *r)
@@ -71,8 +72,13 @@ void run_notice(run *r, bool alarm, const char *text)
     r->notice_alarm = alarm;
     r->shown = false;
     for (const char *line = text; *line && r->notice_count < STAGE_LINE_MAX;) {
+        char whole[1024];
         size_t length = strcspn(line, "\n");
-        snprintf(r->notice[r->notice_count++], STAGE_LINE_CHARS, "%.*s", (int)length, line);
+        snprintf(whole, sizeof whole, "%.*s", (int)rp_min_size(length, sizeof whole - 1), line);
+        const char *rest = whole;
+        do { /* longer than what a view's line holds: in parts, at spaces */
+            rest = stage_wrap(rest, NOTICE_COLUMNS, r->notice[r->notice_count++], STAGE_LINE_CHARS);
+        } while (rest && r->notice_count < STAGE_LINE_MAX);
         line += length + (line[length] == '\n');
     }
     if (can_print(r)) {

@@ -21,6 +21,9 @@
 
 static char directory[64], path[96];
 
+static bool held;        /* {"cmd":"wait"} is not answered yet */
+static control *nested; /* {"cmd":"nest"} polls it from within its answer */
+
 static void in_fresh_directory(void)
 {
     strcpy(directory, "/tmp/rp-control-XXXXXX");
@@ -35,7 +38,7 @@ static void clean_up(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* {"cmd":"big"} is answered with 1 MiB, all else with what was asked and how many came before. */
+/* {"cmd":"big"} is answered with 1 MiB, "wait" and "nest" as above, all else with what was asked and how many came before. */
 static json_t *echo(void *context, const json_t *request)
 {
     const char *cmd = json_string_value(json_object_get(request, "cmd"));
@@ -47,6 +50,14 @@ static json_t *echo(void *context, const json_t *request)
         json_t *answer = json_pack("{s:b,s:s}", "ok", 1, "text", text);
         free(text);
         return answer;
+    }
+    if (cmd && !strcmp(cmd, "wait") && held) {
+        return control_later();
+    }
+    if (cmd && !strcmp(cmd, "nest") && nested) {
+        for (int i = 0; i < 5; i++) {
+            control_poll(nested);
+        }
     }
     if (cmd && !strcmp(cmd, "latin")) {
         return json_pack("{s:o}", "text", json_stringn_nocheck("\xe4", 1));
@@ -662,4 +673,77 @@ TEST(asking_a_stranger_is_an_error_of_its_own)
     }
     json_decref(request);
     clean_up();
+}
+
+/* What came is there; nothing more is. */
+static bool is_silent(control *c, int fd)
+{
+    char byte;
+    for (int i = 0; i < 5; i++) {
+        control_poll(c);
+    }
+    return recv(fd, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+TEST(a_request_that_has_to_wait_is_answered_later_and_holds_up_nobody_else)
+{
+    char line[256];
+    control *c = serve_here();
+    int waiting = connect_to(path), other = connect_to(path);
+    held = true;
+    write_text(c, waiting, "{\"cmd\":\"wait\"}\n{\"cmd\":\"behind\"}\n");
+    ck_assert(is_silent(c, waiting));
+    write_text(c, other, "{\"cmd\":\"other\"}\n");
+    ck_assert_ptr_nonnull(strstr(read_line(c, other, line, sizeof line), "\"count\":1"));
+    write_text(c, waiting, "{\"cmd\":\"third\"}\n");
+    ck_assert(is_silent(c, waiting));
+    held = false;
+    control_poll(c);
+    ck_assert_ptr_nonnull(strstr(read_line(c, waiting, line, sizeof line), "\"wait\""));
+    ck_assert_ptr_nonnull(strstr(read_line(c, waiting, line, sizeof line), "\"behind\""));
+    ck_assert_ptr_nonnull(strstr(read_line(c, waiting, line, sizeof line), "\"third\""));
+    close(waiting);
+    close(other);
+    finish(c);
+}
+
+TEST(a_client_that_goes_while_its_request_waits_is_not_obeyed)
+{
+    control *c = serve_here();
+    int waiting = connect_to(path);
+    held = true;
+    write_text(c, waiting, "{\"cmd\":\"wait\"}\n");
+    ck_assert(is_silent(c, waiting));
+    close(waiting);
+    for (int i = 0; i < 3; i++) {
+        control_poll(c);
+    }
+    held = false;
+    control_poll(c);
+    ck_assert_int_eq(served, 0);
+    finish(c);
+}
+
+TEST(polls_from_within_an_answer_serve_the_others_and_leave_its_client_alone)
+{
+    char line[256];
+    control *c = nested = serve_here();
+    int asking = connect_to(path), others[CONTROL_CLIENT_MAX + 4];
+    run_host(c);
+    for (size_t i = 0; i < RP_COUNT_OF(others); i++) { /* newcomers take places */
+        others[i] = connect_to(path);
+        if (i == 0) {
+            run_host(c);
+            ck_assert_int_gt(send(others[0], "{\"cmd\":\"a\"}\n", 12, 0), 0);
+        }
+    }
+    ck_assert_int_gt(send(asking, "{\"cmd\":\"nest\"}\n{\"cmd\":\"b\"}\n", 27, 0), 0);
+    ck_assert_ptr_nonnull(strstr(read_line(c, asking, line, sizeof line), "\"nest\""));
+    ck_assert_ptr_nonnull(strstr(read_line(c, asking, line, sizeof line), "\"b\""));
+    for (size_t i = 0; i < RP_COUNT_OF(others); i++) {
+        close(others[i]);
+    }
+    close(asking);
+    nested = NULL;
+    finish(c);
 }
