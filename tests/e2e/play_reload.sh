@@ -34,7 +34,7 @@ SOURCE
     mv "$work/next.c" "$work/demo/game.c"
 }
 printf 'game.so: game.c\n\tcc -g -O1 %s -shared %s -o $@ game.c\n' '$(shell reprise cflags)' '$(shell reprise ldflags)' >"$work/demo/Makefile"
-source_write 'int points;' 1
+source_write 'int points, tag;' 1
 printf 'reprise-input 1\n10 space\n20 space\n30 space\n' >"$work/demo/input"
 # points FRAME BUILD: as watched
 points() { ctl watch "$1" | awk -v b="$2" '$3 == b && $4 == "points" { print $5; exit }'; }
@@ -52,7 +52,7 @@ quietly loop 5 40
 wait_for 'above pass 1'
 
 # ---- the same input under other code: values that differ are told once a name, with the first frame ----
-source_write 'int points;' 2
+source_write 'int points, tag;' 2
 wait_for 'is build 2'
 at=$(field pass)
 wait_for "above pass $((at + 2))" "the loop does not go on"
@@ -68,8 +68,8 @@ ctl reload | grep -q '^variables  2 carried' || fail "$(ctl reload)"
 wait_for "grep -qE 'build 2 · [0-9]+ ms · 2 variables carried over' $work/err" "no toast with milliseconds"
 
 # ---- refused; each way on ----
-refused() { wait_for '! is refused null' "a changed struct is not refused"; }
-source_write 'char more; int points;' 5
+refused() { wait_for '! is refused null' "a struct that cannot be converted is not refused"; }
+source_write 'int points, *tag;' 5
 refused
 is build 2 || fail "build $(field build) runs"
 says 'reprise ctl reload --again'
@@ -80,7 +80,7 @@ reprise ctl reload --keep 2>"$work/said" && fail "nothing is refused and yet kep
 at=$(field pass)
 wait_for "above pass $at" "the old build does not run on"
 
-source_write 'short other; int points;' 10
+source_write 'int points; struct { int a; } tag;' 10
 refused
 quietly reload --again
 is refused null && is build 3 || fail "build $(field build) runs, not 3"
@@ -91,16 +91,16 @@ wait_for "above pass $((at + 1))" "the loop does not go on"
 is diverged 0 || fail "$(field difference)"
 [ "$(points 40 3)" = 30 ] || fail "a pass makes $(points 40 3)"
 
-source_write 'int points; int last;' 100
+source_write 'int points, *tag;' 100
 refused
 quietly reload --regardless
 is refused null && is build 4 || fail "build $(field build) runs, not 4"
 at=$(field pass)
 wait_for "above pass $((at + 1))" "the loop does not go on"
 [ "$(points 40 4)" = "$((300 + $(ctl watch 6 | awk '$3 == 4 && $4 == "points" { print $5 }')))" ] || fail "$(ctl watch 40)"
-ctl reload | grep -q 'regardless' || fail "$(ctl reload)"
+ctl reload | grep -q "'score' in game.c: starts anew" || fail "$(ctl reload)"
 
-source_write 'long points;' 1000
+source_write 'long points; int tag;' 1000
 refused
 quietly reload --restart
 is refused null && is build 5 && is loop null || fail "no new world"
@@ -120,38 +120,39 @@ ctl checks | grep -q ' 0 names differ' || fail "$(ctl checks)"
 quietly play
 
 # It fails on the way: the usual failure, at the frame before.
-source_write 'unsigned char points;' '100 / (frames - 20)'
+source_write 'unsigned char points; int *tag;' '100 / (frames - 20)'
 refused
 reprise ctl reload --again 2>"$work/said" && fail "a division by zero does not fail"
 wait_for 'is mode failed'
 is frame 19 || fail "it failed behind frame $(field frame), not 19"
-source_write 'unsigned char points;' 2
+source_write 'unsigned char points; int *tag;' 2
 wait_for 'is failure null && above frame 40' "it does not go on once it is mended"
 [ "$(reprise ctl status --keep 2>&1 >/dev/null; echo $?)" != 0 ] || fail "--keep with status"
 quietly quit
 host_ended 0
 
 # ---- by keys ----
-source_write 'int points;' 1
+source_write 'int points, tag;' 1
+rm "$work/demo/game.so"
 tmux_start
 terminal_start --input "$work/demo/input" --build "'$build'" --source "$work/demo" "$work/demo/game.so"
 wait_for 'above frame 45'
-source_write 'char more; int points;' 5
+source_write 'int points, *tag;' 5
 refused
 shows 'Shift F4'
 types F12
 wait_for 'is refused null' "F12 does not keep the old build"
 is build 1 || fail "build $(field build)"
-source_write 'short other; int points;' 10
+source_write 'int points; struct { int a; } tag;' 10
 refused
 types F4
 wait_for 'is build 2' "F4 does not run the input again"
 wait_for '[ "$(points 40 2)" = 30 ]' "$(ctl watch 40)"
-source_write 'int points; int last;' 100
+source_write 'int points, *tag;' 100
 refused
 tm send-keys -l $'\e[24;2~' # as a terminal sends it; tmux has no name for it
 wait_for 'is build 3' "Shift F12 does not load regardless"
-source_write 'long points;' 1000
+source_write 'long points; int tag;' 1000
 refused
 tm send-keys -l $'\e[1;2S'
 wait_for 'is build 4 && above frame 40' "Shift F4 does not restart"
