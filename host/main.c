@@ -1,10 +1,14 @@
 /* The `reprise` command: finds the subcommand. */
 #include "cmd_ctl.h"
+#include "cmd_diff.h"
 #include "cmd_doctor.h"
+#include "cmd_export.h"
 #include "cmd_flags.h"
 #include "cmd_gdb.h"
+#include "cmd_info.h"
 #include "cmd_new.h"
 #include "cmd_run.h"
+#include "cmd_trim.h"
 
 #include <base/bits.h>
 #include <reprise/version.h>
@@ -21,6 +25,10 @@ static const struct {
     {"ctl", cmd_ctl, "drives a running program: pause, step, seek, loop, status"},
     {"doctor", cmd_doctor, "says whether this machine and a program suit, and what is missing"},
     {"gdb", cmd_gdb, "attaches gdb to a running program, and follows it"},
+    {"info", cmd_info, "says what is in a take"},
+    {"diff", cmd_diff, "says which memory differs between two frames of a take"},
+    {"export", cmd_export, "writes inputs, memory or a build of a take as a plain file"},
+    {"trim", cmd_trim, "writes a part of a take as a take of its own"},
     {"cflags", cmd_cflags, "prints what to compile a module with"},
     {"ldflags", cmd_ldflags, "prints what to link a module with"},
 };

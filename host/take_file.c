@@ -1,0 +1,128 @@
+/* What the commands that read takes share. */
+#include "take_file.h"
+
+#include <base/error.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+rp_status take_file_open(take_file *file, const char *path)
+{
+    rp_take_open_desc desc = {0};
+    *file = (take_file){.path = path, .source.fd = -1};
+    rp_status status = rp_take_file_open(&file->source, path, &desc.source);
+    status = status ? status : rp_take_open(&desc, &file->take);
+    status = status ? status
+                    : rp_take_array_init(&file->ranges,
+                                         (size_t)RP_TAKE_RANGE_MOST * sizeof(rp_take_range));
+    if (status) {
+        take_file_close(file);
+        return status;
+    }
+    rp_take_overview_get(file->take, &file->overview);
+    if (file->overview.damage[0]) {
+        fprintf(stderr, "reprise: %s\n", file->overview.damage);
+        fprintf(stderr, "reprise: %s: %llu frames before it can be read\n", path,
+                (unsigned long long)file->overview.frame_count);
+    }
+    return RP_OK;
+}
+
+void take_file_close(take_file *file)
+{
+    rp_take_array_finish(&file->ranges);
+    rp_take_close(file->take);
+    if (file->path) {
+        rp_take_file_source_close(&file->source);
+    }
+    *file = (take_file){0};
+}
+
+static uint64_t number_of(const take_file *file, uint64_t index)
+{
+    const rp_take_index_frame *frame = rp_take_frame_at(file->take, index);
+    return frame ? frame->frame : 0;
+}
+
+rp_status take_file_frame(const take_file *file, const char *text, uint64_t *index)
+{
+    uint64_t count = file->overview.frame_count;
+    char *end;
+    if (!count) {
+        return rp_fail(RP_E_RANGE, "%s: has no frames", file->path);
+    }
+    if (strcmp(text, "last") == 0 || strcmp(text, "first") == 0) {
+        *index = text[0] == 'l' ? count - 1 : 0;
+        return RP_OK;
+    }
+    errno = 0;
+    unsigned long long frame = strtoull(text, &end, 10);
+    if (errno || end == text || *end || text[0] == '-') {
+        return rp_fail(RP_E_ARGUMENT, "%s: no frame: give a number, first or last", text);
+    }
+    if (!rp_take_find_frame(file->take, frame, index)) {
+        return rp_fail(RP_E_RANGE, "%s: has no frame %llu: it has %llu to %llu", file->path, frame,
+                       (unsigned long long)number_of(file, 0),
+                       (unsigned long long)number_of(file, count - 1));
+    }
+    return RP_OK;
+}
+
+rp_status take_file_ranges(take_file *file, uint64_t index)
+{
+    file->ranges.used_bytes = 0;
+    return rp_take_list_read(file->take, RP_TAKE_RANGES, index, &file->ranges, &file->range_count);
+}
+
+rp_status take_file_write(const char *path, const void *data, size_t size_bytes)
+{
+    if (strcmp(path, "-") == 0) {
+        bool wrote = fwrite(data, 1, size_bytes, stdout) == size_bytes && fflush(stdout) == 0;
+        return wrote ? RP_OK : rp_fail_system(RP_E_SYSTEM, errno, "standard output: not written");
+    }
+    rp_os_stream stream;
+    rp_status status = rp_os_stream_create(&stream, path);
+    if (status) {
+        return status;
+    }
+    status = rp_os_stream_append(&stream, data, size_bytes);
+    status = status ? status : rp_os_stream_publish(&stream, false);
+    rp_os_stream_close(&stream);
+    return status;
+}
+
+int take_file_failed(const char *command)
+{
+    fprintf(stderr, "reprise: %s: %s\n", command, rp_error_last()->text);
+    return rp_error_last()->status == RP_E_ARGUMENT ? TAKE_EXIT_USAGE : TAKE_EXIT_FAILED;
+}
+
+int take_file_usage(const char *command, const char *help, FILE *to)
+{
+    if (to == stdout) {
+        fputs(help, to);
+        return TAKE_EXIT_DONE;
+    }
+    fprintf(to, "reprise: %s: wrong usage: see `reprise %s --help`\n", command, command);
+    return TAKE_EXIT_USAGE;
+}
+
+void take_file_plain(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 127) {
+            *text = '?';
+        }
+    }
+}
+
+/* Only for a person: it is written over and over. */
+void take_file_progress(void *context, uint64_t done, uint64_t all)
+{
+    if (isatty(STDERR_FILENO) && done % 512 == 0) {
+        fprintf(stderr, "\r%s: %llu of %llu frames\033[K%s", (const char *)context,
+                (unsigned long long)done, (unsigned long long)all,
+                done + 512 >= all ? "\r\033[K" : "");
+    }
+}
