@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <os/os.h>
 #include <region/region.h>
+#include <string.h>
 #include <trace/trace.h>
 
 static struct {
@@ -70,24 +71,80 @@ int runner_heap_override(int zone_or_none)
     return before;
 }
 
+/* ---- blocks that a reload can tell apart ----
+ *
+ * A world block is a byte larger than what was asked for, and zero behind that. So a pointer past
+ * the end of an array lies in its own block and not at the start of the next one, and where the size
+ * that was asked for is not known to the byte, no former content looks like one more element.
+ * Tracked blocks have neither: they are known to the byte. */
+
+static bool is_plain(const rp_allocator *heap)
+{
+    return heap == memory.world && !heap->debug && !rp_alloc_thread_get()->traced;
+}
+
+static size_t with_end(const rp_allocator *heap, size_t size_bytes)
+{
+    return is_plain(heap) && size_bytes < SIZE_MAX ? size_bytes + 1 : size_bytes;
+}
+
+static void *end_cleared(const rp_allocator *heap, void *block, size_t size_bytes)
+{
+    if (block && is_plain(heap)) {
+        size_t usable = rp_usable_bytes(block);
+        if (usable > size_bytes) {
+            memset((char *)block + size_bytes, 0, usable - size_bytes);
+        }
+    }
+    return block;
+}
+
+static void *block_make(rp_allocator *heap, size_t align_bytes, size_t size_bytes,
+                        const void *caller)
+{
+    size_t whole = with_end(heap, size_bytes);
+    void *block = align_bytes == FAMILY_ALIGN ? family_malloc(heap, whole, caller)
+                                              : family_memalign(heap, align_bytes, whole, caller);
+    return end_cleared(heap, block, size_bytes);
+}
+
+/* A block of the world stays there whoever makes it larger. */
+static void *block_resize(rp_allocator *heap, void *block, size_t size_bytes, const void *caller)
+{
+    if (block && rp_region_contains(block)) {
+        heap = rp_region_contains(block) == 1 ? memory.world : memory.keep;
+    }
+    size_t whole = size_bytes ? with_end(heap, size_bytes) : 0;
+    return end_cleared(heap, family_realloc(heap, block, whole, caller), size_bytes);
+}
+
 EXPORT void *malloc(size_t size_bytes)
 {
-    return family_malloc(runner_heap_for(CALLER), size_bytes, CALLER);
+    return block_make(runner_heap_for(CALLER), FAMILY_ALIGN, size_bytes, CALLER);
 }
 
 EXPORT void *calloc(size_t count, size_t size_bytes)
 {
-    return family_calloc(runner_heap_for(CALLER), count, size_bytes, CALLER);
+    rp_allocator *heap = runner_heap_for(CALLER);
+    size_t total;
+    if (!is_plain(heap) || !rp_mul_size(count, size_bytes, &total)) {
+        return family_calloc(heap, count, size_bytes, CALLER);
+    }
+    return end_cleared(heap, family_calloc(heap, 1, with_end(heap, total), CALLER), total);
 }
 
 EXPORT void *realloc(void *block, size_t size_bytes)
 {
-    return family_realloc(runner_heap_for(CALLER), block, size_bytes, CALLER);
+    return block_resize(runner_heap_for(CALLER), block, size_bytes, CALLER);
 }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t size_bytes)
 {
-    return family_reallocarray(runner_heap_for(CALLER), block, count, size_bytes, CALLER);
+    size_t total;
+    if (!rp_mul_size(count, size_bytes, &total)) {
+        return family_made(NULL);
+    }
+    return block_resize(runner_heap_for(CALLER), block, total, CALLER);
 }
 
 EXPORT void free(void *block)
@@ -97,22 +154,27 @@ EXPORT void free(void *block)
 
 EXPORT int posix_memalign(void **block, size_t align_bytes, size_t size_bytes)
 {
-    return family_posix_memalign(runner_heap_for(CALLER), block, align_bytes, size_bytes, CALLER);
+    int kept = errno;
+    if (!family_posix_align_ok(align_bytes)) {
+        return EINVAL;
+    }
+    void *made = block_make(runner_heap_for(CALLER), align_bytes, size_bytes, CALLER);
+    return family_posix_result(block, made, kept);
 }
 
 EXPORT void *aligned_alloc(size_t align_bytes, size_t size_bytes)
 {
-    return family_memalign(runner_heap_for(CALLER), align_bytes, size_bytes, CALLER);
+    return block_make(runner_heap_for(CALLER), align_bytes, size_bytes, CALLER);
 }
 
 EXPORT void *memalign(size_t align_bytes, size_t size_bytes)
 {
-    return family_memalign(runner_heap_for(CALLER), align_bytes, size_bytes, CALLER);
+    return block_make(runner_heap_for(CALLER), align_bytes, size_bytes, CALLER);
 }
 
 EXPORT void *valloc(size_t size_bytes)
 {
-    return family_memalign(runner_heap_for(CALLER), RP_PAGE_BYTES, size_bytes, CALLER);
+    return block_make(runner_heap_for(CALLER), RP_PAGE_BYTES, size_bytes, CALLER);
 }
 
 EXPORT void *pvalloc(size_t size_bytes)
@@ -129,9 +191,7 @@ EXPORT size_t malloc_usable_size(void *block)
 
 static void *operator_alloc(size_t align_bytes, size_t size_bytes, const void *caller)
 {
-    rp_allocator *heap = runner_heap_for(caller);
-    return align_bytes == OPERATORS_ALIGN ? family_malloc(heap, size_bytes, caller)
-                                          : family_memalign(heap, align_bytes, size_bytes, caller);
+    return block_make(runner_heap_for(caller), align_bytes, size_bytes, caller);
 }
 
 static void operator_free(void *block, size_t size_bytes, const void *caller)
