@@ -162,7 +162,7 @@ static void run(void *context)
         }
         sync_when_due(r);
         if (!worked) {
-            rp_os_wait(&r->news, news, r->desc.sync_ns);
+            rp_os_word_wait(&r->news, news, rp_os_monotonic_ns() + r->desc.sync_ns);
         }
     }
     if (r->finish && !r->status && rp_take_writer_finish(r->desc.writer)) {
@@ -176,7 +176,7 @@ static void run(void *context)
 static void tell(rp_take_recorder *r)
 {
     __atomic_fetch_add(&r->news, 1, __ATOMIC_RELEASE);
-    rp_os_wake(&r->news);
+    rp_os_word_wake(&r->news);
 }
 
 /* Room for a job in one piece, at the queue's end; null: none that leaves `spare_bytes`. */

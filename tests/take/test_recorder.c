@@ -14,7 +14,7 @@ static rp_status slow_append(void *context, const void *data, size_t size_bytes)
 {
     slow *s = context;
     while (!__atomic_load_n(&s->open, __ATOMIC_ACQUIRE)) {
-        rp_os_wait(&s->open, 0, 1000000);
+        rp_os_word_wait(&s->open, 0, rp_os_monotonic_ns() + 1000000);
     }
     return tape_append(&s->t, data, size_bytes);
 }
