@@ -30,6 +30,7 @@ struct stage {
     stage_queue queue;
     uint64_t last_byte_ns;
     bool held[RP_KEY_COUNT];
+    bool held_shift[RP_KEY_COUNT]; /* with which the key went down */
     uint64_t release_ns[RP_KEY_COUNT]; /* 0: the terminal will tell */
     rp_mouse mouse;
     bool scrubbing;
@@ -83,6 +84,14 @@ static void release_expired(stage *s, uint64_t now)
     }
 }
 
+/* Shift and a function key are another command, however soon it follows: no repeat. Keys of the
+ * program stay down when shift is pressed beside them. */
+static bool is_other_command(const stage *s, const term_input *input)
+{
+    int key = input->key;
+    return key >= RP_KEY_F1 && key <= RP_KEY_F12 && s->held_shift[key] != input->shift;
+}
+
 static void take_key(stage *s, const term_input *input, uint64_t now)
 {
     int key = input->key;
@@ -92,8 +101,12 @@ static void take_key(stage *s, const term_input *input, uint64_t now)
         }
         return;
     }
+    if (s->held[key] && is_other_command(s, input)) {
+        release(s, key);
+    }
     bool again = s->held[key];
     s->held[key] = true;
+    s->held_shift[key] = input->shift;
     s->release_ns[key] = input->exact ? 0 : now + (again ? REPEAT_HOLD_NS : FIRST_HOLD_NS);
     push_key(s, input, true, again);
 }

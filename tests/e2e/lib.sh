@@ -155,6 +155,12 @@ press() { xdotool key "$@"; }
 # ---- a terminal ------------------------------------------------------------------------------------
 
 tm() { tmux -S "$work/tmux" -f /dev/null "$@"; }
+# A key that tmux has no name for, as a terminal sends it: in one piece, where send-keys would send byte
+# by byte, and a lone ESC is the Escape key.
+terminal_sends() {
+    tm set-buffer -b key "$1"
+    tm paste-buffer -d -r -b key
+}
 # A shell in tmux, 100 columns and 30 rows, whose prompt is "ready>".
 tmux_start() {
     need tmux

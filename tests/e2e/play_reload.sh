@@ -150,11 +150,11 @@ wait_for 'is build 2' "F4 does not run the input again"
 wait_for '[ "$(points 40 2)" = 30 ]' "$(ctl watch 40)"
 source_write 'int points, *tag;' 100
 refused
-tm send-keys -l $'\e[24;2~' # as a terminal sends it; tmux has no name for it
+terminal_sends $'\e[24;2~'
 wait_for 'is build 3' "Shift F12 does not load regardless"
 source_write 'long points; int tag;' 1000
 refused
-tm send-keys -l $'\e[1;2S'
+terminal_sends $'\e[1;2S'
 wait_for 'is build 4 && above frame 40' "Shift F4 does not restart"
 [ "$(points 40 4)" = 3000 ] || fail "$(ctl watch 40)"
 types C-q

@@ -190,6 +190,22 @@ TEST(keys_come_in_and_are_released_and_ctrl_c_quits)
     expect_restored(t);
 }
 
+/* F12, then Shift F12 within the time in which a repeat would come: down twice, with an up between. */
+TEST(a_function_key_with_shift_is_no_repeat_of_the_one_without)
+{
+    char down[32], up[32], expected[128];
+    session *t = start(false);
+    expect_told(t, "open\n");
+    type(t, "\033[24~\033[24;2~");
+    snprintf(down, sizeof down, "key %d down \n", RP_KEY_F12);
+    snprintf(up, sizeof up, "key %d up \n", RP_KEY_F12);
+    snprintf(expected, sizeof expected, "%s%s%s", down, up, down);
+    expect_told(t, expected);
+    type(t, "\003");
+    expect_told(t, "quit");
+    finish(t);
+}
+
 TEST(a_new_size_is_an_event_and_is_drawn)
 {
     session *t = start(false);
