@@ -60,7 +60,7 @@ typedef enum link_op {
     LINK_TRACER,     /* allows link->tracer to attach */
     /* runner to host */
     LINK_READY,      /* after the start; a: 1: addresses are not random; b, c, d: those of runner_hold,
-                        runner_fail and runner_frame_end, for a debugger */
+                        runner_failing and runner_frame_end, for a debugger */
     LINK_DONE,       /* status, counts; entries in bulk */
     LINK_ENTRIES,    /* a batch of entries in bulk: a: count; goes on after LINK_MORE_SLOTS */
     LINK_NEED_SLOTS, /* a: how many */

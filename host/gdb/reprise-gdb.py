@@ -134,17 +134,21 @@ class Hold(gdb.Breakpoint):
 
 
 class Failure(gdb.Breakpoint):
-    """assert, exit and their like end a step without a signal."""
+    """assert, exit and their like end a step without a signal; and there are signals that gdb does not
+    see, since the runner notices writes by them."""
 
-    def __init__(self, address):
+    def __init__(self, address, unseen):
         super().__init__("*%d" % address, internal=True)
         self.silent = True
+        self.unseen = unseen
         self.hit = False
 
     def stop(self):
-        say("the program failed: " + gdb.parse_and_eval("(char *)$rdx").string())  # the third argument
-        self.hit = True
-        return True
+        text = gdb.parse_and_eval("(char *)$rdi")  # the argument
+        self.hit = int(text) != 0 or self.unseen is not None
+        if self.hit:
+            say("the program failed: " + (text.string() if int(text) else self.unseen))
+        return self.hit
 
 
 class Session:
@@ -215,12 +219,15 @@ class Session:
         gdb.execute("attach %d" % pid, to_string=True)
         self.pid = pid
         self.ran = self.left = self.resume = False
+        unseen = {"mprotect": "SIGSEGV", "wp-sigbus": "SIGBUS"}.get(status["tracking"])
+        if unseen:
+            gdb.execute("handle %s nostop noprint pass" % unseen, to_string=True)
         points = [status[name] for name in ("hold_at", "fail_at", "frame_end_at")]
         if points != self.points:
             for point in (self.hold, self.failure, self.frame_end):
                 if point:
                     point.delete()
-            self.hold, self.failure = Hold(points[0]), Failure(points[1])
+            self.hold, self.failure = Hold(points[0]), Failure(points[1], unseen)
             self.frame_end = FrameEnd(points[2], self)
             self.points = points
 

@@ -205,7 +205,7 @@ int main(int argc, char **argv)
     }
     ready.a = (uint64_t)rp_os_randomisation_off();
     ready.b = (uint64_t)(uintptr_t)runner_hold;
-    ready.c = (uint64_t)(uintptr_t)runner_fail;
+    ready.c = (uint64_t)(uintptr_t)runner_failing;
     ready.d = (uint64_t)(uintptr_t)runner_frame_end;
     runner_send(&ready);
     runner_serve();

@@ -131,6 +131,7 @@ void runner_will_write(void *start, size_t size_bytes);
 void runner_fail_open(void);
 /* What lies at `address`, for a person. */
 void runner_describe(rp_text_buffer *text, uint64_t address);
+void runner_failing(const char *text);
 /* Ends the step: the record says `kind` and `text`; does not return. */
 _Noreturn void runner_fail(uint32_t kind, int code, const char *text);
 

@@ -234,6 +234,28 @@ said '^QUIT$'
 grep -q FAILED "$work/said" && fail "$(cat "$work/said")"
 host_ended 0
 
+# ---- where writes are noticed by a signal, that one is no stop, and a fault of the program is ----
+sed -i 's,^    /\* later \*/,    if (stage->frame > 60) *nothing = 1; /* crash */,' "$work/demo/game.c"
+$build || fail "the module does not build"
+for tracking in mprotect wp-sigbus; do
+    host_start --stage none --paced --tracking $tracking --build "$build" --source "$work/demo" "$work/demo/game.so"
+    is tracking $tracking || { quietly quit; host_ended 0; continue; } # the machine has no such
+    quietly pause
+    debug "
+    reprise seek 5
+    break tick
+    reprise continue
+    delete
+    reprise continue
+    "
+    said 'Breakpoint 1, tick'
+    said 'received signal SIGSEGV|\[reprise: the program failed: SIGSEGV'
+    said "rp_module_step \(.*game\.c:$(source_line '/\* crash \*/')"
+    wait_for 'is mode failed'
+    quietly quit
+    host_ended 0
+done
+
 # ---- refusals ----
 reprise gdb game >/dev/null 2>"$work/said"
 [ $? = 3 ] || fail "gdb at nobody: $(cat "$work/said")"
