@@ -42,7 +42,8 @@ static const ctl_command commands[] = {
     {"revert", "[BUILD]", 0, 1, "run an earlier build again (the one before)"},
     {"reload", "[NAME=TYPE…]", 0, 32,
      "what the last build brought over; or one of the ways on, below; or answers about types"},
-    {"watch", "[FROM] [TO]", 0, 2, "watched values, of these frames; else of the loop, or this frame"},
+    {"watch", "[FROM] [TO]", 0, 2,
+     "watched values, of these frames; else of the loop, or this frame"},
     {"checks", "", 0, 0, "where rp_check values differ from those of the build before"},
     {"debug", "NAME=MODES", 0, 32, "debug modes of an allocator or a scope; or --list them"},
     {"memory", "REPORT", 1, 3, "tree, leaks, fragmentation, ledger; mark A; growth A B"},
@@ -304,7 +305,8 @@ static rp_status read_request(const ctl_options *options, json_t **request)
         return read_debug(words, count, options, request);
     }
     if (options->way && strcmp(command->name, "reload") != 0) {
-        return rp_fail(RP_E_ARGUMENT, "ctl: --%s: it belongs to `reprise ctl reload`", options->way);
+        return rp_fail(RP_E_ARGUMENT, "ctl: --%s: it belongs to `reprise ctl reload`",
+                       options->way);
     }
     if (!strcmp(command->name, "reload")) {
         return read_reload(words, count, options, request);

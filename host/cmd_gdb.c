@@ -1,5 +1,6 @@
-/* `reprise gdb`: starts gdb with the script host/gdb/reprise-gdb.py, which attaches it to the runner
- * of a program and keeps it there. The script is carried in this program and handed over in memory. */
+/* `reprise gdb`: starts gdb with the script host/gdb/reprise-gdb.py, which attaches it to the
+ * runner of a program and keeps it there. The script is carried in this program and handed over in
+ * memory. */
 #include "cmd_gdb.h"
 #include "control/control.h"
 #include "embed.h"
@@ -26,33 +27,35 @@ typedef struct gdb_options {
 
 static void print_help(void)
 {
-    puts("usage: reprise gdb [OPTIONS] [NAME] [-- GDB-ARGUMENTS]\n"
-         "\n"
-         "Attaches gdb to a program that `reprise run` shows: NAME, \"game\" for ./game.so, or the\n"
-         "one that runs. gdb follows from runner to runner: after a failure, a new build or a seek.\n"
-         "\n"
-         "inside gdb, beside its own commands\n"
-         "  reprise status         build, frame, what the runner is at\n"
-         "  reprise back [N]       to the state N frames earlier\n"
-         "  reprise seek FRAME     to the state after a frame\n"
-         "  reprise step [N]       to the end of the Nth frame from here\n"
-         "  reprise continue       plays on, from runner to runner\n"
-         "  reprise watch EXPR     stops at the end of a frame that left another value\n"
-         "  reprise unwatch [EXPR] ends that\n"
-         "  help reprise           more of each\n"
-         "\n"
-         "options\n"
-         "  --name NAME     as NAME\n"
-         "  --socket PATH   the program's control socket\n"
-         "  --gdb PROGRAM   another gdb, with Python (gdb)\n"
-         "  --help          this text\n"
-         "\n"
-         "exit codes\n"
-         "  1 gdb cannot be started   2 wrong usage   3 nobody there   otherwise gdb's own\n"
-         "\n"
-         "examples\n"
-         "  reprise gdb game\n"
-         "  reprise gdb game -- -ex 'break kill_player' -ex 'reprise continue'");
+    puts(
+        "usage: reprise gdb [OPTIONS] [NAME] [-- GDB-ARGUMENTS]\n"
+        "\n"
+        "Attaches gdb to a program that `reprise run` shows: NAME, \"game\" for ./game.so, or the\n"
+        "one that runs. gdb follows from runner to runner: after a failure, a new build or a "
+        "seek.\n"
+        "\n"
+        "inside gdb, beside its own commands\n"
+        "  reprise status         build, frame, what the runner is at\n"
+        "  reprise back [N]       to the state N frames earlier\n"
+        "  reprise seek FRAME     to the state after a frame\n"
+        "  reprise step [N]       to the end of the Nth frame from here\n"
+        "  reprise continue       plays on, from runner to runner\n"
+        "  reprise watch EXPR     stops at the end of a frame that left another value\n"
+        "  reprise unwatch [EXPR] ends that\n"
+        "  help reprise           more of each\n"
+        "\n"
+        "options\n"
+        "  --name NAME     as NAME\n"
+        "  --socket PATH   the program's control socket\n"
+        "  --gdb PROGRAM   another gdb, with Python (gdb)\n"
+        "  --help          this text\n"
+        "\n"
+        "exit codes\n"
+        "  1 gdb cannot be started   2 wrong usage   3 nobody there   otherwise gdb's own\n"
+        "\n"
+        "examples\n"
+        "  reprise gdb game\n"
+        "  reprise gdb game -- -ex 'break kill_player' -ex 'reprise continue'");
 }
 
 static bool takes_value(const char *option, int argc, char **argv, int *i, const char **value)
@@ -129,7 +132,8 @@ static rp_status start(const gdb_options *options, const char *path)
     execvp(options->program, arguments);
     int error = errno;
     free(arguments);
-    return rp_fail_system(RP_E_SYSTEM, error, "gdb: cannot start %s: install gdb, or name one with --gdb",
+    return rp_fail_system(RP_E_SYSTEM, error,
+                          "gdb: cannot start %s: install gdb, or name one with --gdb",
                           options->program);
 }
 

@@ -59,10 +59,10 @@ typedef enum link_op {
     LINK_HOLD,       /* calls runner_hold, where a debugger stops between two frames */
     LINK_TRACER,     /* allows link->tracer to attach */
     /* runner to host */
-    LINK_READY,      /* after the start; a: 1: addresses are not random; b, c, d: those of runner_hold,
-                        runner_failing and runner_frame_end, for a debugger */
-    LINK_DONE,       /* status, counts; entries in bulk */
-    LINK_ENTRIES,    /* a batch of entries in bulk: a: count; goes on after LINK_MORE_SLOTS */
+    LINK_READY,   /* after the start; a: 1: addresses are not random; b, c, d: those of runner_hold,
+                     runner_failing and runner_frame_end, for a debugger */
+    LINK_DONE,    /* status, counts; entries in bulk */
+    LINK_ENTRIES, /* a batch of entries in bulk: a: count; goes on after LINK_MORE_SLOTS */
     LINK_NEED_SLOTS, /* a: how many */
     LINK_PIECE,      /* a: bytes of a report in bulk; goes on after LINK_MORE_SLOTS */
     LINK_CRASHED,    /* the crash record is complete; the runner waits to be ended */
@@ -138,7 +138,12 @@ typedef struct link_finding {
 
 /* ---- reprise/watch.h ---- */
 
-enum { LINK_WATCH_MAX = 64, LINK_CHECK_MAX = 64, LINK_WATCH_NAME_BYTES = 32, LINK_CHECK_START = 24 };
+enum {
+    LINK_WATCH_MAX = 64,
+    LINK_CHECK_MAX = 64,
+    LINK_WATCH_NAME_BYTES = 32,
+    LINK_CHECK_START = 24
+};
 
 typedef struct link_watch {
     char name[LINK_WATCH_NAME_BYTES];
@@ -216,8 +221,8 @@ typedef struct link_memory {
     uint64_t log_bytes; /* size of the log's view */
     uint64_t seed, start_wall_ns;
     uint64_t canary, pointer_guard;
-    int32_t tracer;    /* process that may attach to the runner; 0: as the system has it */
-    uint32_t tracking; /* rp_tracking asked for; the runner writes back which one it has */
+    int32_t tracer;         /* process that may attach to the runner; 0: as the system has it */
+    uint32_t tracking;      /* rp_tracking asked for; the runner writes back which one it has */
     uint32_t check_threads; /* report threads that write during a commit */
     char tracking_why[480]; /* of the runner: why AUTO did not take a better one */
     uint64_t lost_count;    /* times that tracking was lost, and mended by comparing */
@@ -239,8 +244,8 @@ typedef struct link_memory {
     uint64_t render_wrote; /* pages that rp_module_render wrote, and that were put back */
     rp_reload reload;      /* of the last LINK_CARRY */
     rp_migration migration;
-    rp_refusal refusal;    /* of a LINK_CARRY that was answered with RP_E_CHANGED */
-    uint64_t left_at;      /* where the first word lies that could not be moved */
+    rp_refusal refusal; /* of a LINK_CARRY that was answered with RP_E_CHANGED */
+    uint64_t left_at;   /* where the first word lies that could not be moved */
     char left_name[64];
     /* objects and ranges of this runner */
     uint32_t object_count, range_count;

@@ -31,14 +31,14 @@ typedef struct process {
     int socket, output; /* output: what the program printed */
     link_memory *link;
     bool ready;
-    bool randomised;  /* address randomisation could not be turned off for it */
+    bool randomised; /* address randomisation could not be turned off for it */
     uint64_t hold_at, fail_at, frame_end_at; /* where a debugger has breakpoints */
-    bool crashed;     /* link->crash tells how */
-    uint32_t asked;   /* link_op that it has not answered yet; LINK_NONE: it waits for one */
+    bool crashed;                            /* link->crash tells how */
+    uint32_t asked;    /* link_op that it has not answered yet; LINK_NONE: it waits for one */
     uint64_t asked_ns; /* since when */
     bool abandon;      /* process_abandon was called; set still when it has ended for that */
-    int wait_status;  /* of waitpid, once it ended without a record */
-    bool drop_output; /* frames that are run again printed before */
+    int wait_status;   /* of waitpid, once it ended without a record */
+    bool drop_output;  /* frames that are run again printed before */
     void (*print)(void *context, const char *text, size_t length);
     void *print_context;
     char tail[PROCESS_OUTPUT_BYTES]; /* the last that it printed, terminated */
@@ -71,8 +71,8 @@ rp_status process_ask(process *p, const link_message *request, link_message *ans
 void process_end(process *p);
 /* Collects runners that were ended: those that are gone by now, or, with `wait`, all of them. */
 void process_reap(bool wait);
-/* To be called while it is waited for (process_wait.idle): what was asked is given up, the runner is
- * ended, and process_ask returns RP_E_DIED. Without a request nothing happens. */
+/* To be called while it is waited for (process_wait.idle): what was asked is given up, the runner
+ * is ended, and process_ask returns RP_E_DIED. Without a request nothing happens. */
 void process_abandon(process *p);
 /* Prints what the program wrote so far. */
 void process_drain(process *p);

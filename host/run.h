@@ -49,7 +49,7 @@ typedef struct run_options {
     int source_count;
     const char *input;
     const char *types; /* answers about types; null: beside the module */
-    const char *name; /* of the control socket; null: the module's file name */
+    const char *name;  /* of the control socket; null: the module's file name */
     const char *keep[RUN_LIST_MAX];
     int keep_count;
     debug_choices_text debug;
@@ -82,7 +82,7 @@ typedef struct run {
     rp_input_script script;
     bool scripted;
     uint64_t script_frame; /* that it was asked for last: it is read forwards */
-    rp_input pending; /* the input of a frame that failed, tried again later */
+    rp_input pending;      /* the input of a frame that failed, tried again later */
     bool has_pending;
     uint64_t killed_frame; /* a runner was ended from outside while it made this frame */
     int killed_count;
@@ -98,9 +98,9 @@ typedef struct run {
     bool quit;
     int exit_code;
     char scrub_text[8];
-    bool reload_untold; /* a build was taken: said behind its first step */
-    uint64_t tick_ns; /* when the next tick is due */
-    bool busy;        /* the runner is waited for: what would ask it has to wait */
+    bool reload_untold;     /* a build was taken: said behind its first step */
+    uint64_t tick_ns;       /* when the next tick is due */
+    bool busy;              /* the runner is waited for: what would ask it has to wait */
     pid_t seen_by_debugger; /* the runner that it is attached to, or that it is not waited for at */
     uint64_t await_until_ns;
     bool hold_wanted; /* a debugger asked for what is being done, and wants to stop behind it */
@@ -116,8 +116,8 @@ void run_command(run *r, rp_command command);
 /* The script from its beginning. */
 rp_status run_script_begin(run *r);
 void run_at(run *r);
-/* Whether a debugger is about to attach to a fresh runner: it is given the time to, so that it sees the
- * first step. */
+/* Whether a debugger is about to attach to a fresh runner: it is given the time to, so that it sees
+ * the first step. */
 bool run_debugger_awaited(run *r);
 /* Stops in a debugger where one asked for it and what it asked for is done. */
 void run_hold(run *r);

@@ -142,8 +142,8 @@ static void tracking_set(const session *s, json_t *answer)
     set_number(answer, "tracking_lost", link ? link->lost_count : 0);
 }
 
-/* What the runner was asked for and has not answered, and for how long: a step that does not end, or
- * one that a debugger holds. */
+/* What the runner was asked for and has not answered, and for how long: a step that does not end,
+ * or one that a debugger holds. */
 static void runner_set(const session *s, json_t *answer)
 {
     uint32_t asked = s->live.asked;
@@ -249,8 +249,8 @@ static json_t *command_answer(run *r, rp_command_kind kind, const json_t *reques
     return status_json(r);
 }
 
-/* While the runner is waited for. A debugger that holds it in the middle of a step and asks to be at
- * another frame gives that step up: it would have to let the program run to have it finished. */
+/* While the runner is waited for. A debugger that holds it in the middle of a step and asks to be
+ * at another frame gives that step up: it would have to let the program run to have it finished. */
 static json_t *answer_later(run *r, const char *name, const json_t *request)
 {
     bool seek = strcmp(name, "seek") == 0;

@@ -27,13 +27,14 @@ static void conversion_say(run *r)
     const rp_migration *m = &r->session.migration;
     uint32_t build = r->session.newest;
     if (m->values_lost) {
-        run_warn(r, "build %u: %llu values did not fit their new type, the first in %s: the nearest "
-                   "was taken",
-                build, (unsigned long long)m->values_lost, m->lost_name);
+        run_warn(r,
+                 "build %u: %llu values did not fit their new type, the first in %s: the nearest "
+                 "was taken",
+                 build, (unsigned long long)m->values_lost, m->lost_name);
     }
     if (m->pointers_left) {
-        run_warn(r, "build %u: %llu pointers lead to fields that are gone, the first into %s", build,
-                (unsigned long long)m->pointers_left, m->left_name);
+        run_warn(r, "build %u: %llu pointers lead to fields that are gone, the first into %s",
+                 build, (unsigned long long)m->pointers_left, m->left_name);
     }
     if (m->objects && m->blocks_foreign) {
         run_say(r, "build %u: %llu blocks that only libraries know were left as they are", build,
@@ -57,8 +58,8 @@ void run_reload_say(run *r)
         snprintf(objects, sizeof objects, "%llu objects converted, ",
                  (unsigned long long)s->migration.objects);
     }
-    run_toast(r, "build %u%s \u00b7 %u variables carried over, %s%llu pointers moved%s%s", s->newest,
-              time, s->reload.carried, objects,
+    run_toast(r, "build %u%s \u00b7 %u variables carried over, %s%llu pointers moved%s%s",
+              s->newest, time, s->reload.carried, objects,
               (unsigned long long)(s->reload.pointers_moved + s->migration.pointers_moved),
               s->reload_report[0] ? " \u00b7 " : "", s->reload_report);
     if (s->reload.pointers_left) {
@@ -122,8 +123,8 @@ static rp_status again(run *r)
         rp_fail(why.status, "%s", why.text);
         return status;
     }
-    run_toast(r, "build %u \u00b7 the input was run again: %llu frames in %.0f ms", r->session.newest,
-              (unsigned long long)(r->session.steps - steps),
+    run_toast(r, "build %u \u00b7 the input was run again: %llu frames in %.0f ms",
+              r->session.newest, (unsigned long long)(r->session.steps - steps),
               (double)(rp_os_monotonic_ns() - begin_ns) / 1e6);
     return RP_OK;
 }
@@ -196,14 +197,13 @@ static json_t *report_json(const session *s)
     if (!reload->new_build) {
         return json_null();
     }
-    json_t *report =
-        json_pack("{s:i, s:i, s:{s:i, s:i, s:i}, s:{s:i, s:i}, s:{s:f, s:f, s:f}, s:o}", "old_build",
-                  (int)reload->old_build, "new_build", (int)reload->new_build, "variables", "carried",
-                  (int)reload->carried, "added", (int)reload->added, "removed",
-                  (int)reload->removed, "pointers", "moved", (int)reload->pointers_moved, "left",
-                  (int)reload->pointers_left, "ms", "plan", s->times.plan_ms, "carry",
-                  s->times.carry_ms, "to_first_step", s->build_ms, "lines",
-                  lines_json(s->reload_report));
+    json_t *report = json_pack(
+        "{s:i, s:i, s:{s:i, s:i, s:i}, s:{s:i, s:i}, s:{s:f, s:f, s:f}, s:o}", "old_build",
+        (int)reload->old_build, "new_build", (int)reload->new_build, "variables", "carried",
+        (int)reload->carried, "added", (int)reload->added, "removed", (int)reload->removed,
+        "pointers", "moved", (int)reload->pointers_moved, "left", (int)reload->pointers_left, "ms",
+        "plan", s->times.plan_ms, "carry", s->times.carry_ms, "to_first_step", s->build_ms, "lines",
+        lines_json(s->reload_report));
     if (report) {
         json_object_set_new(report, "converted", run_converted_json(&s->migration));
     }
@@ -222,10 +222,14 @@ json_t *run_converted_json(const rp_migration *m)
         const char *name;
         uint64_t count;
     } counts[] = {
-        {"objects", m->objects},           {"blocks", m->blocks_changed},
-        {"blocks_moved", m->blocks_moved}, {"blocks_seen", m->blocks_seen},
-        {"blocks_typed", m->blocks_typed}, {"blocks_foreign", m->blocks_foreign},
-        {"pointers_moved", m->pointers_moved}, {"pointers_left", m->pointers_left},
+        {"objects", m->objects},
+        {"blocks", m->blocks_changed},
+        {"blocks_moved", m->blocks_moved},
+        {"blocks_seen", m->blocks_seen},
+        {"blocks_typed", m->blocks_typed},
+        {"blocks_foreign", m->blocks_foreign},
+        {"pointers_moved", m->pointers_moved},
+        {"pointers_left", m->pointers_left},
         {"values_lost", m->values_lost},
     };
     for (size_t i = 0; i < RP_COUNT_OF(counts); i++) {
@@ -281,7 +285,8 @@ static char *report_text(const session *s)
                 reload->new_build, s->build_ms, s->times.plan_ms, s->times.carry_ms);
         fprintf(to, "variables  %u carried, %u new, %u removed\n", reload->carried, reload->added,
                 reload->removed);
-        fprintf(to, "pointers   %u moved, %u left\n", reload->pointers_moved, reload->pointers_left);
+        fprintf(to, "pointers   %u moved, %u left\n", reload->pointers_moved,
+                reload->pointers_left);
         if (s->migration.objects) {
             const rp_migration *m = &s->migration;
             fprintf(to,
@@ -310,7 +315,8 @@ static rp_status answers_take(run *r, json_t *answers)
 {
     const char *what;
     json_t *type;
-    json_object_foreach (answers, what, type) {
+    json_object_foreach(answers, what, type)
+    {
         const char *text = json_string_value(type);
         rp_status status = type_answers_add(r->types_path, what, text ? text : "");
         if (status) {
@@ -328,8 +334,9 @@ json_t *run_reload_answer(run *r, const json_t *request)
         index++;
     }
     if (index == RP_COUNT_OF(ways)) {
-        rp_fail(RP_E_ARGUMENT, "ctl: reload --%.40s: there are --again, --keep, --restart and "
-                               "--regardless",
+        rp_fail(RP_E_ARGUMENT,
+                "ctl: reload --%.40s: there are --again, --keep, --restart and "
+                "--regardless",
                 way);
         return run_refused();
     }

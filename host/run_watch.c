@@ -1,4 +1,5 @@
-/* Ghosts over the picture, and what `reprise ctl watch` and `ctl checks` ask. See run.h, watched.h. */
+/* Ghosts over the picture, and what `reprise ctl watch` and `ctl checks` ask. See run.h, watched.h.
+ */
 #include "run.h"
 
 #include <base/bits.h>
@@ -48,7 +49,8 @@ static void ghost_fill(const run *r, const char *name, bool earlier, stage_ghost
     ghost->count = known ? ghost->count : 0;
 }
 
-/* While it loops: of each watched point the path under the build before, then that under this one. */
+/* While it loops: of each watched point the path under the build before, then that under this one.
+ */
 void run_ghosts(run *r)
 {
     const rp_transport *t = &r->transport;
@@ -83,7 +85,8 @@ static json_t *check_json(const link_check *check)
 {
     char text[WATCHED_TEXT];
     watched_check_text(check, text, sizeof text);
-    return json_pack("{s:o, s:o}", "name", run_text_json(check->name), "check", run_text_json(text));
+    return json_pack("{s:o, s:o}", "name", run_text_json(check->name), "check",
+                     run_text_json(text));
 }
 
 static void layer_json(json_t *frames, uint64_t frame, const watched_layer *layer)
@@ -130,7 +133,8 @@ static rp_status frames_asked(const run *r, const json_t *request, uint64_t *fro
         *to = json_is_integer(b) ? (uint64_t)json_integer_value(b) : *from;
     }
     if (*to < *from || *to - *from >= LISTED_FRAMES) {
-        return rp_fail(RP_E_RANGE, "ctl: watch: FROM is at most TO, and %d frames are listed at once",
+        return rp_fail(RP_E_RANGE,
+                       "ctl: watch: FROM is at most TO, and %d frames are listed at once",
                        LISTED_FRAMES);
     }
     return RP_OK;
@@ -172,8 +176,9 @@ json_t *run_watch_answer(run *r, const json_t *request)
     }
     if (lines) {
         if (!json_array_size(frames)) {
-            fprintf(lines, "nothing is watched in frames %llu to %llu: call rp_watch in "
-                           "rp_module_step\n",
+            fprintf(lines,
+                    "nothing is watched in frames %llu to %llu: call rp_watch in "
+                    "rp_module_step\n",
                     (unsigned long long)from, (unsigned long long)to);
         }
         fclose(lines);
@@ -203,10 +208,10 @@ json_t *run_checks_answer(run *r, const json_t *request)
         fprintf(lines, "%s: frame %llu: %s under build %u, %s under build %u\n", d->name,
                 (unsigned long long)d->frame, d->old_text, d->old_build, d->new_text, d->new_build);
         json_array_append_new(
-            list, json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "name", run_text_json(d->name), "frame",
-                            (json_int_t)d->frame, "old_build", (json_int_t)d->old_build, "new_build",
-                            (json_int_t)d->new_build, "old", run_text_json(d->old_text), "new",
-                            run_text_json(d->new_text)));
+            list, json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "name", run_text_json(d->name),
+                            "frame", (json_int_t)d->frame, "old_build", (json_int_t)d->old_build,
+                            "new_build", (json_int_t)d->new_build, "old",
+                            run_text_json(d->old_text), "new", run_text_json(d->new_text)));
     }
     if (lines) {
         fprintf(lines, "%llu values compared with those of an earlier build, %d names differ\n",

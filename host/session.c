@@ -299,7 +299,8 @@ static rp_status failed(session *s, rp_status status, uint64_t frame)
 {
     if (s->live.abandon) {
         rp_status fresh = go_on_fresh(s);
-        return fresh ? fresh : rp_fail(RP_E_CLOSED, "frame %llu was given up", (unsigned long long)frame);
+        return fresh ? fresh
+                     : rp_fail(RP_E_CLOSED, "frame %llu was given up", (unsigned long long)frame);
     }
     session_failure_fill(s, &s->live, frame);
     if (go_on_fresh(s)) {

@@ -103,12 +103,12 @@ typedef struct session {
     divergence *divergence;  /* pages of the loop's first pass */
     uint64_t diverged_frame; /* 0: no pass differed */
     char diverged_text[160];
-    uint64_t twice_count, twice_differed; /* frames of a synctest */
-    uint64_t twice_frame;                 /* the last that differed; 0: none */
-    char twice_text[640];                 /* and where */
-    watched watched;           /* what steps watched and checked */
+    uint64_t twice_count, twice_differed;       /* frames of a synctest */
+    uint64_t twice_frame;                       /* the last that differed; 0: none */
+    char twice_text[640];                       /* and where */
+    watched watched;                            /* what steps watched and checked */
     const watched_difference *check_difference; /* that the last step found; null: none */
-    inputs inputs;             /* of all frames of this world */
+    inputs inputs;                              /* of all frames of this world */
     session_refused refused;
     bool regardless;           /* of types that differ, while a build is taken */
     session_times times;       /* of the last carry */
@@ -143,13 +143,14 @@ void session_refused_drop(session *s);
 /* Tries the refused build once more: after an answer was given, or `regardless` of what cannot be
  * told or converted, which then starts anew or keeps its bytes. RP_E_RANGE: none was refused. */
 rp_status session_build_again(session *s, bool regardless);
-/* A new world, at frame 0, under the refused build, or the newest one. On failure nothing changed. */
+/* A new world, at frame 0, under the refused build, or the newest one. On failure nothing changed.
+ */
 rp_status session_world_restart(session *s);
 /* False: no further. */
 typedef bool session_progress(void *context, uint64_t frame, uint64_t to);
-/* The same, and then all input since the world began, to the newest frame or the loop's end; the loop
- * stays. RP_E_RANGE: not all of it is kept. RP_E_DIED, RP_E_TIMEOUT: as session_step, at the frame
- * before. */
+/* The same, and then all input since the world began, to the newest frame or the loop's end; the
+ * loop stays. RP_E_RANGE: not all of it is kept. RP_E_DIED, RP_E_TIMEOUT: as session_step, at the
+ * frame before. */
 rp_status session_world_again(session *s, session_progress *progress, void *context);
 
 /* Goes back to an earlier build's file, as a new build. */

@@ -1,5 +1,5 @@
-/* A build that the state cannot be brought to, and what can be done about it: a new world under it, with
- * or without the input that was recorded. See session.h. */
+/* A build that the state cannot be brought to, and what can be done about it: a new world under it,
+ * with or without the input that was recorded. See session.h. */
 #include "session.h"
 #include "session_internal.h"
 
@@ -152,10 +152,11 @@ rp_status session_world_again(session *s, session_progress *progress, void *cont
         to = s->loop.to;
     }
     if (to > s->inputs.count) {
-        return rp_fail(RP_E_RANGE,
-                       "reload: the input of frames %llu to %llu is not kept (there was too much of "
-                       "it): restart, keep the old build, or load regardless",
-                       (unsigned long long)s->inputs.count + 1, (unsigned long long)to);
+        return rp_fail(
+            RP_E_RANGE,
+            "reload: the input of frames %llu to %llu is not kept (there was too much of "
+            "it): restart, keep the old build, or load regardless",
+            (unsigned long long)s->inputs.count + 1, (unsigned long long)to);
     }
     rp_status status = anew_under_newest(s);
     return status ? status : run_again(s, to, progress, context);

@@ -310,8 +310,7 @@ static rp_status carry_ask(session *s, rp_plan *plan, uint32_t from, link_messag
         status = session_offer_slots(s, p, 4096);
     }
     process_wait wait = session_wait(s);
-    status = status ? status
-                    : process_ask(p, &(link_message){.op = LINK_CARRY}, answer, &wait);
+    status = status ? status : process_ask(p, &(link_message){.op = LINK_CARRY}, answer, &wait);
     if (status == RP_E_CHANGED) {
         s->refusal = p->link->refusal;
     }
@@ -337,7 +336,8 @@ static rp_status plan_make(session *s, uint32_t from, uint32_t to, rp_plan **pla
     const rp_plan_options options = {
         .answers = answers.first, .regardless = new->regardless, .refusal = &s->refusal};
     uint64_t begin_ns = rp_os_monotonic_ns();
-    status = rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to, &options, plan);
+    status =
+        rp_plan_make(old->elf, from, old->base, old->tls_address, new->elf, to, &options, plan);
     s->times.plan_ms = (double)(rp_os_monotonic_ns() - begin_ns) / 1e6;
     type_answers_drop(&answers);
     return status;
@@ -451,8 +451,7 @@ rp_status session_build_add(session *s, rp_elf *elf, const char *path, uint64_t 
     }
     s->builds = grown;
     session_build *build = &grown[s->build_count++];
-    *build = (session_build){
-        .elf = elf, .complete_ns = complete_ns, .regardless = s->regardless};
+    *build = (session_build){.elf = elf, .complete_ns = complete_ns, .regardless = s->regardless};
     rp_text_copy(build->path, sizeof build->path, path);
     time_t now = time(NULL);
     struct tm local;

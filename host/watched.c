@@ -129,8 +129,8 @@ static bool is_equal(const link_check *a, const link_check *b)
     return a->kind == b->kind && a->value == b->value && a->size_bytes == b->size_bytes;
 }
 
-/* Where the difference of that name stands or will; null: it is known from an earlier frame, or there
- * is no room. */
+/* Where the difference of that name stands or will; null: it is known from an earlier frame, or
+ * there is no room. */
 static watched_difference *place_of(watched *w, const char *name, uint64_t frame)
 {
     for (int i = 0; i < w->difference_count; i++) {
@@ -138,7 +138,8 @@ static watched_difference *place_of(watched *w, const char *name, uint64_t frame
             return frame < w->differences[i].frame ? &w->differences[i] : NULL;
         }
     }
-    return w->difference_count < WATCHED_DIFFERENCES ? &w->differences[w->difference_count++] : NULL;
+    return w->difference_count < WATCHED_DIFFERENCES ? &w->differences[w->difference_count++]
+                                                     : NULL;
 }
 
 /* A name that one build does not check at all says nothing; one that it checks more often does. */

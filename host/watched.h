@@ -1,13 +1,14 @@
-/* What steps watched and checked (reprise/watch.h), frame by frame, under the build that runs and under
- * the one before it.
+/* What steps watched and checked (reprise/watch.h), frame by frame, under the build that runs and
+ * under the one before it.
  *
  *   frame 88:  now    build 2: fox (312, 96) · score 30
  *              before build 1: fox (312, 101) · score 28     → "score" differs from frame 88 on
  *
- * A frame that is made from other input than before loses what was before: there is nothing to compare.
- * The last WATCHED_FRAMES frames are kept.
+ * A frame that is made from other input than before loses what was before: there is nothing to
+ * compare. The last WATCHED_FRAMES frames are kept.
  *
- * Layer: host.  Threads: the main thread.  Tests: tests/host/test_watched.c, tests/e2e/play_watch.sh
+ * Layer: host.  Threads: the main thread.  Tests: tests/host/test_watched.c,
+ * tests/e2e/play_watch.sh
  */
 #ifndef HOST_WATCHED_H
 #define HOST_WATCHED_H
@@ -43,16 +44,16 @@ typedef struct watched {
     watched_frame *frames; /* WATCHED_FRAMES: frame n is at n % WATCHED_FRAMES; null: nothing yet */
     watched_difference differences[WATCHED_DIFFERENCES]; /* one a name, of the newest build */
     int difference_count;
-    uint32_t build;     /* that `differences` and the counts are of */
-    uint64_t compared;  /* values */
-    uint64_t left_out;  /* that a frame had too many of */
+    uint32_t build;    /* that `differences` and the counts are of */
+    uint64_t compared; /* values */
+    uint64_t left_out; /* that a frame had too many of */
 } watched;
 
 /* All zero is empty. */
 void watched_clear(watched *w);
 /* Takes what a step left in the link, which is not believed: counts, kinds, names and numbers are
- * checked. `same_input`: the frame was made before, from the same input. Returns the difference that is
- * new, or null. Without memory the frame is left out. */
+ * checked. `same_input`: the frame was made before, from the same input. Returns the difference
+ * that is new, or null. Without memory the frame is left out. */
 const watched_difference *watched_note(watched *w, const link_watched *from, uint64_t frame,
                                        uint32_t build, bool same_input);
 /* What is known of a frame; null: nothing. */

@@ -198,9 +198,7 @@ static void attend(control *c, client *who, uint32_t events)
         return; /* a poll from within an answer dropped it, or is that answer's */
     }
     bool gone = who->later && events & (EPOLLHUP | EPOLLERR);
-    bool alive = gone                        ? false
-                 : who->out || who->later ? answer_lines(c, who)
-                                             : receive(c, who);
+    bool alive = gone ? false : who->out || who->later ? answer_lines(c, who) : receive(c, who);
     attend_to(c, who, alive);
 }
 

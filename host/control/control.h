@@ -44,9 +44,9 @@ bool control_lives(const char *path);
 /* The names of this user's hosts that live now, sorted. Returns how many there are in `names`. */
 int control_list(char names[][CONTROL_NAME_BYTES], int capacity);
 
-/* The socket that a command of the line means: `socket` itself, that of the program `name`, or, where
- * both are null, that of the only one that runs. `who` is the command, for the text. RP_E_ARGUMENT:
- * several run, or both are given; RP_E_NOT_FOUND: none runs; RP_E_RANGE. */
+/* The socket that a command of the line means: `socket` itself, that of the program `name`, or,
+ * where both are null, that of the only one that runs. `who` is the command, for the text.
+ * RP_E_ARGUMENT: several run, or both are given; RP_E_NOT_FOUND: none runs; RP_E_RANGE. */
 rp_status control_choose(const char *who, const char *name, const char *socket, char *path,
                          size_t capacity);
 

@@ -163,8 +163,8 @@ rp_status control_choose(const char *who, const char *name, const char *socket, 
 {
     char only[CONTROL_NAME_BYTES];
     if (socket && name) {
-        return rp_fail(RP_E_ARGUMENT,
-                       "%s: a name and --socket: both say who is meant: give one", who);
+        return rp_fail(RP_E_ARGUMENT, "%s: a name and --socket: both say who is meant: give one",
+                       who);
     }
     if (socket) {
         return rp_text_copy(path, capacity, socket)

@@ -125,7 +125,8 @@ static bool guard_was_hit(const siginfo_t *info, const void *context)
                                 (uint64_t)registers[REG_RIP]);
 }
 
-/* A debugger has a breakpoint here. `text` is null for a signal, which most debuggers saw before. */
+/* A debugger has a breakpoint here. `text` is null for a signal, which most debuggers saw before.
+ */
 __attribute__((noinline)) void runner_failing(const char *text)
 {
     __asm__ volatile("" : : "r"(text) : "memory");

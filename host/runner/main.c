@@ -50,8 +50,8 @@ bool runner_receive(link_message *message)
     return got == sizeof *message;
 }
 
-/* Where the system lets only a parent attach (Yama's ptrace_scope 1); elsewhere it is not needed, and
- * an error says nothing. */
+/* Where the system lets only a parent attach (Yama's ptrace_scope 1); elsewhere it is not needed,
+ * and an error says nothing. */
 void runner_tracer_allow(void)
 {
     if (the_runner.link->tracer > 0) {

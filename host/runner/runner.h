@@ -87,7 +87,7 @@ rp_status runner_commit(link_message *answer);
 
 /* carry.c */
 rp_status runner_plan(const link_message *request); /* takes a piece of one */
-rp_status runner_carry(void);                       /* by the plan that was taken, which then goes */
+rp_status runner_carry(void); /* by the plan that was taken, which then goes */
 
 /* malloc.c */
 rp_status runner_memory_open(void); /* region and heaps; also by the first malloc */

@@ -159,8 +159,8 @@ static rp_status stop(const link_message *request)
     runner_leave(0);
 }
 
-/* A debugger has a breakpoint here: it stops when a seek or a single step that it asked for is done.
- * What it gets is the frame that the world is at. */
+/* A debugger has a breakpoint here: it stops when a seek or a single step that it asked for is
+ * done. What it gets is the frame that the world is at. */
 __attribute__((noinline)) void runner_hold(uint64_t frame)
 {
     __asm__ volatile("" : : "r"(frame) : "memory");

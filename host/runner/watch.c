@@ -1,5 +1,5 @@
-/* What a step watches and checks, for the host. See reprise/watch.h. It goes through the link, so it is
- * no state. */
+/* What a step watches and checks, for the host. See reprise/watch.h. It goes through the link, so
+ * it is no state. */
 #include "runner.h"
 
 #include <base/text.h>
@@ -108,7 +108,8 @@ static void bytes_add(const char *name, uint32_t kind, const void *bytes, size_t
     link_check *check = check_add(name, kind, hash_of(bytes, size_bytes));
     if (check) {
         check->size_bytes = size_bytes;
-        memcpy(check->start, bytes, size_bytes < sizeof check->start ? size_bytes : sizeof check->start);
+        memcpy(check->start, bytes,
+               size_bytes < sizeof check->start ? size_bytes : sizeof check->start);
     }
 }
 

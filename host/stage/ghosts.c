@@ -1,5 +1,6 @@
-/* Ghosts: the paths that watched points take over a loop, in a window's picture. The earlier build's is
- * a dotted line in grey, this build's a whole one in colour with a ring where it is now. */
+/* Ghosts: the paths that watched points take over a loop, in a window's picture. The earlier
+ * build's is a dotted line in grey, this build's a whole one in colour with a ring where it is now.
+ */
 #include "stage/layout.h"
 
 #include <math.h>
@@ -78,7 +79,8 @@ void stage_ghosts_draw(rp_canvas *canvas, const stage_view *view, stage_rect sho
         }
         path(&p, ghost, thin + 1, GHOST_RIM);
         path(&p, ghost, thin, colour);
-        if (ghost->here >= 0 && ghost->here < ghost->count && place(&p, ghost, ghost->here, &x, &y)) {
+        if (ghost->here >= 0 && ghost->here < ghost->count &&
+            place(&p, ghost, ghost->here, &x, &y)) {
             rp_disc(canvas, x, y, thin * 3 + 1, GHOST_RIM);
             rp_disc(canvas, x, y, thin * 3, colour);
             rp_disc(canvas, x, y, thin * 1.5f, GHOST_RIM);

@@ -46,10 +46,11 @@ typedef struct stage_mark {
     char kind; /* 'b' build, 'c' crash, 'i' mark in, 'd' divergence */
 } stage_mark;
 
-/* The path of a watched point over a loop, in canvas pixels; a point that is not known is not a number. */
+/* The path of a watched point over a loop, in canvas pixels; a point that is not known is not a
+ * number. */
 enum { STAGE_GHOST_MAX = 8, STAGE_GHOST_POINTS = 600 };
 typedef struct stage_ghost {
-    bool earlier; /* of the build before */
+    bool earlier;    /* of the build before */
     int count, here; /* here: where the program is now; -1: outside */
     float x[STAGE_GHOST_POINTS], y[STAGE_GHOST_POINTS];
 } stage_ghost;
@@ -141,9 +142,9 @@ void stage_status_text(const stage_view *view, char *text, size_t capacity, int 
 
 /* Collects events into the frame's input and into commands. (keys.c)
  *   F1 help · F2 slower, with shift full speed · F3 take over · F4 retry, with shift skip · F5
- * pause · F6 rewind while held · F7 mark in, out, end · F9 back · F10 step · F12 keep the old build,
- * with shift load regardless · Ctrl-Q quit. A key or
- * button that went down and up between two frames is down in the frame that takes it. */
+ * pause · F6 rewind while held · F7 mark in, out, end · F9 back · F10 step · F12 keep the old
+ * build, with shift load regardless · Ctrl-Q quit. A key or button that went down and up between
+ * two frames is down in the frame that takes it. */
 enum { STAGE_COMMAND_MAX = 16 };
 typedef struct stage_keys {
     rp_input input;                         /* of the frame being collected */

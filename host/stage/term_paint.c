@@ -114,14 +114,16 @@ static stage_rect paint_picture(term_screen *screen, const stage_view *view, int
 
 /* ---- ghosts ---- */
 
-/* A cell that a ghost passes: its half takes the ghost's colour, the other one keeps the picture's. */
+/* A cell that a ghost passes: its half takes the ghost's colour, the other one keeps the picture's.
+ */
 static void paint_ghost_point(term_screen *screen, const stage_view *view, stage_rect at,
                               const stage_ghost *ghost, int i)
 {
     int x = at.x + (int)((ghost->x[i] + 0.5f) * (float)at.width / (float)view->width_px);
     int y = at.y + (int)((ghost->y[i] + 0.5f) * (float)at.height / (float)view->height_px);
     uint32_t colour = stage_ghost_colour(ghost);
-    if (!(ghost->x[i] >= 0) || !(ghost->y[i] >= 0) || x >= at.x + at.width || y >= at.y + at.height) {
+    if (!(ghost->x[i] >= 0) || !(ghost->y[i] >= 0) || x >= at.x + at.width ||
+        y >= at.y + at.height) {
         return;
     }
     if (screen->colours == TERM_MONO) {

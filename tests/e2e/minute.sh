@@ -3,6 +3,7 @@
 #   probe COLOUR      whether the square in the picture's corner has that colour
 #   right, right_end  holds the right arrow, lets it go      key NAME    presses a key, as tmux names it
 #   rewind_to FRAME   runs backwards by the key, at least to that frame
+#   ghosts            whether the fox's paths are drawn, of this build and of the one before
 #   alarm             whether an alarm is shown              tells TEXT  whether the stage shows the text
 
 need make cc
@@ -84,6 +85,7 @@ jump_higher() {
     wait_for 'is mode loop && above pass 1' "the loop broke"
     is from "$from" && is to "$to" || fail "the loop moved"
     loop_ends $over
+    wait_for ghosts "the paths of both builds are not drawn"
     cp "$work/demo/game.c" "$work/good.c"
 }
 

@@ -13,6 +13,7 @@ window_start --build "$build" --source "$work/demo" "$work/demo/game.so"
 # What stands in the picture: the probe's square.
 probe() { shot; [ "$(colour "$1" 0 0 64 64 | cut -d' ' -f1)" -gt 2000 ]; }
 alarm() { seen 2000 E0452F 0 0 1280 720; }
+ghosts() { seen 200 F0D442 0 100 1280 620 && seen 30 B9C0CC 0 100 1280 620; }
 right() { hold Right; }
 right_end() { let_go Right; }
 key() { press "${1/Space/space}"; }

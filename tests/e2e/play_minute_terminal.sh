@@ -12,6 +12,7 @@ terminal_start --build "'$build'" --source "$work/demo" "$work/demo/game.so"
 # The probe's colour is a colour of the screen: red;green;blue in an escape sequence.
 probe() { screen -e | grep -q "8;2;$((16#${1:0:2}));$((16#${1:2:2}));$((16#${1:4:2}))[;m]"; }
 alarm() { screen -e | grep -q '8;2;224;69;47[;m]'; }
+ghosts() { screen -e | grep -q '8;2;240;212;66[;m]' && screen -e | grep -q '8;2;185;192;204[;m]'; }
 # A terminal tells no releases: a key that comes anew is held for 0.4 s, one that comes again for less.
 right() {
     sleep 0.6

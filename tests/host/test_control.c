@@ -21,7 +21,7 @@
 
 static char directory[64], path[96];
 
-static bool held;        /* {"cmd":"wait"} is not answered yet */
+static bool held;       /* {"cmd":"wait"} is not answered yet */
 static control *nested; /* {"cmd":"nest"} polls it from within its answer */
 
 static void in_fresh_directory(void)
@@ -38,7 +38,8 @@ static void clean_up(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* {"cmd":"big"} is answered with 1 MiB, "wait" and "nest" as above, all else with what was asked and how many came before. */
+/* {"cmd":"big"} is answered with 1 MiB, "wait" and "nest" as above, all else with what was asked
+ * and how many came before. */
 static json_t *echo(void *context, const json_t *request)
 {
     const char *cmd = json_string_value(json_object_get(request, "cmd"));

@@ -1,4 +1,5 @@
-/* The inputs of a world: kept from its first frame on, forgotten where the course of things changes. */
+/* The inputs of a world: kept from its first frame on, forgotten where the course of things
+ * changes. */
 #include "inputs.h"
 #include "support/test.h"
 

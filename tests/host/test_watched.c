@@ -1,6 +1,6 @@
 /* Watched and checked values: two builds beside each other, and a link that is not believed. */
-#include "watched.h"
 #include "support/test.h"
+#include "watched.h"
 
 #include <math.h>
 #include <stdio.h>
