@@ -8,7 +8,7 @@
  * compare. The last WATCHED_FRAMES frames are kept.
  *
  * Layer: host.  Threads: the main thread.  Tests: tests/host/test_watched.c,
- * tests/e2e/play_watch.sh
+ * tests/e2e/play_reload.sh
  */
 #ifndef HOST_WATCHED_H
 #define HOST_WATCHED_H

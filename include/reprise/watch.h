@@ -10,7 +10,7 @@
  * copied, up to 31 bytes; a frame keeps 64 watched values and 64 checks, what is more is counted
  * and told. Outside a step, and in a program that embeds a deck, nothing happens.
  *
- * Layer: public; a module's.  Design: docs/internals/host.md  Tests: tests/e2e/play_watch.sh
+ * Layer: public; a module's.  Design: docs/internals/host.md  Tests: tests/e2e/play_reload.sh
  */
 #ifndef REPRISE_WATCH_H
 #define REPRISE_WATCH_H

@@ -28,7 +28,7 @@ fresh() {
     printf '    return rp_base_value();\n}\n' >> src/os/os.c
     printf '#!/bin/sh\necho "  build [PRESET]    builds"\n' > dev
     printf '#!/bin/sh\ncase $1 in\n--help) echo "  run      runs" && echo "  ctl      drives" ;;\n' > build/host/reprise
-    printf 'run) echo "  --name NAME" ;;\nctl) echo "  --json" && echo "  seek FRAME" ;;\nesac\n' >> build/host/reprise
+    printf 'run) echo "  --name NAME" ;;\nctl) echo "  --json" && echo "  seek FRAME" ;;\ngdb) echo "  reprise back [N]" ;;\nesac\n' >> build/host/reprise
     chmod +x dev build/host/reprise
     echo 'Type `./dev build` and `reprise run --name x game.so`; see `src/base/base.h`.' > README.md
 }
@@ -128,6 +128,10 @@ test_docs() {
     catches docs docs/start.md:1 'a command of ./dev that does not exist'
     printf '```\nreprise fly game.so\n```\n' > docs/start.md
     catches docs docs/start.md:2 'a command of reprise that does not exist'
+    echo 'Inside gdb: `reprise back 2`.' > docs/start.md
+    passes docs
+    echo 'Inside gdb: `reprise forth 2`.' > docs/start.md
+    catches docs docs/start.md:1 'a command inside gdb that does not exist'
     printf '```\nreprise run --wings 2 game.so\n```\n' > docs/start.md
     catches docs docs/start.md:2 'an option that does not exist'
     printf '```\nreprise ctl --json jump 7\n```\n' > docs/start.md

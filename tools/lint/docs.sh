@@ -86,7 +86,8 @@ help_for() { # PROGRAM SUBCOMMAND; sets $help, empty where there is no such comm
     if [ -z "${help_of[$key]+set}" ]; then
         case $1 in
         ./dev) help_of[$key]=$(printf '%s\n  help\n' "$(./dev help)" | grep -E "^  $2( |\$)" -A 1 || true) ;;
-        reprise) help_of[$key]=$("$reprise" --help | grep -qE "^  $2 " && "$reprise" "$2" --help 2>&1 || true) ;;
+        reprise) help_of[$key]=$("$reprise" --help | grep -qE "^  $2 " && "$reprise" "$2" --help 2>&1 ||
+            "$reprise" gdb --help 2>/dev/null | grep -E "^  reprise $2( |\$)" || true) ;; # or one inside gdb
         esac
     fi
     help=${help_of[$key]}
