@@ -202,7 +202,10 @@ static rp_status read_numbers(const ctl_command *command, char *const *words, in
                        "ctl: %s: needs whole numbers from 0 on: use `reprise ctl %s %s`",
                        command->name, command->name, command->arguments);
     }
-    *request = json_pack("{s:s, s:b}", "cmd", command->name, "json", as_json);
+    *request = json_pack("{s:s}", "cmd", command->name);
+    if (as_json && (!strcmp(command->name, "watch") || !strcmp(command->name, "checks"))) {
+        json_object_set_new(*request, "json", json_true());
+    }
     if (count > 1) {
         json_object_set_new(*request, "a", json_integer(number[0]));
     }
