@@ -4,7 +4,7 @@
  *
  * The words are little-endian as all of a take, so the bytes are XORed as they lie.
  *
- * Layer: take.  Threads: none.  Tests: tests/take/test_delta.c
+ * Layer: take.  Threads: none.  Tests: tests/take/test_take.c
  */
 #ifndef RP_TAKE_DELTA_H
 #define RP_TAKE_DELTA_H

@@ -6,7 +6,7 @@
  * In the file every number is little-endian, every struct as long as in memory. All of it is
  * described in docs/format/take.md, which is made from the same tables.
  *
- * Layer: take.  Threads: none.  Tests: tests/take/test_format.c
+ * Layer: take.  Threads: none.  Tests: tests/take/test_take.c
  */
 #ifndef RP_TAKE_FORMAT_H
 #define RP_TAKE_FORMAT_H

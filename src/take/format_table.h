@@ -8,7 +8,7 @@
  *
  * A struct's fields stand so that none needs padding; a static assertion checks that.
  *
- * Layer: take.  Use: format.h, format.c, tools/take_format.c  Tests: tests/take/test_format.c
+ * Layer: take.  Use: format.h, format.c, tools/take_format.c  Tests: tests/take/test_take.c
  */
 #ifndef RP_TAKE_FORMAT_TABLE_H
 #define RP_TAKE_FORMAT_TABLE_H

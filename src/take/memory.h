@@ -5,7 +5,7 @@
  * used rp_take_map     from 32-bit page numbers to 32-bit indices; only grows, but for
  * rp_take_map_clear
  *
- * Layer: take (internal).  Threads: one.  Tests: tests/take/test_memory.c
+ * Layer: take (internal).  Threads: one.  Tests: tests/take/test_take.c
  */
 #ifndef RP_TAKE_MEMORY_H
 #define RP_TAKE_MEMORY_H

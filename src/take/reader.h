@@ -11,7 +11,7 @@
  * names (contents, pages, sizes, other records) is checked before use.
  *
  * Layer: take.  Threads: one a take.  Design: docs/internals/take.md  Tests:
- * tests/take/test_reader.c, test_hostile.c, tests/fuzz/fuzz_take.c
+ * tests/take/test_take.c, test_hostile.c, tests/fuzz/fuzz_take.c
  */
 #ifndef RP_TAKE_READER_H
 #define RP_TAKE_READER_H

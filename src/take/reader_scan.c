@@ -106,6 +106,7 @@ rp_status reader_scan(rp_take *take)
         offset += status ? 0 : record.record_bytes;
     }
     take->whole_bytes = status ? offset : end;
+    take->closed = take->closed || (!status && offset < end);
     if (status == RP_E_FORMAT) { /* what stands before it can be used */
         memcpy(take->damage, rp_error_last()->text, sizeof take->damage);
         return RP_OK;

@@ -6,7 +6,7 @@
  *
  * Cost of a seek: some 1 us for each page of the base and of the frames behind it.
  *
- * Layer: take.  Threads: that of its take.  Tests: tests/take/test_reader.c
+ * Layer: take.  Threads: that of its take.  Tests: tests/take/test_take.c
  */
 #ifndef RP_TAKE_STATE_H
 #define RP_TAKE_STATE_H

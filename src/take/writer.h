@@ -27,7 +27,7 @@
  * the frame at hand. Time: some 4 us a page; rp_take_recorder does it in the background.
  *
  * Layer: take.  Threads: one a writer.  Design: docs/internals/take.md  Tests:
- * tests/take/test_writer.c
+ * tests/take/test_take.c
  */
 #ifndef RP_TAKE_WRITER_H
 #define RP_TAKE_WRITER_H

@@ -260,7 +260,7 @@ static inline rp_status tape_lists(rp_take_writer *writer)
                            .number = 1,
                            .id_bytes = 2,
                            .id = {0xab, 0xcd},
-                           .path = "/home/somebody/game.so"};
+                           .path = "../game/game.so"};
     rp_take_part part = {.build = 1, .role = RP_TAKE_ROLE_MODULE, .name = "game.so"};
     rp_take_object objects[2] = {{.base = 0x1000, .build = 1, .zone = 1, .path = "game.so"},
                                  {.base = 0xa000, .zone = 2, .path = "libc.so.6"}};
