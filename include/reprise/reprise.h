@@ -25,6 +25,7 @@
 #include <reprise/status.h>
 #include <reprise/temp.h>
 #include <reprise/trace.h>
+#include <reprise/types.h>
 #include <reprise/version.h>
 #include <reprise/watch.h>
 #include <reprise/worker.h>

@@ -7,6 +7,7 @@
 #include "module/elf_internal.h"
 
 #include <errno.h>
+#include <reprise/types.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -107,9 +108,25 @@ static rp_status read_build_id(elf_file *file, Elf_Scn *section)
     return RP_OK;
 }
 
+/* Sections of <reprise/types.h>. */
+static void note_hints(elf_file *file, Elf_Scn *section, const GElf_Shdr *header)
+{
+    size_t names;
+    const char *name = elf_getshdrstrndx(file->handle, &names) == 0
+                           ? elf_strptr(file->handle, names, header->sh_name)
+                           : NULL;
+    if (name && strcmp(name, RP_WAS_SECTION) == 0) {
+        file->was = section;
+    } else if (name && strcmp(name, RP_TWEAK_SECTION) == 0) {
+        file->tweak_low = header->sh_addr;
+        file->tweak_high = header->sh_addr + header->sh_size;
+    }
+}
+
 static void note_section(elf_file *file, Elf_Scn *section, const GElf_Shdr *header)
 {
     rp_elf *elf = &file->elf;
+    note_hints(file, section, header);
     if (header->sh_type == SHT_SYMTAB) {
         file->symtab = section;
     } else if (header->sh_type == SHT_DYNSYM) {

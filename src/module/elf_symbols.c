@@ -85,6 +85,8 @@ static bool read_symbol(elf_file *file, const GElf_Sym *from, const char *name, 
                           .address = from->st_value,
                           .size_bytes = from->st_size};
     symbol->read_only = kind == RP_SYMBOL_VARIABLE && rp_elf_is_read_only(file, symbol->address);
+    symbol->tweak = kind == RP_SYMBOL_VARIABLE && symbol->address >= file->tweak_low &&
+                    symbol->address < file->tweak_high;
     rp_elf_split_name(file, symbol);
     return true;
 }

@@ -315,7 +315,7 @@ uint32_t rp_graph_variable(type_graph *graph, const rp_symbol *symbol)
     return rp_type_of(&die, &type) ? rp_graph_of(graph, &type) : GRAPH_NONE;
 }
 
-static const char *without_word(const char *name)
+const char *rp_graph_bare_name(const char *name)
 {
     static const char *const words[] = {"struct ", "class ", "union ", "enum "};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -329,7 +329,7 @@ static const char *without_word(const char *name)
 
 uint32_t rp_graph_named(type_graph *graph, const char *name)
 {
-    name = without_word(name);
+    name = rp_graph_bare_name(name);
     uint32_t found = GRAPH_NONE;
     for (type_kind kind = TYPE_STRUCT; kind <= TYPE_ALIAS; kind++) {
         type_layout wanted = {.name = name, .kind = kind};
@@ -353,6 +353,7 @@ rp_status rp_graph_init(type_graph *graph, const rp_elf *elf, module_arena *aren
         return status;
     }
     grow_slots(graph);
+    rp_graph_read_hints(graph);
     add(graph, (graph_node){.kind = NODE_OPAQUE});
     add(graph, (graph_node){.kind = NODE_VOID});
     graph->filled = 2;

@@ -36,9 +36,11 @@ typedef enum number_form {
 
 enum { GRAPH_NONE = 0, GRAPH_VOID = 1 }; /* nodes with a fixed index */
 
+enum { GRAPH_WAS_MOST = 4 }; /* former names of one member */
+
 typedef struct graph_member {
     const char *name; /* of a base class its name; of an unnamed union "(union of x)" */
-    const char *was;  /* RP_WAS; null: none */
+    const char *was[GRAPH_WAS_MOST]; /* RP_WAS; null: no more */
     uint64_t offset_bits;
     uint32_t width_bits; /* of a bit-field; 0: none */
     uint32_t node;
@@ -72,6 +74,11 @@ typedef struct graph_slot {
     uint32_t node;
 } graph_slot;
 
+/* A remark of RP_WAS. */
+typedef struct graph_hint {
+    const char *type, *member, *was;
+} graph_hint;
+
 typedef struct type_graph {
     const rp_elf *elf;
     const type_table *table;
@@ -81,6 +88,8 @@ typedef struct type_graph {
     uint32_t filled;   /* nodes before it have their members */
     graph_slot *slots; /* by entry, and by name and layout; a power of two */
     uint32_t slot_count, slots_used;
+    graph_hint *hints;
+    uint32_t hint_count;
     rp_status status; /* the first failure: no memory */
 } type_graph;
 
@@ -102,6 +111,13 @@ void rp_graph_text(const type_graph *graph, uint32_t node, rp_text_buffer *text)
 /* "game.c:41": where it is declared, with the line of the member where one is given. */
 void rp_graph_place(const type_graph *graph, uint32_t node, const graph_member *member,
                     rp_text_buffer *text);
+
+/* "Enemy" of "struct Enemy". */
+const char *rp_graph_bare_name(const char *name);
+/* graph_hints.c: reads the remarks of RP_WAS. */
+void rp_graph_read_hints(type_graph *graph);
+/* Gives the members of a filled node their former names. */
+void rp_graph_apply_hints(type_graph *graph, graph_node *node);
 
 static inline graph_node *rp_graph_node(const type_graph *graph, uint32_t node)
 {

@@ -188,6 +188,7 @@ static void fill(type_graph *graph, uint32_t index)
         fill_members(graph, &list, &node.die, 0, 0);
         graph->nodes[index].members = list.items;
         graph->nodes[index].member_count = list.count;
+        rp_graph_apply_hints(graph, &graph->nodes[index]);
         break;
     case NODE_ENUM:
         fill_constants(graph, index);

@@ -101,8 +101,8 @@ static void refuse(migration *m, rp_refusal_kind kind, const live_block *block, 
 {
     rp_refusal *refusal = m->refusal;
     if (refusal->kind) {
-        bool same = refusal->kind == (uint32_t)kind && strcmp(refusal->what, what) == 0 &&
-                    strcmp(refusal->type, type) == 0;
+        bool led_alike = kind != RP_REFUSAL_DOUBT || strcmp(refusal->what, what) == 0;
+        bool same = refusal->kind == (uint32_t)kind && led_alike && strcmp(refusal->type, type) == 0;
         refusal->count += same;
         return;
     }

@@ -385,8 +385,13 @@ static const graph_member *member_named(const graph_node *node, const char *name
 /* A hint counts while the old build has the old name. */
 static const graph_member *counterpart(const graph_node *old_struct, const graph_member *member)
 {
-    const graph_member *was = member_named(old_struct, member->was);
-    return was ? was : member_named(old_struct, member->name);
+    for (int i = 0; i < GRAPH_WAS_MOST && member->was[i]; i++) {
+        const graph_member *was = member_named(old_struct, member->was[i]);
+        if (was) {
+            return was;
+        }
+    }
+    return member_named(old_struct, member->name);
 }
 
 static bool is_open(const types_build *build, bool old, const graph_member *member)
@@ -465,8 +470,7 @@ static void pair_unions(pairing *p)
     for (uint32_t i = 0; i < a.member_count; i++) {
         const graph_member *was = &a.members[i], *is = NULL;
         for (uint32_t k = 0; k < b.member_count; k++) {
-            const char *hint = b.members[k].was;
-            if (strcmp(hint ? hint : b.members[k].name, was->name) == 0) {
+            if (counterpart(&a, &b.members[k]) == was) {
                 is = &b.members[k];
             }
         }

@@ -367,9 +367,33 @@ static void add_sites(types_build *build)
     }
 }
 
+/* Types that changed count wherever they are used: a block that only void pointers lead to may be
+ * of one. */
+static void add_changed(types_build *build)
+{
+    const type_table *old_types = build->old_graph.table, *new_types = build->new_graph.table;
+    for (size_t i = 0; i < old_types->count && build->status == RP_OK; i++) {
+        const type_layout *type = old_types->types[i];
+        if (type->kind != TYPE_STRUCT && type->kind != TYPE_UNION) {
+            continue;
+        }
+        size_t first, count = rp_graph_run(new_types, type, &first);
+        bool same = count == 0;
+        for (size_t k = first; k < first + count; k++) {
+            same |= new_types->types[k]->hash == type->hash;
+        }
+        if (!same) {
+            uint32_t node = rp_graph_of(&build->old_graph, &type->die);
+            fill_graphs(build);
+            rp_types_type(build, node);
+        }
+    }
+}
+
 rp_status rp_types_complete(types_build *build, uint64_t old_base)
 {
     find_bases(build);
+    add_changed(build);
     add_sites(build);
     if (build->status == RP_OK) {
         add_tables(build, old_base);

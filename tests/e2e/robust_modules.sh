@@ -72,7 +72,7 @@ make_module reloaded "extern unsigned counter; unsigned counter; $step
     void rp_module_reloaded(rp_stage *s, const rp_reload *r) { (void)s; (void)r; abort(); }"
 make_module reloaded_hangs "$step
     void rp_module_reloaded(rp_stage *s, const rp_reload *r) { (void)s; (void)r; for (;;); }"
-cp "$programs/counter_module_edit_5.so" "$work/grown.so"
+make_module became_pointer "char *counter; $step"
 cp "$good" "$work/live.so"
 start live --paced --watchdog 1 "$work/live.so"
 reprise run --stage none --frames 300 --hashes "$good" >"$work/alone" 2>/dev/null
@@ -102,7 +102,7 @@ no_library      libnot.so
 constructor     SIGSEGV
 reloaded        SIGABRT
 reloaded_hangs  did not end
-grown           grown
+became_pointer  variable 'counter'
 '
 while read -r name text; do
     [ -n "$name" ] && refused_live "$work/$name.so" "$text"
@@ -122,7 +122,7 @@ nothing_left "modules that are refused while one runs"
 # The frames of a run in whose middle builds are refused, against those of a run without.
 cp "$good" "$work/hashed.so"
 (
-    for name in grown reloaded no_step constructor; do
+    for name in became_pointer reloaded no_step constructor; do
         sleep 0.4
         cp "$work/$name.so" "$work/hashed.new" && mv "$work/hashed.new" "$work/hashed.so"
     done

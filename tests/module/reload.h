@@ -48,7 +48,9 @@ typedef struct reload {
 /* What a runner's malloc gives: a byte more than asked for, and nothing left of former blocks. */
 static inline void *reload_allocate(size_t size_bytes)
 {
-    return rp_alloc_zeroed_at(rp_generic(RP_ZONE_WORLD), 1, size_bytes + 1, NULL);
+    void *block = rp_alloc_at(rp_generic(RP_ZONE_WORLD), size_bytes + 1, NULL);
+    memset(block, 0, rp_usable_bytes(block));
+    return block;
 }
 
 static inline reload reload_open(void)
@@ -148,6 +150,10 @@ static inline void reload_pointers(reload *r)
         rp_carry_span span = {(void *)(uintptr_t)object->state[i].start,
                               object->state[i].size_bytes};
         rp_carry_pointers(r->plan, object->base, rp_object_tls(object), &span, 1, &r->report);
+    }
+    rp_carry_span thread = {rp_object_tls(object), object->tls_bytes};
+    if (thread.start) {
+        rp_carry_pointers(r->plan, object->base, thread.start, &thread, 1, &r->report);
     }
 }
 

@@ -2,7 +2,7 @@
  * where). It prints nothing. Variants for edits:
  *
  *   EDIT_1  a changed constant: STRIDE is 10        EDIT_4  functions in another order
- *   EDIT_2  a new global in front of the others     EDIT_5  struct item grew: must be refused
+ *   EDIT_2  a new global in front of the others     EDIT_5  struct item grew
  *   EDIT_3  a global less                           EDIT_6  does not compile
  */
 #include "counter_module.h"
