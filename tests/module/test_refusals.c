@@ -214,7 +214,7 @@ static const answer_case answers[] = {
      "return 0; } int check(void) { struct E *e = any[1]; CHECK(e->a == 5); return 0; }",
      false},
     {"bytes", "any", "bytes",
-     "void *any; int make(void) { int *n = any = allocate(64); n[9] = 7; return 0; }\n"
+     "struct E *unused; void *any; int make(void) { int *n = any = allocate(64); n[9] = 7; return 0; }\n"
      "int check(void) { int *n = any; CHECK(n[9] == 7); return 0; }",
      false},
     {"one that begins with another", "e", "struct F",
