@@ -24,13 +24,6 @@ struct divergence {
     noted_frame *frames;
 };
 
-static const uint8_t zeros[RP_PAGE_BYTES];
-
-static const uint8_t *content_of(const rp_log *log, uint32_t slot)
-{
-    return slot == RP_SLOT_ZERO ? zeros : rp_log_slot(log, slot);
-}
-
 divergence *divergence_create(uint64_t from, uint64_t to)
 {
     divergence *d = calloc(1, sizeof *d);
@@ -76,20 +69,48 @@ void divergence_destroy(divergence *d)
 
 static int by_page(const void *a, const void *b)
 {
-    uint32_t x = ((const rp_page_slot *)a)->page, y = ((const rp_page_slot *)b)->page;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return x < y ? -1 : x > y;
 }
 
-/* The pages of a record, by rising number; the caller frees. */
-static rp_page_slot *pages_of(const rp_log *log, uint64_t index, size_t *count)
+/* Pages by rising number, and what they held after a record. */
+typedef struct page_list {
+    uint32_t *pages;
+    uint8_t *contents;
+    size_t count;
+} page_list;
+
+static void list_free(page_list *list)
 {
-    *count = rp_log_record_pages(log, index, NULL, 0);
-    rp_page_slot *pages = malloc((*count + 1) * sizeof *pages);
-    if (pages) {
-        rp_log_record_pages(log, index, pages, *count);
-        qsort(pages, *count, sizeof *pages, by_page);
+    free(list->pages);
+    free(list->contents);
+}
+
+/* Reads what the listed pages held. False: no memory, or damaged. */
+static bool list_read(page_list *list, rp_log *log, uint64_t index)
+{
+    list->contents = malloc((list->count + 1) * RP_PAGE_BYTES);
+    return list->contents &&
+           rp_log_read(log, index, list->pages, list->count, list->contents) == RP_OK;
+}
+
+/* The pages of a record; the caller frees them even where it fails. */
+static bool list_record(page_list *list, rp_log *log, uint64_t index)
+{
+    *list = (page_list){.count = rp_log_record_pages(log, index, NULL, 0)};
+    list->pages = malloc((list->count + 1) * sizeof *list->pages);
+    if (!list->pages) {
+        return false;
     }
-    return pages;
+    list->count =
+        rp_min_size(list->count, rp_log_record_pages(log, index, list->pages, list->count));
+    qsort(list->pages, list->count, sizeof *list->pages, by_page);
+    return list_read(list, log, index);
+}
+
+static const uint8_t *list_content(const page_list *list, size_t i)
+{
+    return list->contents + i * RP_PAGE_BYTES;
 }
 
 static noted_frame *frame_of(const divergence *d, const rp_log *log, uint64_t index)
@@ -102,10 +123,9 @@ static noted_frame *frame_of(const divergence *d, const rp_log *log, uint64_t in
     return &d->frames[record.frame - d->from - 1];
 }
 
-static noted_page note_page(divergence *d, const rp_log *log, rp_page_slot entry)
+static noted_page note_page(divergence *d, uint32_t number, const uint8_t *content)
 {
-    const uint8_t *content = content_of(log, entry.slot);
-    noted_page page = {.page = entry.page, .hash = XXH3_64bits(content, RP_PAGE_BYTES)};
+    noted_page page = {.page = number, .hash = XXH3_64bits(content, RP_PAGE_BYTES)};
     if (d->content_bytes + RP_PAGE_BYTES <= CONTENT_BUDGET_BYTES) {
         page.content = malloc(RP_PAGE_BYTES);
         if (page.content) {
@@ -116,19 +136,19 @@ static noted_page note_page(divergence *d, const rp_log *log, rp_page_slot entry
     return page;
 }
 
-void divergence_note(divergence *d, const rp_log *log, uint64_t index)
+void divergence_note(divergence *d, rp_log *log, uint64_t index)
 {
     noted_frame *frame = frame_of(d, log, index);
     if (!frame || frame->pages) {
         return;
     }
-    size_t count;
-    rp_page_slot *entries = pages_of(log, index, &count);
-    frame->pages = entries ? calloc(count + 1, sizeof *frame->pages) : NULL;
-    for (size_t i = 0; frame->pages && i < count; i++) {
-        frame->pages[frame->count++] = note_page(d, log, entries[i]);
+    page_list list;
+    bool read = list_record(&list, log, index);
+    frame->pages = read ? calloc(list.count + 1, sizeof *frame->pages) : NULL;
+    for (size_t i = 0; frame->pages && i < list.count; i++) {
+        frame->pages[frame->count++] = note_page(d, list.pages[i], list_content(&list, i));
     }
-    free(entries);
+    list_free(&list);
 }
 
 static bool page_differs(const noted_page *noted, const uint8_t *now, divergence_place *place)
@@ -151,48 +171,67 @@ static bool page_differs(const noted_page *noted, const uint8_t *now, divergence
     return true;
 }
 
+static bool single_page(rp_log *log, uint64_t index, uint32_t page, uint8_t *content)
+{
+    return rp_log_read(log, index, &page, 1, content) == RP_OK;
+}
+
+/* A page that the first pass wrote and this one did not. */
+static bool first_only_differs(const noted_page *noted, rp_log *log, uint64_t index,
+                               divergence_place *place)
+{
+    uint8_t now[RP_PAGE_BYTES];
+    return single_page(log, index, noted->page, now) && page_differs(noted, now, place);
+}
+
+/* The other way round: the first pass left it as it was before. */
+static bool now_only_differs(uint32_t page, const uint8_t *now, rp_log *log, uint64_t index,
+                             divergence_place *place)
+{
+    uint8_t before[RP_PAGE_BYTES] = {0};
+    if (index > rp_log_first(log) && !single_page(log, index - 1, page, before)) {
+        return false;
+    }
+    noted_page noted = {
+        .page = page, .hash = XXH3_64bits(before, RP_PAGE_BYTES), .content = before};
+    return page_differs(&noted, now, place);
+}
+
 /* Both lists are sorted: a page that only one of the passes wrote differs as well, unless it was
  * written with what it held. */
-static bool lists_differ(const noted_frame *frame, const rp_log *log, uint64_t index,
-                         const rp_page_slot *now, size_t now_count, divergence_place *place)
+static bool lists_differ(const noted_frame *frame, rp_log *log, uint64_t index,
+                         const page_list *now, divergence_place *place)
 {
     size_t i = 0, k = 0;
-    while (i < frame->count || k < now_count) {
-        bool first_only =
-            k == now_count || (i < frame->count && frame->pages[i].page < now[k].page);
-        bool now_only = i == frame->count || (k < now_count && now[k].page < frame->pages[i].page);
-        if (first_only) {
-            uint32_t slot = rp_log_slot_at(log, index, frame->pages[i].page);
-            if (page_differs(&frame->pages[i++], content_of(log, slot), place)) {
-                return true;
-            }
-        } else if (now_only) {
-            uint32_t page = now[k++].page;
-            uint32_t before = index > rp_log_first(log) ? rp_log_slot_at(log, index - 1, page) : 0;
-            const uint8_t *a = content_of(log, before), *b = content_of(log, now[k - 1].slot);
-            noted_page noted = {.page = page,
-                                .hash = XXH3_64bits(a, RP_PAGE_BYTES),
-                                .content = (uint8_t *)(uintptr_t)a};
-            if (page_differs(&noted, b, place)) {
-                return true;
-            }
-        } else if (page_differs(&frame->pages[i++], content_of(log, now[k++].slot), place)) {
+    while (i < frame->count || k < now->count) {
+        const noted_page *first = i < frame->count ? &frame->pages[i] : NULL;
+        bool differs;
+        if (k == now->count || (first && first->page < now->pages[k])) {
+            differs = first_only_differs(first, log, index, place);
+            i++;
+        } else if (!first || now->pages[k] < first->page) {
+            differs = now_only_differs(now->pages[k], list_content(now, k), log, index, place);
+            k++;
+        } else {
+            differs = page_differs(first, list_content(now, k), place);
+            i++;
+            k++;
+        }
+        if (differs) {
             return true;
         }
     }
     return false;
 }
 
-bool divergence_find(const divergence *d, const rp_log *log, uint64_t index,
-                     divergence_place *place)
+bool divergence_find(const divergence *d, rp_log *log, uint64_t index, divergence_place *place)
 {
     const noted_frame *frame = frame_of(d, log, index);
     if (!frame || !frame->pages) {
         return false;
     }
-    size_t count;
-    rp_page_slot *now = pages_of(log, index, &count);
-    bool differs = now && lists_differ(frame, log, index, now, count, place);
-    free(now);
+    page_list now;
+    bool differs = list_record(&now, log, index) && lists_differ(frame, log, index, &now, place);
+    list_free(&now);
     return differs;
 }

@@ -15,7 +15,7 @@ typedef struct divergence divergence;
 divergence *divergence_create(uint64_t from, uint64_t to);
 void divergence_destroy(divergence *d);
 /* Notes the pages that record `index` wrote, unless the frame was noted before. */
-void divergence_note(divergence *d, const rp_log *log, uint64_t index);
+void divergence_note(divergence *d, rp_log *log, uint64_t index);
 /* Forgets everything: another build sets the measure. */
 void divergence_reset(divergence *d);
 
@@ -29,7 +29,6 @@ typedef struct divergence_place {
 
 /* Compares record `index` with what was noted for its frame; false: no difference, or nothing
  * noted. */
-bool divergence_find(const divergence *d, const rp_log *log, uint64_t index,
-                     divergence_place *place);
+bool divergence_find(const divergence *d, rp_log *log, uint64_t index, divergence_place *place);
 
 #endif

@@ -90,6 +90,7 @@ typedef struct run {
     bool building;
     int notice_count; /* lines about a build that failed; 0: none */
     bool notice_alarm;
+    bool thinned_said; /* that the frame that was sought is not kept, but one nearby */
     char notice[STAGE_LINE_MAX][STAGE_LINE_CHARS];
     char toast[STAGE_LINE_CHARS];
     uint64_t toast_until_ns;

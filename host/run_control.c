@@ -126,6 +126,17 @@ static void history_set(run *r, json_t *answer)
     set_number(answer, "history_bytes", stats.history_bytes);
     set_number(answer, "budget_bytes", stats.budget_bytes);
     set_number(answer, "evicted", stats.evicted_count);
+    set_number(answer, "every_frame_from", stats.every_frame_from);
+    set_number(answer, "records", stats.record_count);
+    set_number(answer, "thinned", stats.thinned_count);
+    set_number(answer, "raw_bytes", stats.raw_bytes);
+    set_number(answer, "packed_bytes", stats.packed_bytes);
+    set_number(answer, "table_bytes", stats.table_bytes);
+    set_number(answer, "record_bytes", stats.record_bytes);
+    set_number(answer, "sought_bytes", stats.sought_bytes);
+    set_number(answer, "written_bytes", stats.kept_bytes);
+    set_number(answer, "raw_records", stats.raw_count);
+    set_number(answer, "packing_ns", stats.packing_ns);
 }
 
 /* How written pages are found, what makes that slow, and why it is so. */

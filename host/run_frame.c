@@ -278,6 +278,14 @@ static void seek(run *r, uint64_t frame)
     if (status) {
         run_notice(r, true, rp_error_last()->text);
     }
+    bool other = !status && session_frame(&r->session) != frame;
+    if (other && !r->thinned_said) { /* once for a stretch of them, not at every step through it */
+        char text[96];
+        snprintf(text, sizeof text, "frame %llu was thinned out: this is %llu, the nearest kept",
+                 (unsigned long long)frame, (unsigned long long)session_frame(&r->session));
+        run_notice(r, false, text);
+    }
+    r->thinned_said = other;
     run_at(r);
 }
 

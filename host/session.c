@@ -27,7 +27,8 @@ rp_status session_open(const session_desc *desc, session *s)
                    .rate_hz = desc->rate_hz,
                    .live = {.socket = -1, .output = -1},
                    .spare = {.socket = -1, .output = -1}};
-    rp_status status = rp_log_create(desc->budget_bytes, &s->log);
+    const rp_log_desc history = {.budget_bytes = desc->budget_bytes, .writable = true};
+    rp_status status = rp_log_create_with(&history, &s->log);
     uint64_t secrets[2];
     if (!status) {
         status = rp_os_random(secrets, sizeof secrets);
@@ -426,11 +427,42 @@ rp_status session_position(session *s, uint64_t index)
     return status ? go_on_fresh(s) : RP_OK; /* half of it may be there */
 }
 
+void session_seek_back(session *s, uint64_t index)
+{
+    rp_error why = *rp_error_last();
+    const rp_page_slot *entries;
+    size_t count;
+    /* The live runner is still there, but its pages may lie in other slots now. */
+    if (rp_log_seek(s->log, index, &entries, &count) == RP_OK && s->live.pid && s->loaded &&
+        session_apply(s, &s->live, entries, count)) {
+        go_on_fresh(s);
+    }
+    rp_fail(why.status, "%s", why.text);
+}
+
+/* The kept record nearest to a frame: the one before it where it was thinned out, so that going
+ * back gets anywhere; the one after it where that would not move on. */
+static bool nearest_kept(const session *s, uint64_t frame, uint64_t *index)
+{
+    uint64_t position = rp_log_position(s->log), newest = rp_log_last(s->log);
+    rp_record record;
+    if (frame < session_oldest(s) || frame > session_newest(s) ||
+        !rp_log_find_kept(s->log, frame, index)) {
+        return false;
+    }
+    if (frame > session_frame(s) && *index == position) {
+        do {
+            ++*index;
+        } while (*index < newest && rp_log_record(s->log, *index, &record) && !record.kept);
+    }
+    return true;
+}
+
 rp_status session_seek(session *s, uint64_t frame)
 {
     uint64_t index, before = rp_log_position(s->log);
     rp_record record;
-    if (!rp_log_find_frame(s->log, frame, &index) || !rp_log_record(s->log, index, &record)) {
+    if (!nearest_kept(s, frame, &index) || !rp_log_record(s->log, index, &record)) {
         return rp_fail(RP_E_RANGE, "seek: frame %llu is not kept: frames %llu to %llu are",
                        (unsigned long long)frame, (unsigned long long)session_oldest(s),
                        (unsigned long long)session_newest(s));
@@ -445,11 +477,29 @@ rp_status session_seek(session *s, uint64_t frame)
         status = session_restart(s);
     }
     if (status) {
-        rp_error why = *rp_error_last();
-        rp_log_seek(s->log, before, &entries, &count);
-        rp_fail(why.status, "%s", why.text);
+        session_seek_back(s, before);
     }
     return status;
+}
+
+/* Where the frame before was thinned out, the step behind the position is run: a picture of one
+ * frame later is better than that of another time. */
+static rp_status show_next_step(session *s, uint64_t index, const rp_record *record)
+{
+    rp_record next;
+    rp_input input;
+    uint32_t bytes;
+    const void *packed = rp_log_input(s->log, index + 1, &bytes);
+    if (!rp_log_record(s->log, index + 1, &next) || next.kind != RP_RECORD_FRAME ||
+        next.build != record->build || rp_input_unpack(packed, bytes, &input)) {
+        return RP_OK;
+    }
+    link_message answer;
+    rp_status status = step_ask(s, next.frame, &input, LINK_STEP_AGAIN | LINK_STEP_SHOW, &answer);
+    if (!status) {
+        session_take_picture(s);
+    }
+    return status == RP_E_DIED || status == RP_E_TIMEOUT ? go_on_fresh(s) : status;
 }
 
 /* A module that draws in its step: the frame before is restored, and the step is run for its
@@ -464,6 +514,9 @@ static rp_status show_by_step(session *s, uint64_t index, const rp_record *recor
         !rp_log_record(s->log, index - 1, &before) || before.build != record->build ||
         rp_input_unpack(packed, bytes, &input)) {
         return RP_OK; /* nothing can be drawn: the last picture stays */
+    }
+    if (!before.kept) {
+        return show_next_step(s, index, record);
     }
     link_message answer;
     rp_status status = session_position(s, index - 1);
@@ -516,16 +569,19 @@ rp_status session_loop(session *s, uint64_t from, uint64_t to)
     divergence_destroy(s->divergence);
     s->divergence = divergence_create(from, to);
     s->diverged_frame = 0;
-    uint64_t start;
+    uint64_t start = 0;
     bool alike =
         rp_log_find_frame(s->log, from, &start) && (!s->debug_index || start > s->debug_index);
+    rp_log_pin(s->log, start);
     for (uint64_t frame = from + 1; alike && frame <= to; frame++) {
         uint64_t index, hash;
         rp_record record;
         if (rp_log_find_frame(s->log, frame, &index) && rp_log_record(s->log, index, &record) &&
             record.build == s->newest && rp_log_hash(s->log, index, &hash) == RP_OK) {
             rp_loop_hash_note(&s->loop, frame, record.build, hash);
-            divergence_note(s->divergence, s->log, index);
+            if (record.kept) {
+                divergence_note(s->divergence, s->log, index);
+            }
         }
     }
     return RP_OK;
@@ -534,6 +590,7 @@ rp_status session_loop(session *s, uint64_t from, uint64_t to)
 void session_unloop(session *s)
 {
     rp_loop_clear(&s->loop);
+    rp_log_pin(s->log, 0);
     divergence_destroy(s->divergence);
     s->divergence = NULL;
     s->diverged_frame = 0;
@@ -578,6 +635,7 @@ rp_status session_tend(session *s)
 {
     process_reap(false);
     process_drain(&s->live);
+    rp_log_tend(s->log);
     rp_status status = RP_OK;
     if (s->live.pid && process_ended(&s->live)) {
         session_failure_fill(s, &s->live, session_frame(s) + 1);

@@ -512,9 +512,7 @@ static rp_status carry_to_new(session *s, uint32_t build)
                  start != before && rp_log_seek(s->log, start, &entries, &count) == RP_OK;
     rp_status status = carry(s, build);
     if (status && moved) {
-        rp_error why = *rp_error_last();
-        rp_log_seek(s->log, before, &entries, &count);
-        rp_fail(why.status, "%s", why.text);
+        session_seek_back(s, before);
     }
     if (!status) {
         divergence_reset(s->divergence);

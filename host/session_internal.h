@@ -11,6 +11,9 @@ rp_status session_commit(session *s, process *p, const link_message *answer,
                          const rp_record_desc *desc);
 rp_status session_offer_slots(session *s, process *p, uint32_t want);
 /* Copies (page, slot) pairs into a runner's world. */
+/* Takes the position back to a record after what was tried from another one failed; the live runner
+ * holds its state. Keeps the error record. */
+void session_seek_back(session *s, uint64_t index);
 rp_status session_apply(session *s, process *p, const rp_page_slot *entries, size_t count);
 /* The record at the log's position; false: there is none. */
 bool session_record(const session *s, rp_record *record);

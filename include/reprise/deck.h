@@ -77,6 +77,7 @@ typedef struct rp_deck_status {
     uint64_t history_bytes, budget_bytes, world_bytes;
     uint64_t loop_from, loop_to, loop_pass; /* loop_to 0: no loop; passes count from 1 */
     rp_tracking tracking;
+    uint64_t every_frame_from; /* older frames may be thinned out: every 2nd, 4th, 8th ... is kept */
 } rp_deck_status;
 
 /* Reserves the region at its static address and starts an empty history. One deck a process. The
@@ -165,8 +166,10 @@ rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info);
 
 /* Restores the state after `frame`; what was written since the last frame's end is dropped. Between
  * frames only. The frames behind it stay reachable until the next rp_frame_end. A loop goes on when
- * the frame lies in it, else it ends. RP_E_RANGE: the frame is not kept. Cost: the pages that
- * differ. */
+ * the frame lies in it, else it ends. Cost: the pages that differ, and for older frames, which are
+ * packed, at most some milliseconds more. On failure nothing changed: RP_E_RANGE: the frame is not
+ * kept, or was thinned out to keep the budget: then the text names the nearest one before it that
+ * is; RP_E_FORMAT: what was kept of it is damaged. */
 rp_status rp_seek(rp_deck *deck, uint64_t frame);
 /* Repeats the frames (from, to] with their logged input: the state goes to `from`, and again in the
  * rp_frame_begin that follows each time `to` was reached, so that `to` can be shown. Between frames

@@ -260,6 +260,7 @@ void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status)
         .loop_to = deck->loop.to,
         .loop_pass = rp_loop_is_set(&deck->loop) ? deck->loop_pass : 0,
         .tracking = rp_world_tracking(deck->world),
+        .every_frame_from = stats.every_frame_from,
     };
 }
 

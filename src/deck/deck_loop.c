@@ -47,6 +47,7 @@ rp_status rp_loop(rp_deck *deck, uint64_t from, uint64_t to)
         return status;
     }
     rp_loop_clear(&deck->loop);
+    rp_log_pin(deck->log, rp_log_position(deck->log));
     deck->loop = made;
     deck->loop_pass = 1;
     return RP_OK;
@@ -77,7 +78,9 @@ rp_status deck_loop_check(rp_deck *deck, uint64_t *diverged)
     if (status == RP_OK) {
         *diverged = rp_loop_hash_note(&deck->loop, deck->frame, DECK_BUILD, hash).diverged;
     }
-    if (status == RP_OK && !rp_log_find_frame(deck->log, deck->loop.from, &index)) {
+    rp_record record;
+    if (status == RP_OK && (!rp_log_find_frame(deck->log, deck->loop.from, &index) ||
+                            !rp_log_record(deck->log, index, &record) || !record.kept)) {
         status = rp_fail(RP_E_BUDGET,
                          "loop: frame %llu, where it begins, is no longer kept: it ends here: "
                          "open the deck with a larger budget",

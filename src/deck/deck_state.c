@@ -123,7 +123,8 @@ rp_status deck_commit(rp_deck *deck, const rp_record_desc *desc)
 rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame, uint64_t *index)
 {
     rp_log_stats stats;
-    if (rp_log_find_frame(deck->log, frame, index)) {
+    if (rp_log_find_frame(deck->log, frame,
+                          index)) { /* where it was thinned out, the log says so */
         return RP_OK;
     }
     if (!deck->started) {

@@ -172,10 +172,11 @@ static void compare_others(rp_deck *deck, twice_search *best)
     const rp_page_slot *entries = (const rp_page_slot *)(const void *)deck->entries.data;
     uint64_t before = rp_log_position(deck->log) - 1;
     for (size_t i = 0; i < deck->entry_count; i++) {
-        if (was_noted(deck, entries[i].page)) {
+        uint8_t first[RP_PAGE_BYTES];
+        if (was_noted(deck, entries[i].page) ||
+            rp_log_read(deck->log, before, &entries[i].page, 1, first) != RP_OK) {
             continue;
         }
-        const uint8_t *first = content_of(deck, rp_log_slot_at(deck->log, before, entries[i].page));
         const uint8_t *again = content_of(deck, entries[i].slot);
         if (memcmp(first, again, RP_PAGE_BYTES) != 0) {
             meet(deck, best, entries[i].page, first, again);

@@ -32,9 +32,19 @@ static rp_status measure(const rp_log *log, uint64_t from, uint64_t to, size_t *
                        "loop: frames %llu to %llu: it needs 1 to %d frames: mark it anew",
                        (unsigned long long)from, (unsigned long long)to, FRAME_LIMIT);
     }
-    if (!rp_log_find_frame(log, from, &index)) {
+    rp_record record;
+    if (!rp_log_find_kept(log, from, &index)) {
         return rp_fail(RP_E_RANGE, "loop: frame %llu, where it begins, is not kept: begin it later",
                        (unsigned long long)from);
+    }
+    if (!rp_log_find_frame(log, from, &index) || !rp_log_record(log, index, &record) ||
+        !record.kept) {
+        rp_log_find_kept(log, from, &index);
+        rp_log_record(log, index, &record);
+        return rp_fail(RP_E_RANGE,
+                       "loop: frame %llu, where it begins, was thinned out: begin it at %llu, the "
+                       "nearest one before it that is kept",
+                       (unsigned long long)from, (unsigned long long)record.frame);
     }
     for (uint64_t frame = from + 1; frame <= to; frame++) {
         uint32_t bytes;

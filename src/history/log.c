@@ -14,9 +14,36 @@
 #define PAGE_LIST_BYTES ((size_t)RP_PAGE_LIMIT * sizeof(rp_page_slot))
 enum { RECORD_INPUT_LIMIT = 65536 };
 
-static rp_status open_parts(rp_log *log)
+static rp_status open_packed_parts(rp_log *log)
 {
-    rp_status status = log_slots_init(log);
+    rp_status status = rp_store_init(&log->store);
+    if (status == RP_OK) {
+        status = log_groups_init(log);
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&log->sought, PAGE_LIST_BYTES);
+    }
+    if (status == RP_OK) {
+        status = rp_sparse_init(&log->sought_at);
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&log->wants, (size_t)RP_PAGE_LIMIT * sizeof(log_want));
+    }
+    if (status == RP_OK) {
+        status = rp_sparse_init(&log->want_at);
+    }
+    if (status == RP_OK) {
+        status = rp_grow_init(&log->contents, RP_LOG_FILE_BYTES);
+    }
+    if (status == RP_OK) {
+        status = rp_packer_init(&log->packer);
+    }
+    return status == RP_OK ? log_job_create(&log->job) : status;
+}
+
+static rp_status open_parts(rp_log *log, const rp_log_desc *desc)
+{
+    rp_status status = log_slots_init(log, desc->writable);
     if (status == RP_OK) {
         status = rp_ring_init(&log->records, sizeof(log_record), RECORD_LIMIT);
     }
@@ -35,10 +62,15 @@ static rp_status open_parts(rp_log *log)
     if (status == RP_OK) {
         status = rp_grow_init(&log->moved, PAGE_LIST_BYTES);
     }
-    return status;
+    return status == RP_OK ? open_packed_parts(log) : status;
 }
 
 rp_status rp_log_create(size_t budget_bytes, rp_log **log)
+{
+    return rp_log_create_with(&(rp_log_desc){.budget_bytes = budget_bytes}, log);
+}
+
+rp_status rp_log_create_with(const rp_log_desc *desc, rp_log **log)
 {
     size_t own_bytes = rp_align_up(sizeof(rp_log), RP_PAGE_BYTES);
     *log = NULL;
@@ -52,13 +84,15 @@ rp_status rp_log_create(size_t budget_bytes, rp_log **log)
         return status;
     }
     made->fd = -1;
-    made->budget_bytes = budget_bytes;
-    status = open_parts(made);
+    made->budget_bytes = desc->budget_bytes;
+    made->job_inline = desc->pack_inline;
+    status = open_parts(made, desc);
     if (status != RP_OK) {
         rp_log_destroy(made);
         return status;
     }
     made->records.head = made->records.tail = 1; /* so that last < first while it is empty */
+    made->base = 1;
     *log = made;
     return RP_OK;
 }
@@ -68,6 +102,15 @@ void rp_log_destroy(rp_log *log)
     if (!log) {
         return;
     }
+    log_job_destroy(log->job);
+    rp_packer_finish(&log->packer);
+    rp_grow_finish(&log->contents);
+    rp_sparse_finish(&log->want_at);
+    rp_grow_finish(&log->wants);
+    rp_sparse_finish(&log->sought_at);
+    rp_grow_finish(&log->sought);
+    log_groups_finish(log);
+    rp_store_finish(&log->store);
     rp_grow_finish(&log->moved);
     rp_sparse_finish(&log->marks);
     rp_sparse_finish(&log->current);
@@ -117,14 +160,16 @@ bool rp_log_record(const rp_log *log, uint64_t index, rp_record *record)
         .kind = from->kind,
         .page_count = from->page_count,
         .step_ns = from->step_ns,
+        .kept = from->kept,
     };
     return true;
 }
 
-bool rp_log_find_frame(const rp_log *log, uint64_t frame, uint64_t *index)
+/* The first record past the frame. */
+static uint64_t first_behind(const rp_log *log, uint64_t frame)
 {
     uint64_t low = log->records.head, high = log->records.tail;
-    while (low < high) { /* the first record past the frame */
+    while (low < high) {
         uint64_t middle = low + (high - low) / 2;
         if (log_record_at(log, middle)->frame <= frame) {
             low = middle + 1;
@@ -132,11 +177,35 @@ bool rp_log_find_frame(const rp_log *log, uint64_t frame, uint64_t *index)
             high = middle;
         }
     }
-    if (low == log->records.head || log_record_at(log, low - 1)->frame != frame) {
+    return low;
+}
+
+bool rp_log_find_frame(const rp_log *log, uint64_t frame, uint64_t *index)
+{
+    uint64_t behind = first_behind(log, frame);
+    if (behind == log->records.head || log_record_at(log, behind - 1)->frame != frame) {
         return false;
     }
-    *index = low - 1;
+    *index = behind - 1;
     return true;
+}
+
+bool rp_log_find_kept(const rp_log *log, uint64_t frame, uint64_t *index)
+{
+    uint64_t at = first_behind(log, frame);
+    if (at == log->records.head) {
+        return false;
+    }
+    do {
+        at--;
+    } while (!log_record_at(log, at)->kept); /* the oldest one is */
+    *index = at;
+    return true;
+}
+
+void rp_log_pin(rp_log *log, uint64_t index)
+{
+    log->pinned = log_holds(log, index) ? index : 0;
 }
 
 const void *rp_log_input(const rp_log *log, uint64_t index, uint32_t *bytes)
@@ -145,48 +214,92 @@ const void *rp_log_input(const rp_log *log, uint64_t index, uint32_t *bytes)
     return *bytes ? rp_ring_at(&log->inputs, log_record_at(log, index)->input) : NULL;
 }
 
-size_t rp_log_record_pages(const rp_log *log, uint64_t index, rp_page_slot *entries,
-                           size_t capacity)
+static uint64_t raw_page_count(const rp_log *log)
 {
-    if (!log_holds(log, index)) {
-        return 0;
-    }
-    const log_record *record = log_record_at(log, index);
-    for (uint32_t i = 0; i < record->page_count && i < capacity; i++) {
-        const log_entry *entry = log_entry_at(log, record, i);
-        entries[i] = (rp_page_slot){entry->page, entry->slot};
-    }
-    return record->page_count;
+    return log->used_count - log->newest_pages - log->sought_pages;
+}
+
+/* Entries of all records but the newest. */
+static uint64_t raw_entry_count(const rp_log *log)
+{
+    uint64_t newest = log_record_at(log, rp_log_last(log))->first_entry;
+    return newest > log->entries.head ? newest - log->entries.head : 0;
+}
+
+uint64_t log_raw_bytes(const rp_log *log)
+{
+    return raw_page_count(log) * RP_PAGE_BYTES + raw_entry_count(log) * sizeof(log_entry);
+}
+
+static uint64_t packed_bytes(const rp_log *log)
+{
+    return rp_store_used_bytes(&log->store);
+}
+
+/* The list of the open group's pages is counted at its longest. */
+static uint64_t tables_bytes(const rp_log *log)
+{
+    uint64_t open_pages =
+        log_has_groups(log) ? log_group_at(log, log->groups.tail - 1)->page_count : 0;
+    return (log->versions.tail - log->versions.head) * sizeof(log_version) +
+           (log->groups.tail - log->groups.head) * sizeof(log_group) +
+           rp_min_size(open_pages, log->known_pages) * sizeof(uint32_t);
 }
 
 /* The newest record's own bookkeeping belongs to the newest state, as its pages do. */
+static uint64_t records_bytes(const rp_log *log)
+{
+    const log_record *newest = log_record_at(log, rp_log_last(log));
+    return (rp_log_last(log) - log->records.head) * sizeof(log_record) +
+           (newest->input - log->inputs.head);
+}
+
 uint64_t log_history_bytes(const rp_log *log)
 {
-    if (log_is_empty(log)) {
-        return 0;
+    return log_is_empty(log)
+               ? 0
+               : log_raw_bytes(log) + packed_bytes(log) + tables_bytes(log) + records_bytes(log);
+}
+
+/* A record from which on every frame is kept: the end of the last group that was thinned. */
+static uint64_t first_of_every(const rp_log *log)
+{
+    for (uint64_t at = log->groups.tail; at > log->groups.head; at--) {
+        const log_group *group = log_group_at(log, at - 1);
+        if (group->bare || group->stride > 1) {
+            return log_group_end(log, at - 1);
+        }
     }
-    const log_record *newest = log_record_at(log, rp_log_last(log));
-    uint64_t pages = log->used_count - log->newest_pages;
-    uint64_t records = rp_log_last(log) - log->records.head;
-    uint64_t entries = newest->first_entry - log->entries.head;
-    uint64_t inputs = newest->input - log->inputs.head;
-    return pages * RP_PAGE_BYTES + records * sizeof(log_record) + entries * sizeof(log_entry) +
-           inputs;
+    return log->records.head;
 }
 
 void rp_log_stats_get(const rp_log *log, rp_log_stats *stats)
 {
-    bool empty = log_is_empty(log);
     *stats = (rp_log_stats){
-        .world_bytes = (uint64_t)log->newest_pages * RP_PAGE_BYTES,
-        .history_bytes = log_history_bytes(log),
         .budget_bytes = log->budget_bytes,
         .record_count = log->records.tail - log->records.head,
         .evicted_count = log->evicted_count,
         .committed_count = log->committed_count,
-        .oldest_frame = empty ? 0 : log_record_at(log, rp_log_first(log))->frame,
-        .newest_frame = empty ? 0 : log_record_at(log, rp_log_last(log))->frame,
+        .written_bytes = log->written_pages * RP_PAGE_BYTES,
+        .packed_count = log->packed_count,
+        .packing_ns = log->packing_ns,
     };
+    if (log_is_empty(log)) {
+        return;
+    }
+    stats->world_bytes = (uint64_t)log->newest_pages * RP_PAGE_BYTES;
+    stats->history_bytes = log_history_bytes(log);
+    stats->raw_bytes = log_raw_bytes(log);
+    stats->packed_bytes = packed_bytes(log);
+    stats->table_bytes = tables_bytes(log);
+    stats->record_bytes = records_bytes(log);
+    stats->sought_bytes = (uint64_t)log->sought_pages * RP_PAGE_BYTES;
+    stats->kept_bytes = log->kept_pages * RP_PAGE_BYTES;
+    stats->raw_count = rp_log_last(log) - log->base;
+    stats->thinned_count = log->thinned_count;
+    stats->oldest_frame = log_record_at(log, rp_log_first(log))->frame;
+    stats->newest_frame = log_record_at(log, rp_log_last(log))->frame;
+    stats->every_frame_from = log_record_at(log, first_of_every(log))->frame;
 }
 
 /* ---- walks in which a page counts once ---------------------------------------------------------
@@ -217,29 +330,61 @@ bool log_mark_first(rp_log *log, uint32_t page)
 void log_evict(rp_log *log)
 {
     uint64_t oldest = log->records.head;
-    RP_ASSERT(oldest < log->position);
-    const log_record *base = log_record_at(log, oldest + 1);
-    for (uint32_t i = 0; i < base->page_count; i++) {
+    RP_ASSERT(oldest < log->position && oldest == log->base);
+    log_record *base = log_record_at(log, oldest + 1);
+    for (uint32_t i = 0; i < base->entry_count; i++) {
         log_entry *entry = log_entry_at(log, base, i);
         log_slot_free(log, entry->was);
         entry->was = LOG_SLOT_NONE;
     }
     log->entries.head = base->first_entry;
     log->inputs.head = base->input;
-    log->records.head = oldest + 1;
+    log->records.head = log->base = oldest + 1;
+    log->kept_pages -= log_record_at(log, oldest)->page_count;
     log->evicted_count++;
+}
+
+static void drop_newest(rp_log *log)
+{
+    const log_record *record = log_record_at(log, log->records.tail - 1);
+    for (uint32_t i = 0; i < record->entry_count; i++) {
+        log_slot_free(log, log_entry_at(log, record, i)->slot);
+    }
+    if (record->entry_count) {
+        log->entries.tail = record->first_entry;
+    }
+    log->inputs.tail = record->input;
+    log->kept_pages -= record->page_count;
+    log->thinned_count -= !record->kept;
+    log->records.tail--;
+    log->pinned = log->pinned == log->records.tail ? 0 : log->pinned;
+}
+
+/* The pages beside the base are now the only ones. */
+static void forget_base(rp_log *log)
+{
+    for (uint32_t i = 0; i < log->sought_count; i++) {
+        log_slot_free(log, log_sought(log)[i].slot);
+    }
+    log->sought_count = log->sought_pages = 0;
 }
 
 static void truncate_to_position(rp_log *log)
 {
+    bool packed = log->position < log->base;
+    if (log->records.tail - 1 > log->position) {
+        log_work_stop(log);
+    }
     while (log->records.tail - 1 > log->position) {
-        const log_record *record = log_record_at(log, log->records.tail - 1);
-        for (uint32_t i = 0; i < record->page_count; i++) {
-            log_slot_free(log, log_entry_at(log, record, i)->slot);
+        if (packed && log->records.tail - 1 == log->base) {
+            log_groups_truncate(log, log->position);
         }
-        log->entries.tail = record->first_entry;
-        log->inputs.tail = record->input;
-        log->records.tail--;
+        drop_newest(log);
+    }
+    if (packed) {
+        forget_base(log);
+        log->entries.head = log->entries.tail;
+        log_record_at(log, log->position)->first_entry = log->entries.tail;
     }
     log->newest_pages = log->current_pages;
 }
@@ -362,12 +507,16 @@ static void put_record(rp_log *log, const rp_record_desc *desc, const rp_page_sl
         .step_ns = desc->step_ns,
         .first_entry = log->entries.tail,
         .input = put_input(log, desc->input, desc->input_bytes),
+        .entry_count = (uint32_t)count,
         .page_count = (uint32_t)count,
         .input_bytes = desc->input_bytes,
         .build = desc->build,
         .kind = (uint8_t)desc->kind,
+        .kept = 1,
     };
     put_entries(log, entries, count);
+    log->kept_pages += count;
+    log->written_pages += count;
     log->position = log->records.tail++;
     log->newest_pages = log->current_pages;
     log->committed_count++;
@@ -394,8 +543,7 @@ rp_status rp_log_commit(rp_log *log, const rp_record_desc *desc, const rp_page_s
     }
     put_record(log, desc, entries, count);
     log_offers_end(log);
-    while (log_history_bytes(log) > log->budget_bytes && log->records.head < log->position) {
-        log_evict(log);
-    }
+    log_work(log);
+    log_fit_budget(log, 0);
     return RP_OK;
 }

@@ -7,7 +7,6 @@
 #include "base/bits.h"
 #include "base/error.h"
 
-#include <string.h>
 #include <xxhash.h>
 
 uint64_t log_slot_hash(rp_log *log, uint32_t page, uint32_t slot)
@@ -15,7 +14,7 @@ uint64_t log_slot_hash(rp_log *log, uint32_t page, uint32_t slot)
     if (!log_slot_holds(slot)) {
         return 0;
     }
-    uint64_t *hash = (uint64_t *)(void *)log->hashes.data + slot;
+    uint64_t *hash = log_slot_hashes(log) + slot;
     if (*hash == 0) {
         const void *content = rp_log_slot(log, slot);
         *hash = rp_page_is_zero(content) ? 0 : XXH3_64bits_withSeed(content, RP_PAGE_BYTES, page);
@@ -34,8 +33,11 @@ static void set_hash(rp_log *log, uint64_t index, uint64_t hash)
 static uint64_t record_difference(rp_log *log, uint64_t index)
 {
     const log_record *record = log_record_at(log, index);
+    if (index <= log->base) {
+        return record->difference;
+    }
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < record->page_count; i++) {
+    for (uint32_t i = 0; i < record->entry_count; i++) {
         const log_entry *entry = log_entry_at(log, record, i);
         sum += log_slot_hash(log, entry->page, entry->slot);
         sum -= log_slot_hash(log, entry->page, entry->was);
@@ -84,35 +86,4 @@ rp_status rp_log_hash(rp_log *log, uint64_t index, uint64_t *hash)
     }
     *hash = log_record_at(log, index)->hash;
     return RP_OK;
-}
-
-static bool same_content(const rp_log *log, uint32_t a, uint32_t b)
-{
-    a = log_slot_holds(a) ? a : RP_SLOT_ZERO;
-    b = log_slot_holds(b) ? b : RP_SLOT_ZERO;
-    return a == b || memcmp(rp_log_slot(log, a), rp_log_slot(log, b), RP_PAGE_BYTES) == 0;
-}
-
-bool rp_log_first_difference(rp_log *log, uint64_t a, uint64_t b, uint32_t *page)
-{
-    uint64_t position = log->position;
-    bool found = false;
-    /* Room for any walk first, so that the way back cannot fail. */
-    if (!log_holds(log, a) || !log_holds(log, b) ||
-        rp_grow_need(&log->moved, log->known_pages * sizeof(rp_page_slot)) != RP_OK ||
-        log_move(log, a) != RP_OK) {
-        return false;
-    }
-    if (log_move(log, b) == RP_OK) {
-        const rp_page_slot *before = (const rp_page_slot *)(const void *)log->moved.data;
-        for (size_t i = 0; i < log->moved_count; i++) {
-            bool lower = !found || before[i].page < *page;
-            if (lower && !same_content(log, before[i].slot, log_current(log, before[i].page))) {
-                *page = before[i].page;
-                found = true;
-            }
-        }
-    }
-    (void)log_move(log, position);
-    return found;
 }

@@ -16,14 +16,18 @@
 #define SLOT_LIMIT ((uint32_t)(RP_LOG_FILE_BYTES >> RP_PAGE_SHIFT))
 enum { WARM_BATCH = 256 };
 
-rp_status log_slots_init(rp_log *log)
+rp_status log_slots_init(rp_log *log, bool writable)
 {
-    void *view = NULL;
+    void *view = NULL, *room = NULL;
     rp_status status = rp_os_memfile_create("reprise-log", RP_LOG_FILE_BYTES, &log->fd);
     if (status == RP_OK) {
         status = rp_os_memfile_map(log->fd, 0, NULL, RP_LOG_FILE_BYTES, RP_OS_READ, &view);
     }
     log->view = view;
+    if (status == RP_OK && writable) {
+        status = rp_os_memfile_map(log->fd, 0, NULL, RP_LOG_FILE_BYTES, RP_OS_READ_WRITE, &room);
+    }
+    log->room = room;
     if (status == RP_OK) {
         status = rp_grow_init(&log->states, SLOT_LIMIT);
     }
@@ -48,6 +52,9 @@ void log_slots_finish(rp_log *log)
     rp_grow_finish(&log->offers);
     rp_grow_finish(&log->hashes);
     rp_grow_finish(&log->states);
+    if (log->room) {
+        rp_os_unmap(log->room, RP_LOG_FILE_BYTES);
+    }
     if (log->view) {
         rp_os_unmap((void *)(uintptr_t)log->view, RP_LOG_FILE_BYTES);
     }
@@ -72,7 +79,7 @@ void log_slot_free(rp_log *log, uint32_t slot)
     }
     RP_ASSERT(log_slot_states(log)[slot] == LOG_SLOT_USED);
     log_slot_states(log)[slot] = LOG_SLOT_FREE;
-    ((uint64_t *)(void *)log->hashes.data)[slot] = 0;
+    log_slot_hashes(log)[slot] = 0;
     log->used_count--;
     log->free_count++;
 }
@@ -127,6 +134,20 @@ static rp_status grow_slots(rp_log *log, uint32_t want, rp_slot_run *run)
     return status;
 }
 
+rp_status log_slots_take(rp_log *log, uint32_t want, rp_slot_run *run)
+{
+    *run = find_free(log, want);
+    rp_status status = run->count ? RP_OK : grow_slots(log, want, run);
+    if (status == RP_OK) {
+        memset(log_slot_states(log) + run->first, LOG_SLOT_USED, run->count);
+        memset(log_slot_hashes(log) + run->first, 0, run->count * sizeof(uint64_t));
+        log->free_count -= run->count;
+        log->used_count += run->count;
+        log->cursor = run->first + run->count;
+    }
+    return status;
+}
+
 static rp_status offer_run(rp_log *log, uint32_t want, rp_slot_run *run)
 {
     *run = find_free(log, want);
@@ -149,11 +170,8 @@ rp_status rp_log_slots_offer(rp_log *log, uint32_t want, rp_slot_run *runs, size
                              size_t *count)
 {
     *count = 0;
-    uint64_t coming = ((uint64_t)log->offered_count + want) * RP_PAGE_BYTES;
-    while (log->records.head < log->position &&
-           log_history_bytes(log) + coming > log->budget_bytes) {
-        log_evict(log);
-    }
+    log->coming_bytes = ((uint64_t)log->offered_count + want) * RP_PAGE_BYTES;
+    log_fit_budget(log, log->coming_bytes);
     while (want && *count < capacity) {
         rp_status status = offer_run(log, want, &runs[*count]);
         if (status != RP_OK) {

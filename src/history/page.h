@@ -15,8 +15,8 @@
 #endif
 
 /* Copies a page past the caches: the destination is not read first, and what the program uses stays
- * cached. Twice as fast as memcpy where neither page is cached. Both are aligned. Before anyone else
- * may read the copy: rp_page_streamed. */
+ * cached. Twice as fast as memcpy where neither page is cached. Both are aligned. Before anyone
+ * else may read the copy: rp_page_streamed. */
 static inline void rp_page_stream(void *to, const void *from)
 {
 #if defined(__SSE2__)

@@ -53,6 +53,14 @@ rp_status rp_grow_need(rp_grow *grow, size_t size_bytes)
     return status;
 }
 
+void rp_grow_trim(rp_grow *grow, size_t keep_bytes)
+{
+    size_t keep = rp_align_up(keep_bytes, RP_PAGE_BYTES);
+    if (keep < grow->committed_bytes) { /* cannot fail for pages of our own; if so they just stay */
+        (void)rp_os_vm_discard(grow->data + keep, grow->committed_bytes - keep);
+    }
+}
+
 /* ---- sparse ---------------------------------------------------------------------------------- */
 
 #define SPARSE_PAGES ((size_t)RP_SPARSE_CHUNK_MAX << RP_SPARSE_CHUNK_SHIFT)

@@ -26,6 +26,8 @@ rp_status rp_grow_init(rp_grow *grow, size_t reserved_bytes);
 void rp_grow_finish(rp_grow *grow);
 /* Makes the first `size_bytes` usable; fresh bytes are zero. RP_E_MEMORY beyond the reservation. */
 rp_status rp_grow_need(rp_grow *grow, size_t size_bytes);
+/* Gives the memory beyond the first `keep_bytes` back; it stays usable and reads as zero. */
+void rp_grow_trim(rp_grow *grow, size_t keep_bytes);
 
 enum { RP_SPARSE_CHUNK_SHIFT = 16, RP_SPARSE_CHUNK_MAX = 0x0c000000 >> RP_SPARSE_CHUNK_SHIFT };
 

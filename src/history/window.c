@@ -3,23 +3,24 @@
  * The log's file is mapped read-only: a stray store of the program faults and history stays whole.
  * While a collect runs and the program rests, the part of the view that holds the offered slots is
  * made writable, and read-only again before the collect ends. To change the protection of small
- * pages costs 0.12 us each, twice, which is all that a store saves over pwritev; that of a huge page
- * costs as much as that of one small page. So the window opens only over huge pages of the file:
- * 7 us for both ways, and copying past the caches then takes half of what pwritev takes.
+ * pages costs 0.12 us each, twice, which is all that a store saves over pwritev; that of a huge
+ * page costs as much as that of one small page. So the window opens only over huge pages of the
+ * file: 7 us for both ways, and copying past the caches then takes half of what pwritev takes.
  *
- * Memory files have no huge pages by default, but can be collapsed into them (Linux 6.1). That takes
- * 0.2 ms and more for 2 MiB: in time that nobody waits for, or for a chunk that is about to be
- * filled wholly, where 512 fresh small pages would cost more. Where there are none, pwritev it is.
+ * Memory files have no huge pages by default, but can be collapsed into them (Linux 6.1). That
+ * takes 0.2 ms and more for 2 MiB: in time that nobody waits for, or for a chunk that is about to
+ * be filled wholly, where 512 fresh small pages would cost more. Where there are none, pwritev it
+ * is.
  */
 #include "base/assert.h"
 #include "base/error.h"
 #include "history/world_private.h"
 
 enum {
-    PAGES_LEAST = 12,   /* fewer are written faster by pwritev than a window opens and closes */
-    FILL_LEAST = 384,   /* slots of a chunk that are filled at once, */
-    FILL_PAGES = 4096,  /* by a collect as large as when a program starts */
-    CHUNKS_AHEAD = 4,   /* kept huge ahead of the slots in use */
+    PAGES_LEAST = 12,  /* fewer are written faster by pwritev than a window opens and closes */
+    FILL_LEAST = 384,  /* slots of a chunk that are filled at once, */
+    FILL_PAGES = 4096, /* by a collect as large as when a program starts */
+    CHUNKS_AHEAD = 4,  /* kept huge ahead of the slots in use */
 };
 
 typedef enum world_chunk_state {
@@ -144,9 +145,8 @@ static bool can_open(rp_world *world, rp_slot_run part, size_t pages_left)
             return false;
         }
     }
-    return is_open(window, chunk) ||
-           (rp_min_size(pages_left, part.count) >= PAGES_LEAST &&
-            open_chunk(world, chunk, pages_left));
+    return is_open(window, chunk) || (rp_min_size(pages_left, part.count) >= PAGES_LEAST &&
+                                      open_chunk(world, chunk, pages_left));
 }
 
 uint32_t world_window_open(rp_world *world, rp_slot_run run, size_t pages_left, uint32_t *by_call)

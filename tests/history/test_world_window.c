@@ -1,4 +1,5 @@
-/* The log as the world's process sees it: written by stores while a collect runs, read-only else. */
+/* The log as the world's process sees it: written by stores while a collect runs, read-only else.
+ */
 #include "history/play.h"
 
 #include "os/os.h"
@@ -160,8 +161,8 @@ static rp_status tend_and_commit(void *context)
     rp_world_tend(t->p->world, LONG_NS);
     rp_status status = play_collect(t->p);
     if (status == RP_OK) {
-        status = rp_log_commit(t->p->log, &(rp_record_desc){.frame = ++t->p->frame},
-                               t->p->entries, t->p->entry_count);
+        status = rp_log_commit(t->p->log, &(rp_record_desc){.frame = ++t->p->frame}, t->p->entries,
+                               t->p->entry_count);
     }
     if (status != RP_OK) {
         rp_log_slots_reset(t->p->log);

@@ -1,0 +1,370 @@
+/* The content of pages after a packed record. It begins with an image, that of the record's group
+ * or the one behind it, and goes on or back by the blobs in between; at the end of history, the
+ * state of `base` is the image. So no more than half a group of blobs is ever applied.
+ */
+#include "history/log_private.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+
+#include <string.h>
+
+/* ---- what is wanted ---- */
+
+void log_wants_begin(rp_log *log)
+{
+    log->want_count = 0;
+}
+
+log_want *log_want_find(const rp_log *log, uint32_t page)
+{
+    uint32_t place = rp_sparse_get(&log->want_at, page);
+    log_want *want = log_wants(log) + (place - 1);
+    return place && place <= log->want_count && want->page == page ? want : NULL;
+}
+
+rp_status log_want_add(rp_log *log, uint32_t page)
+{
+    if (log_want_find(log, page)) {
+        return RP_OK;
+    }
+    rp_status status = rp_sparse_need(&log->want_at, page, 1);
+    if (status == RP_OK) {
+        status = rp_grow_need(&log->wants, (log->want_count + 1) * sizeof(log_want));
+    }
+    if (status == RP_OK) {
+        log_wants(log)[log->want_count++] = (log_want){.page = page};
+        log->want_at.words[page] = (uint32_t)log->want_count;
+    }
+    return status;
+}
+
+rp_status log_wants_place(rp_log *log)
+{
+    rp_status status = rp_grow_need(&log->contents, log->want_count * RP_PAGE_BYTES);
+    for (size_t i = 0; status == RP_OK && i < log->want_count; i++) {
+        log_wants(log)[i].content = log->contents.data + i * RP_PAGE_BYTES;
+    }
+    return status;
+}
+
+void log_wants_slots(rp_log *log, uint64_t index)
+{
+    RP_ASSERT(index >= log->base);
+    uint64_t at = log->position > log->base ? log->position : log->base;
+    for (size_t i = 0; i < log->want_count; i++) {
+        log_want *want = &log_wants(log)[i];
+        want->slot = log_base_slot(log, want->page);
+    }
+    for (; at > index; at--) {
+        const log_record *record = log_record_at(log, at);
+        for (uint32_t i = 0; i < record->entry_count; i++) {
+            const log_entry *entry = log_entry_at(log, record, i);
+            log_want *want = log_want_find(log, entry->page);
+            if (want) {
+                want->slot = entry->was;
+            }
+        }
+    }
+    while (at < index) {
+        const log_record *record = log_record_at(log, ++at);
+        for (uint32_t i = 0; i < record->entry_count; i++) {
+            const log_entry *entry = log_entry_at(log, record, i);
+            log_want *want = log_want_find(log, entry->page);
+            if (want) {
+                want->slot = entry->slot;
+            }
+        }
+    }
+}
+
+static rp_status want_versions_of(rp_log *log, const log_group *group)
+{
+    rp_status status = RP_OK;
+    for (uint32_t i = 0; i < group->version_count && status == RP_OK; i++) {
+        status = log_want_add(log, log_version_at(log, group->first_version + i)->page);
+    }
+    return status;
+}
+
+static rp_status want_open_pages(rp_log *log)
+{
+    rp_status status = log_open_pages(log);
+    for (uint32_t i = 0; i < log->open_count && status == RP_OK; i++) {
+        status = log_want_add(log, ((uint32_t *)(void *)log->open_pages.data)[i]);
+    }
+    return status;
+}
+
+static rp_status want_raw_pages(rp_log *log, uint64_t after, uint64_t to)
+{
+    rp_status status = RP_OK;
+    for (uint64_t index = after + 1; index <= to; index++) {
+        const log_record *record = log_record_at(log, index);
+        for (uint32_t i = 0; i < record->entry_count && status == RP_OK; i++) {
+            status = log_want_add(log, log_entry_at(log, record, i)->page);
+        }
+    }
+    return status;
+}
+
+rp_status log_wants_between(rp_log *log, uint64_t a, uint64_t b)
+{
+    uint64_t low = a < b ? a : b, high = a < b ? b : a;
+    rp_status status = RP_OK;
+    if (high > log->base) {
+        status = want_raw_pages(log, low > log->base ? low : log->base, high);
+        high = log->base;
+    }
+    if (low >= high) {
+        return status;
+    }
+    uint64_t last = log_group_of(log, high);
+    for (uint64_t at = log_group_of(log, low); at <= last && status == RP_OK; at++) {
+        bool open = at + 1 == log->groups.tail;
+        status = open ? want_open_pages(log) : want_versions_of(log, log_group_at(log, at));
+    }
+    return status;
+}
+
+/* ---- blobs ---- */
+
+typedef enum apply_filter { APPLY_ALL, APPLY_FROM_BASE } apply_filter;
+
+static rp_status damaged(const log_record *record, uint32_t page)
+{
+    return page == UINT32_MAX
+               ? rp_fail(RP_E_FORMAT,
+                         "log: the packed change of frame %llu is damaged: it is not restored",
+                         (unsigned long long)record->frame)
+               : rp_fail(RP_E_FORMAT,
+                         "log: the packed change of frame %llu is damaged at page %u: it is not "
+                         "restored",
+                         (unsigned long long)record->frame, page);
+}
+
+static rp_status apply_blob(rp_log *log, const log_record *record, bool back, apply_filter filter)
+{
+    uint32_t size_bytes;
+    rp_unpack reader;
+    const uint8_t *blob = rp_store_get(&log->store, record->blob, &size_bytes);
+    if (!blob) {
+        return damaged(record, UINT32_MAX);
+    }
+    rp_status status = rp_unpack_open(&log->packer, blob, size_bytes, &reader);
+    while (status == RP_OK && rp_unpack_next(&reader)) {
+        log_want *want = reader.page < RP_PAGE_LIMIT ? log_want_find(log, reader.page) : NULL;
+        if (want && filter == APPLY_FROM_BASE && !want->from_base) {
+            want = NULL;
+        }
+        if (!rp_unpack_xor(&reader, want ? want->content : NULL)) {
+            return damaged(record, reader.page);
+        }
+        if (want && reader.born) {
+            want->none = back;
+        }
+    }
+    return status == RP_OK && reader.left ? damaged(record, UINT32_MAX) : status;
+}
+
+static rp_status apply_range(rp_log *log, uint64_t from, uint64_t to, apply_filter filter)
+{
+    rp_status status = RP_OK;
+    for (uint64_t at = from; at > to && status == RP_OK; at--) {
+        const log_record *record = log_record_at(log, at);
+        status = record->blob ? apply_blob(log, record, true, filter) : RP_OK;
+    }
+    for (uint64_t at = from + 1; at <= to && status == RP_OK; at++) {
+        const log_record *record = log_record_at(log, at);
+        status = record->blob ? apply_blob(log, record, false, filter) : RP_OK;
+    }
+    return status;
+}
+
+rp_status log_apply_between(rp_log *log, uint64_t from, uint64_t to)
+{
+    return apply_range(log, from, to, APPLY_ALL);
+}
+
+uint64_t log_apply_cost(const rp_log *log, uint64_t from, uint64_t to)
+{
+    uint64_t low = from < to ? from : to, high = from < to ? to : from, pages = 0;
+    if (low == high) {
+        return 0;
+    }
+    for (uint64_t at = log_group_of(log, low); at < log->groups.tail; at++) {
+        const log_group *group = log_group_at(log, at);
+        uint64_t end = log_group_end(log, at);
+        if (group->from >= high) {
+            break;
+        }
+        if (group->bare) {
+            return UINT64_MAX;
+        }
+        if (group->from >= low && end <= high) {
+            pages += group->page_count;
+            continue;
+        }
+        for (uint64_t i = group->from + 1; i <= end; i++) {
+            pages += i > low && i <= high ? log_record_at(log, i)->blob_pages : 0;
+        }
+    }
+    return pages;
+}
+
+/* ---- images ---- */
+
+static void resolve_group(rp_log *log, const log_group *group, size_t *left)
+{
+    for (uint32_t i = 0; i < group->version_count; i++) {
+        uint64_t number = group->first_version + i;
+        log_want *want = log_want_find(log, log_version_at(log, number)->page);
+        if (want && !want->resolved) {
+            want->resolved = 1;
+            want->version = number;
+            (*left)--;
+        }
+    }
+}
+
+/* Each page's version at the image, which may stand in a later group, or nowhere: then it is that
+ * of `base`. */
+static void resolve(rp_log *log, uint64_t image)
+{
+    size_t left = log->want_count;
+    for (size_t i = 0; i < log->want_count; i++) {
+        log_want *want = &log_wants(log)[i];
+        want->resolved = want->none = want->from_base = 0;
+        want->version = 0;
+    }
+    for (uint64_t at = image; at < log->groups.tail && left; at++) {
+        resolve_group(log, log_group_at(log, at), &left);
+    }
+}
+
+static bool unpack_version(const rp_log *log, const log_version *version, uint8_t *content)
+{
+    uint32_t size_bytes;
+    const uint8_t *packed = rp_store_get(&log->store, version->blob, &size_bytes);
+    return packed && rp_unpack_version(packed, size_bytes, content);
+}
+
+static rp_status fill(rp_log *log, log_want *want)
+{
+    uint64_t at = want->version;
+    memset(want->content, 0, RP_PAGE_BYTES);
+    while (at) {
+        const log_version *version = log_version_at(log, at);
+        want->none = version->kind == LOG_VERSION_NONE;
+        if (version->kind == LOG_VERSION_NONE || version->kind == LOG_VERSION_ZERO) {
+            return RP_OK;
+        }
+        if (version->kind != LOG_VERSION_SAME && !unpack_version(log, version, want->content)) {
+            return rp_fail(RP_E_FORMAT,
+                           "log: the packed image of page %u is damaged: frames that need it are "
+                           "not restored",
+                           want->page);
+        }
+        if (version->kind == LOG_VERSION_WHOLE) {
+            return RP_OK;
+        }
+        at = version->next;
+    }
+    want->from_base = 1;
+    return RP_OK;
+}
+
+static void add_base(const rp_log *log, log_want *want)
+{
+    const uint8_t *content = log_slot_content(log, want->slot);
+    want->none = want->slot == LOG_SLOT_NONE;
+    if (content) {
+        rp_page_xor(want->content, content);
+    }
+}
+
+static rp_status fill_image(rp_log *log, uint64_t image)
+{
+    bool any_from_base = false;
+    rp_status status = RP_OK;
+    resolve(log, image);
+    for (size_t i = 0; i < log->want_count && status == RP_OK; i++) {
+        status = fill(log, &log_wants(log)[i]);
+        any_from_base = any_from_base || log_wants(log)[i].from_base;
+    }
+    if (status != RP_OK || !any_from_base) {
+        return status;
+    }
+    log_wants_slots(log, log->base);
+    for (size_t i = 0; i < log->want_count; i++) {
+        if (log_wants(log)[i].from_base) {
+            add_base(log, &log_wants(log)[i]);
+        }
+    }
+    return apply_range(log, log->base, log_group_at(log, log->groups.tail - 1)->from,
+                       APPLY_FROM_BASE);
+}
+
+/* ---- records ---- */
+
+static rp_status expand_from_base(rp_log *log, uint64_t index)
+{
+    log_wants_slots(log, log->base);
+    for (size_t i = 0; i < log->want_count; i++) {
+        log_want *want = &log_wants(log)[i];
+        memset(want->content, 0, RP_PAGE_BYTES);
+        add_base(log, want);
+    }
+    return log_apply_between(log, log->base, index);
+}
+
+static rp_status expand_from_image(rp_log *log, uint64_t group, uint64_t index)
+{
+    rp_status status = fill_image(log, group);
+    return status == RP_OK ? log_apply_between(log, log_group_at(log, group)->from, index) : status;
+}
+
+typedef struct expand_ways {
+    uint64_t group;
+    bool open;
+    uint64_t on_pages, back_pages; /* from the group's image; from what stands at its end */
+} expand_ways;
+
+static expand_ways find_ways(const rp_log *log, uint64_t index)
+{
+    uint64_t group = log_group_of(log, index);
+    return (expand_ways){.group = group,
+                         .open = group + 1 == log->groups.tail,
+                         .on_pages = log_apply_cost(log, log_group_at(log, group)->from, index),
+                         .back_pages = log_apply_cost(log, log_group_end(log, group), index)};
+}
+
+uint64_t log_expand_cost(const rp_log *log, uint64_t index)
+{
+    expand_ways ways = find_ways(log, index);
+    return ways.open || ways.back_pages < ways.on_pages ? ways.back_pages : ways.on_pages;
+}
+
+rp_status log_expand(rp_log *log, uint64_t index)
+{
+    if (index == log->base) {
+        return expand_from_base(log, index);
+    }
+    expand_ways ways = find_ways(log, index);
+    if (ways.open) {
+        return expand_from_base(log, index);
+    }
+    bool back_first = ways.back_pages < ways.on_pages;
+    rp_status status = RP_OK;
+    for (int way = 0; way < 2; way++) {
+        bool back = back_first == (way == 0);
+        if ((back ? ways.back_pages : ways.on_pages) == UINT64_MAX) {
+            continue;
+        }
+        status = expand_from_image(log, ways.group + back, index);
+        if (status != RP_E_FORMAT) {
+            break;
+        }
+    }
+    return status;
+}
