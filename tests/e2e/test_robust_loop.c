@@ -95,7 +95,7 @@ TEST(a_clock_that_gets_into_a_global_is_named)
 TEST(a_clock_that_gets_into_a_block_is_named)
 {
     begin(ROBUST_OUT "/robust_cheat_heap.so");
-    must_tell_of_the_cheat("16 bytes into a block of 32");
+    must_tell_of_the_cheat("16 bytes into a block of 48");
     play_close(&p);
 }
 
@@ -108,6 +108,6 @@ TEST(a_cheat_is_told_again_under_the_next_build)
     ck_assert_uint_eq(p.session.diverged_frame, 0);
     pass(); /* sets the measure */
     ck_assert_uint_eq(p.session.diverged_frame, 0);
-    must_tell_of_the_cheat("16 bytes into a block of 32");
+    must_tell_of_the_cheat("16 bytes into a block of 48");
     play_close(&p);
 }
