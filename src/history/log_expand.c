@@ -108,6 +108,62 @@ static rp_status want_raw_pages(rp_log *log, uint64_t after, uint64_t to)
     return status;
 }
 
+enum { DIGIT_BITS = 10, DIGITS = 1 << DIGIT_BITS };
+
+/* One pass of a sort by digits; equal digits keep their order. */
+static void sort_digit(const uint32_t *from, uint32_t *to, size_t count, unsigned shift)
+{
+    uint32_t places[DIGITS] = {0}, sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        places[from[i] >> shift & (DIGITS - 1)]++;
+    }
+    for (size_t i = 0; i < DIGITS; i++) {
+        uint32_t here = places[i];
+        places[i] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to[places[from[i] >> shift & (DIGITS - 1)]++] = from[i];
+    }
+}
+
+/* Puts the wants in order of their pages, so that neighbours get slots side by side, and whoever
+ * copies them finds runs instead of single pages. */
+static rp_status sort_wants(rp_log *log)
+{
+    size_t count = log->want_count;
+    rp_status status = rp_grow_need(&log->contents, count * 2 * sizeof(uint32_t));
+    if (status != RP_OK) {
+        return status;
+    }
+    uint32_t *pages = (uint32_t *)(void *)log->contents.data, *other = pages + count;
+    for (size_t i = 0; i < count; i++) {
+        pages[i] = log_wants(log)[i].page;
+    }
+    for (unsigned shift = 0; RP_PAGE_LIMIT >> shift; shift += DIGIT_BITS) {
+        sort_digit(pages, other, count, shift);
+        uint32_t *sorted = other;
+        other = pages;
+        pages = sorted;
+    }
+    for (size_t i = 0; i < count; i++) {
+        log_wants(log)[i] = (log_want){.page = pages[i]};
+        log->want_at.words[pages[i]] = (uint32_t)i + 1;
+    }
+    return RP_OK;
+}
+
+static rp_status want_packed_pages(rp_log *log, uint64_t low, uint64_t high)
+{
+    rp_status status = RP_OK;
+    uint64_t last = log_group_of(log, high);
+    for (uint64_t at = log_group_of(log, low); at <= last && status == RP_OK; at++) {
+        bool open = at + 1 == log->groups.tail;
+        status = open ? want_open_pages(log) : want_versions_of(log, log_group_at(log, at));
+    }
+    return status;
+}
+
 rp_status log_wants_between(rp_log *log, uint64_t a, uint64_t b)
 {
     uint64_t low = a < b ? a : b, high = a < b ? b : a;
@@ -116,15 +172,10 @@ rp_status log_wants_between(rp_log *log, uint64_t a, uint64_t b)
         status = want_raw_pages(log, low > log->base ? low : log->base, high);
         high = log->base;
     }
-    if (low >= high) {
-        return status;
+    if (low < high && status == RP_OK) {
+        status = want_packed_pages(log, low, high);
     }
-    uint64_t last = log_group_of(log, high);
-    for (uint64_t at = log_group_of(log, low); at <= last && status == RP_OK; at++) {
-        bool open = at + 1 == log->groups.tail;
-        status = open ? want_open_pages(log) : want_versions_of(log, log_group_at(log, at));
-    }
-    return status;
+    return status == RP_OK ? sort_wants(log) : status;
 }
 
 /* ---- blobs ---- */
