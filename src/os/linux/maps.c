@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "os/os.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,20 +53,19 @@ char *rp_os_lines_next(rp_os_lines *reader)
     }
 }
 
+/* There in a process that runs under the sanitizer. Looking them up by dlsym would allocate, and
+ * the process may be one whose malloc is not open yet. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+
 /* Null where the process runs under none. */
 static const char *sanitizer_of_process(void)
 {
-    static const char *const known[][2] = {
-        {"__asan_init", "shadow memory of AddressSanitizer"},
-        {"__tsan_init", "shadow memory of ThreadSanitizer"},
-        {"__msan_init", "shadow memory of MemorySanitizer"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (dlsym(RTLD_DEFAULT, known[i][0])) {
-            return known[i][1];
-        }
-    }
-    return NULL;
+    return __asan_init   ? "shadow memory of AddressSanitizer"
+           : __tsan_init ? "shadow memory of ThreadSanitizer"
+           : __msan_init ? "shadow memory of MemorySanitizer"
+                         : NULL;
 }
 
 const char *rp_os_mapping_owner(const char *name, uint64_t size_bytes, const char *sanitizer)
