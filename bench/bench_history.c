@@ -24,6 +24,8 @@ enum {
     WRITTEN_MOST = 8192,
     HOT_PAGES = 2000,
     HOT_CLUSTER = 100,
+    IDLE_PLACES = 4,
+    IDLE_CLUSTER = 4,
     COLD_PAGES = 50,
     COLD_CLUSTER = 5,
     RUNS_MOST = 4096,
@@ -42,6 +44,7 @@ typedef struct setup {
     uint32_t written[WRITTEN_MOST]; /* pages of this frame */
     size_t written_count;
     uint32_t hot[HOT_PAGES / HOT_CLUSTER];
+    uint32_t idle[IDLE_PLACES];
     rp_page_slot *entries;
     size_t entry_count;
     rp_slot_run runs[RUNS_MOST];
@@ -183,7 +186,23 @@ static void choose_cold(setup *s)
     choose_clusters(s, 4096, 1);
 }
 
+/* What an idle program does: the same few places each frame, of which one moves now and then. */
 static void choose_idle(setup *s)
+{
+    if (s->frame % 8 == 0 || !s->idle[0]) {
+        for (size_t i = 0; i < IDLE_PLACES; i++) {
+            if (!s->idle[i] || i == s->frame / 8 % IDLE_PLACES) {
+                s->idle[i] = random_place(s, IDLE_CLUSTER);
+            }
+        }
+    }
+    s->written_count = 0;
+    for (size_t i = 0; i < IDLE_PLACES; i++) {
+        choose_cluster(s, s->idle[i], IDLE_CLUSTER);
+    }
+}
+
+static void choose_idle_random(setup *s)
 {
     choose_clusters(s, 16, 1);
 }
@@ -255,13 +274,34 @@ typedef struct measured {
 } measured;
 
 static measured measured_now; /* too large for the stack */
+static struct parts {
+    bench_samples faults, compare, gather, copy; /* of a commit */
+} parts_now;
+
+static void add_parts(const setup *s, uint64_t faults_ns)
+{
+    rp_world_stats stats;
+    rp_world_stats_get(s->world, &stats);
+    bench_add(&parts_now.faults, faults_ns);
+    bench_add(&parts_now.compare, stats.compare_ns);
+    bench_add(&parts_now.gather, stats.gather_ns);
+    bench_add(&parts_now.copy, stats.copy_ns);
+}
+
+static int frames(void)
+{
+    const char *text = getenv("RP_BENCH_FRAMES");
+    return text ? atoi(text) : FRAMES;
+}
 
 static void measure_commits(setup *s, choose_fn *choose)
 {
     measured *m = &measured_now;
     m->commit.count = m->peer.count = 0;
+    parts_now.faults.count = parts_now.compare.count = 0;
+    parts_now.gather.count = parts_now.copy.count = 0;
     s->tend_spent_ns = s->tend_count = 0;
-    for (int i = 0; i < FRAMES + WARM_FRAMES; i++) {
+    for (int i = 0; i < frames() + WARM_FRAMES; i++) {
         choose(s);
         uint64_t faults = write_with_faults(s);
         if (i % 2 == 0) {
@@ -274,25 +314,29 @@ static void measure_commits(setup *s, choose_fn *choose)
             uint64_t took = commit(s);
             copy_pages(s);
             if (i >= WARM_FRAMES) {
+                add_parts(s, faults);
                 bench_add(&m->commit, faults + took);
             }
         }
     }
 }
 
-static uint64_t seek(setup *s, uint64_t index)
+static uint64_t seek(setup *s, uint64_t index, bool rested)
 {
     const rp_page_slot *entries;
     size_t count, skipped;
     uint64_t start = bench_ns();
     must(rp_log_seek(s->log, index, &entries, &count), "seek");
+    if (rested) {
+        rp_world_rested(s->world);
+    }
     must(rp_world_apply_begin(s->world), "apply");
     must(rp_world_apply(s->world, entries, count), "apply");
     must(rp_world_apply_end(s->world, &skipped), "apply");
     return bench_ns() - start;
 }
 
-static void measure_seeks(setup *s, choose_fn *choose)
+static void measure_seeks(setup *s, choose_fn *choose, bool rested)
 {
     measured *m = &measured_now;
     m->commit.count = m->peer.count = 0;
@@ -306,18 +350,23 @@ static void measure_seeks(setup *s, choose_fn *choose)
     for (int i = 0; i < FRAMES - 1; i++) {
         choose(s);
         bench_add(&m->peer, copy_pages(s));
-        bench_add(&m->commit, seek(s, rp_log_position(s->log) - 1));
+        bench_add(&m->commit, seek(s, rp_log_position(s->log) - 1, rested));
     }
 }
 
 static void print(const setup *s, const char *id, const char *what, double target, bool in_us)
 {
-    char note[80];
+    char note[200];
+    struct parts *p = &parts_now;
     rp_world_stats stats;
     rp_world_stats_get(s->world, &stats);
-    snprintf(note, sizeof note, "between frames %.0f us; %llu hot; %llu huge of the log",
+    snprintf(note, sizeof note, "faults %.0f, compare %.0f, gather %.0f, copy %.0f; between frames %.0f us; "
+             "%llu hot; split %llu, collapsed %llu",
+             bench_median(&p->faults), bench_median(&p->compare), bench_median(&p->gather),
+             bench_median(&p->copy),
              s->tend_count ? (double)s->tend_spent_ns / 1e3 / (double)s->tend_count : 0.0,
-             (unsigned long long)stats.hot_count, (unsigned long long)stats.log_huge_count);
+             (unsigned long long)stats.hot_count, (unsigned long long)stats.split_count,
+             (unsigned long long)stats.collapse_count);
     double median = bench_median(&measured_now.commit), peer = bench_median(&measured_now.peer);
     bench_print(&(bench_result){
         .id = id,
@@ -345,11 +394,28 @@ static const size_case sizes[] = {
     {"4GiB", RP_GIB(4), 2.0, 300, 3},
 };
 
+static const char *named(const size_case *c, const char *kind)
+{
+    static char name[48];
+    snprintf(name, sizeof name, "%s %s", c->name, kind);
+    return name;
+}
+
+static void run_seeks(setup *s, const size_case *c)
+{
+    measure_seeks(s, choose_seek, false);
+    print(s, "S4", c->name, c->seek, false);
+    measure_seeks(s, choose_seek_random, false);
+    print(s, "S4", named(c, "random"), c->seek, false);
+    measure_seeks(s, choose_seek, true);
+    print(s, "S4", named(c, "rested"), c->seek, false);
+    measure_seeks(s, choose_seek_random, true);
+    print(s, "S4", named(c, "rested, random"), c->seek, false);
+}
+
 static void run_case(const size_case *c)
 {
-    char random_name[40];
     setup *s = open_setup(c->bytes, RP_TRACKING_AUTO);
-    snprintf(random_name, sizeof random_name, "%s random", c->name);
     if (bench_wants("S1")) {
         measure_commits(s, choose_hot_and_cold);
         print(s, "S1", c->name, c->commit, false);
@@ -357,12 +423,11 @@ static void run_case(const size_case *c)
     if (bench_wants("S3")) {
         measure_commits(s, choose_idle);
         print(s, "S3", c->name, c->idle_us, true);
+        measure_commits(s, choose_idle_random);
+        print(s, "S3", named(c, "random"), c->idle_us, true);
     }
     if (bench_wants("S4") && c->bytes <= RP_GIB(1)) {
-        measure_seeks(s, choose_seek);
-        print(s, "S4", c->name, c->seek, false);
-        measure_seeks(s, choose_seek_random);
-        print(s, "S4", random_name, c->seek, false);
+        run_seeks(s, c);
     }
     if (bench_wants("S2")) {
         measure_commits(s, choose_cold);

@@ -7,8 +7,22 @@
 #include <os/os.h>
 #include <region/region.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 #include <trace/trace.h>
+
+/* Nothing wrote to the world since the last request committed, dropped or restored all of it: the
+ * next restore need not look for what was written. */
+static bool world_rests;
+
+/* Threads of the program's own may write at any time, and so does stdio when it flushes. */
+static bool leaves_the_world_at_rest(const link_message *request, rp_status status)
+{
+    bool whole = request->op == LINK_STEP || request->op == LINK_START ||
+                 request->op == LINK_RENDER || request->op == LINK_APPLY;
+    return whole && status == RP_OK && __libc_single_threaded && __fpending(stdout) == 0;
+}
 
 static rp_status world_new(void)
 {
@@ -32,6 +46,9 @@ static rp_status apply(const link_message *request, link_message *answer)
     }
     rp_status status = RP_OK;
     if (request->b & LINK_APPLY_BEGIN) {
+        if (world_rests) {
+            rp_world_rested(the_runner.world);
+        }
         status = rp_world_apply_begin(the_runner.world);
     }
     if (!status) {
@@ -214,6 +231,7 @@ _Noreturn void runner_serve(void)
     while (runner_receive(&request)) {
         link_message answer = {.op = LINK_DONE};
         answer.status = serve(&request, &answer);
+        world_rests = leaves_the_world_at_rest(&request, answer.status);
         if (answer.status) {
             memcpy(the_runner.link->error, rp_error_last()->text, sizeof the_runner.link->error);
         }

@@ -28,6 +28,7 @@ static rp_status open_run(rp_world *world, uint32_t page, uint32_t count)
     if (status == RP_OK) {
         /* Where that fails the stores fault one by one, which is slower and as good. */
         (void)rp_os_track_disarm(&world->tracker, world_page_start(page), count * RP_PAGE_BYTES);
+        world_chunks_touched(world, page, count);
         open_runs(world)[world->open_count++] = (world_run){page, count};
     }
     return status;

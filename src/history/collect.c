@@ -5,11 +5,7 @@
 #include "history/page.h"
 #include "history/world_private.h"
 
-enum {
-    ENTRY_BATCH = 8192,
-    SLOT_REQUEST = 4096,
-    STREAM_LEAST = 64, /* pages; fewer stay in the caches for whoever reads them next */
-};
+enum { ENTRY_BATCH = 8192, SLOT_REQUEST = 4096 };
 
 typedef struct writer {
     rp_world *world;
@@ -18,7 +14,6 @@ typedef struct writer {
     rp_slot_run free;    /* slots that were given and are not used yet */
     uint32_t open_count; /* of them, that are written by stores */
     uint32_t call_count; /* else: that are written by calls */
-    bool stream;
     uint32_t first_slot; /* of the batch */
     size_t batch_count;
     size_t pages_left;
@@ -86,10 +81,8 @@ static void store_page(const writer *w, const world_bytes *bytes)
     if (bytes->size_bytes != RP_PAGE_BYTES) {
         memset(slot, 0, RP_PAGE_BYTES);
         memcpy(slot + bytes->offset, bytes->address, bytes->size_bytes);
-    } else if (w->stream) {
-        rp_page_stream(slot, bytes->address);
     } else {
-        memcpy(slot, bytes->address, RP_PAGE_BYTES);
+        rp_page_stream(slot, bytes->address);
     }
 }
 
@@ -167,7 +160,6 @@ static rp_status write_pending(rp_world *world, rp_world_slots_fn *slots, void *
     writer w = {.world = world, .slots = slots, .context = context};
     const world_run *runs = (const world_run *)(const void *)world->runs.data;
     w.pages_left = pending_pages(world);
-    w.stream = w.pages_left >= STREAM_LEAST;
     world->list_count = 0;
     rp_status status = rp_grow_need(&world->list, w.pages_left * sizeof(rp_page_slot));
     if (status == RP_OK) {
@@ -216,6 +208,27 @@ static void accept_all(rp_world *world)
     world->run_count = 0;
 }
 
+static uint64_t lap(uint64_t *since_ns)
+{
+    uint64_t now_ns = rp_os_monotonic_ns(), took_ns = now_ns - *since_ns;
+    *since_ns = now_ns;
+    return took_ns;
+}
+
+static rp_status find_and_copy(rp_world *world, rp_world_slots_fn *slots, void *context)
+{
+    uint64_t since_ns = rp_os_monotonic_ns();
+    world_hot_cool(world);
+    world->stats.compare_ns = lap(&since_ns);
+    rp_status status = world_gather(world);
+    world->stats.gather_ns = lap(&since_ns);
+    if (status == RP_OK) {
+        status = write_pending(world, slots, context);
+    }
+    world->stats.copy_ns = lap(&since_ns);
+    return status;
+}
+
 rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_entries_fn *entries,
                            void *context)
 {
@@ -223,11 +236,7 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
     world->stats.page_count = world->stats.clean_count = world->stats.stored_count = 0;
     rp_status status = world_freeze(world);
     if (status == RP_OK) {
-        world_hot_cool(world);
-        status = world_gather(world);
-    }
-    if (status == RP_OK) {
-        status = write_pending(world, slots, context);
+        status = find_and_copy(world, slots, context);
     }
     world_thaw(world);
     if (status == RP_OK) {

@@ -109,6 +109,8 @@ static uint8_t *higher(uint8_t *a, uint8_t *b)
 static rp_status add_written(rp_world *world, world_area area, rp_os_extent written)
 {
     uint8_t *start = written.start, *end = start + written.size_bytes;
+    world_chunks_touched(world, area.page + (uint32_t)((start - area.start) >> RP_PAGE_SHIFT),
+                         (uint32_t)(written.size_bytes >> RP_PAGE_SHIFT));
     uint8_t *wipe_start = higher(start, world->scratch_start);
     uint8_t *wipe_end = lower(end, world->scratch_end);
     if (wipe_start >= wipe_end) {
@@ -249,6 +251,11 @@ static rp_status gather_checked(rp_world *world)
 rp_status world_gather(rp_world *world)
 {
     world->list_count = 0; /* an earlier collect can no longer be taken back */
+    bool rested = world->rested && !world->unknown;
+    world->rested = false;
+    if (rested) {
+        return RP_OK;
+    }
     wipe_always(world);
     rp_status status = gather_checked(world);
     /* A scan forgets what it reports, so after a failure only a comparison can tell. */

@@ -93,16 +93,18 @@ static uint32_t open_until(const world_window *window, uint32_t chunk, size_t pa
     return end;
 }
 
-/* What is open is one stretch: it grows upwards over huge chunks, or another takes its place. */
-static bool open_chunk(rp_world *world, uint32_t chunk, size_t pages_left)
+/* What is open is one stretch: it grows upwards over huge chunks, or another takes its place, which
+ * a few slots are not worth. */
+static bool open_chunk(rp_world *world, uint32_t chunk, uint32_t slots, size_t pages_left)
 {
     world_window *window = &world->window;
     uint32_t first = chunk, end = open_until(window, chunk, pages_left);
-    bool joins = window->open_end > window->open_first && chunk >= window->open_end &&
-                 all_huge(window, window->open_end, chunk);
+    bool any = window->open_end > window->open_first;
+    bool joins =
+        any && chunk >= window->open_end && all_huge(window, window->open_end, chunk);
     if (joins) {
         first = window->open_end;
-    } else if (world_window_close(world) != RP_OK) {
+    } else if ((any && slots < PAGES_LEAST) || world_window_close(world) != RP_OK) {
         return false;
     }
     if (set_writable(world, first, end, true) != RP_OK) {
@@ -145,8 +147,8 @@ static bool can_open(rp_world *world, rp_slot_run part, size_t pages_left)
             return false;
         }
     }
-    return is_open(window, chunk) || (rp_min_size(pages_left, part.count) >= PAGES_LEAST &&
-                                      open_chunk(world, chunk, pages_left));
+    return is_open(window, chunk) ||
+           (pages_left >= PAGES_LEAST && open_chunk(world, chunk, part.count, pages_left));
 }
 
 uint32_t world_window_open(rp_world *world, rp_slot_run run, size_t pages_left, uint32_t *by_call)

@@ -32,6 +32,9 @@ static rp_status open_memory(rp_world *world)
         status = rp_sparse_init(&world->hot.heat);
     }
     if (status == RP_OK) {
+        status = rp_sparse_init(&world->chunks.words);
+    }
+    if (status == RP_OK) {
         status = rp_grow_init(&world->runs, pages * sizeof(world_run));
     }
     if (status == RP_OK) {
@@ -139,10 +142,16 @@ rp_status rp_world_prepare(rp_world *world, size_t size_bytes)
     return status == RP_OK ? world_settle(world) : status;
 }
 
+void rp_world_rested(rp_world *world)
+{
+    world->rested = true;
+}
+
 void rp_world_tend(rp_world *world, uint64_t budget_ns)
 {
     uint64_t begin_ns = rp_os_monotonic_ns();
     world_window_tend(world, begin_ns + budget_ns);
+    world_chunks_tend(world, begin_ns + budget_ns);
     world->stats.tend_ns += rp_os_monotonic_ns() - begin_ns;
 }
 
@@ -183,6 +192,7 @@ void rp_world_close(rp_world *world)
     rp_grow_finish(&world->open_list);
     rp_grow_finish(&world->list);
     rp_grow_finish(&world->runs);
+    rp_sparse_finish(&world->chunks.words);
     rp_sparse_finish(&world->hot.heat);
     rp_sparse_finish(&world->pending);
     rp_sparse_finish(&world->images);

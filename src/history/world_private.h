@@ -11,7 +11,7 @@
  * world zone by itself.
  *
  * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, hot.c, compare.c,
- * collect.c, freeze.c, window.c, apply.c
+ * collect.c, freeze.c, window.c, chunks.c, apply.c
  */
 #ifndef RP_HISTORY_WORLD_PRIVATE_H
 #define RP_HISTORY_WORLD_PRIVATE_H
@@ -71,13 +71,22 @@ typedef struct world_window {
     bool refused;                      /* the system makes no huge pages, or closes no window */
 } world_window;
 
+/* Which 2 MiB of the region are split into small pages, and when they were written. chunks.c */
+typedef struct world_chunks {
+    rp_sparse words; /* by page / WORLD_CHUNK_PAGES */
+    uint32_t next;   /* where the next look begins */
+    uint64_t collapse_ns;
+} world_chunks;
+
 struct rp_world {
     int log_fd;
     const uint8_t *view; /* the log's file, read-only */
     world_window window;
+    world_chunks chunks;
     rp_tracking tracking;
     rp_os_tracker tracker;
     char tracking_why[RP_WORLD_WHY_BYTES];
+    bool rested;  /* the owner vouches that nothing was written since the last operation */
     bool unknown; /* what was written is not known: the next gather compares everything */
 
     rp_world_range ranges[RP_RANGE_MAX];
@@ -183,6 +192,12 @@ void world_window_tend(rp_world *world, uint64_t end_ns);
 /* freeze.c: around a collect, where threads are checked */
 rp_status world_freeze(rp_world *world);
 void world_thaw(const rp_world *world);
+
+/* chunks.c */
+/* Pages of the region were found written, or are disarmed: their huge pages are split by now. */
+void world_chunks_touched(rp_world *world, uint32_t page, uint32_t count);
+/* Makes chunks huge again that were not written for long, until `end_ns`. */
+void world_chunks_tend(rp_world *world, uint64_t end_ns);
 
 /* compare.c */
 /* Marks the pages of an area pending that differ from their images. */

@@ -174,6 +174,18 @@ rp_status rp_os_track_collect(rp_os_tracker *tracker, void *start, size_t size_b
  */
 rp_status rp_os_track_disarm(rp_os_tracker *tracker, void *start, size_t size_bytes);
 rp_status rp_os_track_arm(rp_os_tracker *tracker, void *start, size_t size_bytes);
+/* Makes RP_OS_HUGE_BYTES of tracked memory, aligned to as much, one huge page again, so that the
+ * next collect looks at one thing instead of 512. Nothing may write meanwhile: all of the range
+ * counts as unwritten afterwards, as it did before. Rung 1 alone; others refuse. On an error the
+ * range is to be taken as written and added again. 0.2 ms where a huge page is free. */
+typedef enum rp_os_huge {
+    RP_OS_HUGE_MADE,
+    RP_OS_HUGE_ALREADY,
+    RP_OS_HUGE_WRITTEN, /* since the last collect: nothing was done */
+    RP_OS_HUGE_SPARSE,  /* more than an eighth was never touched, and would take memory */
+    RP_OS_HUGE_REFUSED, /* by the system: a guard in it, no huge page free, Linux before 6.1 */
+} rp_os_huge;
+rp_status rp_os_track_make_huge(rp_os_tracker *tracker, void *start, rp_os_huge *result);
 /* Counts the pages of [address, address + size) that are tracked as written, and lets stores
  * through: before a system call that writes there on a rung that takes signals; where something
  * writes that no rung can see. Any address and size. Safe in a signal handler. */

@@ -61,18 +61,38 @@ TEST(pages_written_in_three_frames_become_hot_and_each_state_comes_back)
     play_close(p);
 }
 
-TEST(few_neighbours_never_become_hot)
+TEST(a_page_without_neighbours_never_becomes_hot_two_do)
 {
-    play *p = play_open(RP_MIB(64), play_tracked());
+    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
     uint8_t *start = block(100);
     play_commit(p);
     for (int i = 0; i < 10; i++) {
-        write_pages(start, 3, 7);
-        write_pages(start, 11, 7);
+        write_pages(start, 3, 1);
+        write_pages(start, 5, 1);
+        write_pages(start, 11, 2);
         play_commit(p);
-        ck_assert_uint_eq(p->entry_count, 14);
+        ck_assert_uint_eq(p->entry_count, 4);
     }
-    ck_assert_uint_eq(hot_count(p), 0);
+    ck_assert_uint_eq(hot_count(p), 2);
+    play_close(p);
+}
+
+TEST(many_short_runs_leave_room_for_long_ones)
+{
+    enum { SHORT_RUNS = 50, STRIDE = 5, LONG_AT = 300, LONG_PAGES = 40 };
+    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    uint8_t *start = block(400);
+    play_commit_snapped(p);
+    for (int i = 0; i < 10; i++) {
+        for (size_t run = 0; run < SHORT_RUNS; run++) {
+            write_pages(start, run * STRIDE, 3);
+        }
+        play_commit_snapped(p);
+    }
+    ck_assert_uint_eq(hot_count(p), HOT_RUNS_MOST / 2 * 3);
+    frames_that_write(p, start, LONG_AT, LONG_PAGES, FRAMES_TO_HOT);
+    ck_assert_uint_ge(hot_count(p), LONG_PAGES);
+    expect_every_state(p);
     play_close(p);
 }
 

@@ -7,7 +7,7 @@
 #include <reprise/memory.h>
 #include <unistd.h>
 
-enum { HABIT_PAGES = 64, HABITS = 3, BLOCKS = 48, BIG_BLOCKS = 2, POINTERS = 64, STATE_UNITS = 1 };
+enum { HABIT_PAGES = 64, HABITS = 3, QUIET_PAGES = 1600, BLOCKS = 48, BIG_BLOCKS = 2, POINTERS = 64, STATE_UNITS = 1 };
 
 /* The program's state lies in its world, as a real one's does: a seek takes it back too. */
 typedef struct program {
@@ -16,6 +16,7 @@ typedef struct program {
     void *big[BIG_BLOCKS];
     void *pointers[POINTERS];
     rp_allocator *heap;
+    uint8_t *quiet_block; /* written now and then, so that its huge pages split and are made again */
     uint8_t *habit_block; /* written over and over, so that its pages become hot */
     uint32_t habit_page[HABITS], habit_count[HABITS];
 } program;
@@ -148,6 +149,14 @@ static void follow_habits(fuzz *f)
     }
 }
 
+static void act_on_quiet_block(fuzz *f)
+{
+    if (below(f, 12) == 0) {
+        uint8_t *page = f->program->quiet_block + below(f, QUIET_PAGES) * RP_PAGE_BYTES;
+        page[below(f, RP_PAGE_BYTES)] ^= (uint8_t)below(f, 256);
+    }
+}
+
 static void act(fuzz *f)
 {
     switch (below(f, 12)) {
@@ -177,6 +186,7 @@ static void act(fuzz *f)
         }
         break;
     default:
+        act_on_quiet_block(f);
         break;
     }
 }
@@ -205,18 +215,33 @@ static void poke_outside(fuzz *f)
     range_bytes[below(f, 100)] = 79;
 }
 
+/* What an owner does in idle time, before, between and after what the program does. */
+static void tend(fuzz *f)
+{
+    if (below(f, 3) == 0) {
+        rp_world_tend(f->p->world, below(f, 2) ? UINT64_C(1000000000) : 0);
+    }
+}
+
 static void turn(fuzz *f)
 {
     size_t page_count;
     uint32_t first_page;
     uint64_t position = rp_log_position(f->p->log);
+    tend(f);
     run_a_while(f);
+    tend(f);
     poke_outside(f);
     switch (below(f, 6)) {
     case 0:
-        position = some_record(f);
-        play_seek(f->p, position);
-        play_expect_at(f->p, position);
+        for (uint64_t seeks = 1 + below(f, 3); seeks > 0; seeks--) {
+            position = some_record(f);
+            play_seek(f->p, position);
+            play_expect_at(f->p, position);
+            if (seeks > 1 && below(f, 2)) { /* nothing runs in between */
+                rp_world_rested(f->p->world);
+            }
+        }
         break;
     case 1:
         ck_ok(rp_world_revert(f->p->world, &page_count, &first_page));
@@ -224,6 +249,12 @@ static void turn(fuzz *f)
         break;
     default:
         play_commit_snapped(f->p);
+        tend(f);
+        if (below(f, 8) == 0) {
+            rp_world_rested(f->p->world);
+            play_seek(f->p, position = some_record(f));
+            play_expect_at(f->p, position);
+        }
     }
     ck_assert_msg(rp_region_check(RP_ZONE_WORLD), "%s", rp_error_last()->text);
     rp_log_stats stats;
@@ -242,6 +273,9 @@ static void start_program(fuzz *f)
     ck_ok(rp_world_range_add(f->p->world, shared_page + 30, 100, RP_PAGE_EXTRA, "a"));
     f->program = rp_region_block_alloc(RP_ZONE_WORLD, sizeof *f->program, RP_BLOCK_PAGES, 1, 0);
     memset(f->program, 0, sizeof *f->program);
+    f->program->quiet_block =
+        rp_region_block_alloc(RP_ZONE_WORLD, QUIET_PAGES * RP_PAGE_BYTES, RP_BLOCK_PAGES, 1, 0);
+    memset(f->program->quiet_block, 1, QUIET_PAGES * RP_PAGE_BYTES);
     f->program->heap = rp_heap_create(&(rp_heap_desc){.name = "fuzz"});
     ck_assert_ptr_nonnull(f->program->heap);
 }
