@@ -108,7 +108,7 @@ static rp_status want_raw_pages(rp_log *log, uint64_t after, uint64_t to)
     return status;
 }
 
-enum { DIGIT_BITS = 10, DIGITS = 1 << DIGIT_BITS };
+enum { DIGIT_BITS = 10, DIGITS = 1 << DIGIT_BITS, FILL_BATCH = 32 };
 
 /* One pass of a sort by digits; equal digits keep their order. */
 static void sort_digit(const uint32_t *from, uint32_t *to, size_t count, unsigned shift)
@@ -272,6 +272,7 @@ static void resolve_group(rp_log *log, const log_group *group, size_t *left)
         log_want *want = log_want_find(log, log_version_at(log, number)->page);
         if (want && !want->resolved) {
             want->resolved = 1;
+            want->from_base = 0;
             want->version = number;
             (*left)--;
         }
@@ -285,7 +286,8 @@ static void resolve(rp_log *log, uint64_t image)
     size_t left = log->want_count;
     for (size_t i = 0; i < log->want_count; i++) {
         log_want *want = &log_wants(log)[i];
-        want->resolved = want->none = want->from_base = 0;
+        want->resolved = want->none = 0;
+        want->from_base = want->fresh = 1;
         want->version = 0;
     }
     for (uint64_t at = image; at < log->groups.tail && left; at++) {
@@ -293,35 +295,56 @@ static void resolve(rp_log *log, uint64_t image)
     }
 }
 
-static bool unpack_version(const rp_log *log, const log_version *version, uint8_t *content)
+static bool has_blob(const log_version *version)
 {
-    uint32_t size_bytes;
-    const uint8_t *packed = rp_store_get(&log->store, version->blob, &size_bytes);
-    return packed && rp_unpack_version(packed, size_bytes, content);
+    return version->kind == LOG_VERSION_WHOLE || version->kind == LOG_VERSION_DELTA;
 }
 
-static rp_status fill(rp_log *log, log_want *want)
+/* Takes one version of the want's chain. */
+static rp_status fill_step(const rp_log *log, log_want *want)
 {
-    uint64_t at = want->version;
-    memset(want->content, 0, RP_PAGE_BYTES);
-    while (at) {
-        const log_version *version = log_version_at(log, at);
-        want->none = version->kind == LOG_VERSION_NONE;
-        if (version->kind == LOG_VERSION_NONE || version->kind == LOG_VERSION_ZERO) {
-            return RP_OK;
-        }
-        if (version->kind != LOG_VERSION_SAME && !unpack_version(log, version, want->content)) {
+    const log_version *version = log_version_at(log, want->version);
+    if (has_blob(version)) {
+        uint32_t size_bytes;
+        const uint8_t *packed = rp_store_get(&log->store, version->blob, &size_bytes);
+        if (!packed || !rp_unpack_version(packed, size_bytes, want->content, want->fresh)) {
             return rp_fail(RP_E_FORMAT,
-                           "log: the packed image of page %u is damaged: frames that need it are "
-                           "not restored",
+                           "log: the packed image of page %u is damaged: what needs it is not "
+                           "restored",
                            want->page);
         }
-        if (version->kind == LOG_VERSION_WHOLE) {
-            return RP_OK;
-        }
-        at = version->next;
+        want->fresh = 0;
     }
-    want->from_base = 1;
+    want->none = version->kind == LOG_VERSION_NONE;
+    bool goes_on = version->kind >= LOG_VERSION_DELTA;
+    want->from_base = goes_on && version->next == 0;
+    want->version = goes_on ? version->next : 0;
+    return RP_OK;
+}
+
+/* The chains of some wants side by side: each step of one finds its bytes already on their way from
+ * memory, for which it would wait otherwise. */
+static rp_status fill_batch(const rp_log *log, log_want *wants, size_t count)
+{
+    bool any = true;
+    while (any) {
+        any = false;
+        for (size_t i = 0; i < count; i++) {
+            if (wants[i].version) {
+                rp_store_prefetch(&log->store, log_version_at(log, wants[i].version)->blob);
+            }
+        }
+        for (size_t i = 0; i < count; i++) {
+            rp_status status = wants[i].version ? fill_step(log, &wants[i]) : RP_OK;
+            if (status != RP_OK) {
+                return status;
+            }
+            if (wants[i].version) {
+                __builtin_prefetch(log_version_at(log, wants[i].version));
+                any = true;
+            }
+        }
+    }
     return RP_OK;
 }
 
@@ -329,31 +352,45 @@ static void add_base(const rp_log *log, log_want *want)
 {
     const uint8_t *content = log_slot_content(log, want->slot);
     want->none = want->slot == LOG_SLOT_NONE;
-    if (content) {
+    if (content && want->fresh) {
+        memcpy(want->content, content, RP_PAGE_BYTES);
+    } else if (content) {
         rp_page_xor(want->content, content);
+    }
+    want->fresh = want->fresh && !content;
+}
+
+/* What nothing was put into is zero. */
+static void clear_fresh(log_want *want)
+{
+    if (want->fresh) {
+        memset(want->content, 0, RP_PAGE_BYTES);
+        want->fresh = 0;
     }
 }
 
 static rp_status fill_image(rp_log *log, uint64_t image)
 {
-    bool any_from_base = false;
     rp_status status = RP_OK;
     resolve(log, image);
-    for (size_t i = 0; i < log->want_count && status == RP_OK; i++) {
-        status = fill(log, &log_wants(log)[i]);
-        any_from_base = any_from_base || log_wants(log)[i].from_base;
+    for (size_t i = 0; i < log->want_count && status == RP_OK; i += FILL_BATCH) {
+        status = fill_batch(log, &log_wants(log)[i], rp_min_size(FILL_BATCH, log->want_count - i));
     }
-    if (status != RP_OK || !any_from_base) {
+    if (status != RP_OK) {
         return status;
     }
+    bool any_from_base = false;
     log_wants_slots(log, log->base);
     for (size_t i = 0; i < log->want_count; i++) {
-        if (log_wants(log)[i].from_base) {
-            add_base(log, &log_wants(log)[i]);
+        log_want *want = &log_wants(log)[i];
+        if (want->from_base) {
+            add_base(log, want);
+            any_from_base = true;
         }
+        clear_fresh(want);
     }
-    return apply_range(log, log->base, log_group_at(log, log->groups.tail - 1)->from,
-                       APPLY_FROM_BASE);
+    uint64_t open = log_group_at(log, log->groups.tail - 1)->from;
+    return any_from_base ? apply_range(log, log->base, open, APPLY_FROM_BASE) : RP_OK;
 }
 
 /* ---- records ---- */
@@ -363,8 +400,9 @@ static rp_status expand_from_base(rp_log *log, uint64_t index)
     log_wants_slots(log, log->base);
     for (size_t i = 0; i < log->want_count; i++) {
         log_want *want = &log_wants(log)[i];
-        memset(want->content, 0, RP_PAGE_BYTES);
+        want->fresh = 1;
         add_base(log, want);
+        clear_fresh(want);
     }
     return log_apply_between(log, log->base, index);
 }

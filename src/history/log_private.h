@@ -91,10 +91,12 @@ typedef struct log_group {
 /* A page whose content at some record is wanted. */
 typedef struct log_want {
     uint32_t page;
-    uint32_t slot;    /* at a raw record */
-    uint32_t target;  /* where the content goes */
-    uint8_t *content; /* RP_PAGE_BYTES */
-    uint64_t version;
+    uint32_t slot;     /* at a raw record */
+    uint32_t target;   /* where the content goes */
+    uint8_t *content;  /* RP_PAGE_BYTES */
+    uint64_t version;  /* the next one that its content is made of; 0: none, or that of `base` */
+    uint64_t hash;     /* of the content, when it was computed */
+    uint8_t fresh;     /* nothing is in `content` yet */
     uint8_t none;      /* it is not part of that state */
     uint8_t from_base; /* its content begins with that of `base` */
     uint8_t resolved;

@@ -202,8 +202,9 @@ static rp_status check_contents(rp_log *log, uint64_t index)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < log->want_count; i++) {
-        const log_want *want = &log_wants(log)[i];
-        sum += content_hash(want) - log_slot_hash(log, want->page, log_current(log, want->page));
+        log_want *want = &log_wants(log)[i];
+        want->hash = content_hash(want);
+        sum += want->hash - log_slot_hash(log, want->page, log_current(log, want->page));
     }
     return sum == difference_between(log, log->position, index)
                ? RP_OK
@@ -276,12 +277,11 @@ static void settle_targets(rp_log *log)
 {
     for (size_t i = 0; i < log->want_count; i++) {
         log_want *want = &log_wants(log)[i];
-        uint64_t hash = want->none ? 0 : content_hash(want);
-        if (hash == 0) {
+        if (want->none || want->hash == 0) {
             log_slot_free(log, want->target);
             want->target = RP_SLOT_ZERO;
         } else {
-            log_slot_hashes(log)[want->target] = hash;
+            log_slot_hashes(log)[want->target] = want->hash;
         }
     }
 }

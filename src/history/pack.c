@@ -580,26 +580,51 @@ static const uint8_t *page_words(const uint8_t *list, const uint8_t *end)
     return end - list < masks ? NULL : list + masks;
 }
 
-bool rp_unpack_version(const uint8_t *packed, size_t size_bytes, uint8_t *content)
+static bool unpack_words(const uint8_t *from, const uint8_t *end, uint8_t *content, bool fresh)
+{
+    const uint8_t *words = page_words(from, end);
+    if (!words) {
+        return false;
+    }
+    if (fresh) {
+        memset(content, 0, RP_PAGE_BYTES);
+    }
+    return xor_words(&from, words, words, end, content) == end;
+}
+
+static bool unpack_lz4(const uint8_t *from, size_t size_bytes, uint8_t *content, bool fresh)
 {
     uint8_t mixed[RP_PAGE_BYTES];
-    const uint8_t *from = packed + 1, *end = packed + size_bytes;
+    uint8_t *to = fresh ? content : mixed;
+    if (LZ4_decompress_safe((const char *)from, (char *)to, (int)size_bytes, RP_PAGE_BYTES) !=
+        (int)RP_PAGE_BYTES) {
+        return false;
+    }
+    if (!fresh) {
+        rp_page_xor(content, mixed);
+    }
+    return true;
+}
+
+bool rp_unpack_version(const uint8_t *packed, size_t size_bytes, uint8_t *content, bool fresh)
+{
+    const uint8_t *from = packed + 1;
     if (size_bytes == 0) {
         return false;
     }
     if (*packed == PAGE_WORDS) {
-        const uint8_t *words = page_words(from, end);
-        return words && xor_words(&from, words, words, end, content) == end;
+        return unpack_words(from, packed + size_bytes, content, fresh);
     }
     if (*packed == PAGE_LZ4) {
-        if (LZ4_decompress_safe((const char *)from, (char *)mixed, (int)(size_bytes - 1),
-                                sizeof mixed) != sizeof mixed) {
-            return false;
-        }
-        from = mixed;
-    } else if (*packed != PAGE_PLAIN || size_bytes != 1 + RP_PAGE_BYTES) {
+        return unpack_lz4(from, size_bytes - 1, content, fresh);
+    }
+    if (*packed != PAGE_PLAIN || size_bytes != 1 + RP_PAGE_BYTES) {
         return false;
     }
-    rp_page_xor(content, from);
+    if (fresh) {
+        memcpy(content, from, RP_PAGE_BYTES);
+    } else {
+        rp_page_xor(content, from);
+    }
     return true;
 }

@@ -86,8 +86,8 @@ bool rp_unpack_xor(rp_unpack *reader, uint8_t *content);
  * bytes; the smallest way of: words that are not zero, LZ4, as it is. Returns how many are used. */
 size_t rp_pack_version(rp_packer *packer, const uint8_t *before, const uint8_t *after,
                        uint8_t *out);
-/* content ^= what was packed. False: damaged, as above. */
-bool rp_unpack_version(const uint8_t *packed, size_t size_bytes, uint8_t *content);
+/* content ^= what was packed; `fresh`: content = what was packed. False: damaged, as above. */
+bool rp_unpack_version(const uint8_t *packed, size_t size_bytes, uint8_t *content, bool fresh);
 
 /* into ^= from, a page. */
 void rp_page_xor(uint8_t *into, const uint8_t *from);

@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *copy = malloc(size); /* of this very size: a sanitizer sees a byte too far */
     require(copy);
     memcpy(copy, data, size);
-    rp_unpack_version(copy, size, content);
+    rp_unpack_version(copy, size, content, false);
+    rp_unpack_version(copy, size, content, true);
     sum first = read_all(&packer, copy, size);
     for (rp_codec codec = RP_CODEC_LZ4; codec <= RP_CODEC_ZSTD; codec++) {
         if (rp_pack_again(&packer, copy, size, codec, &out, 0, &again_size) == RP_OK) {

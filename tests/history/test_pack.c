@@ -185,8 +185,13 @@ TEST(a_page_by_itself_comes_back_alone_or_over_another)
         if (over) {
             memcpy(content, before, sizeof content);
         }
-        ck_assert(rp_unpack_version(packed, size, content));
+        ck_assert(rp_unpack_version(packed, size, content, false));
         ck_assert_mem_eq(content, after, sizeof content);
+        if (!over) {
+            memset(content, 0x5a, sizeof content);
+            ck_assert(rp_unpack_version(packed, size, content, true));
+            ck_assert_mem_eq(content, after, sizeof content);
+        }
     }
     rp_packer_finish(&packer);
 }
@@ -200,7 +205,8 @@ static void read_any(rp_packer *packer, const uint8_t *bytes, size_t size)
         while (rp_unpack_next(&reader) && rp_unpack_xor(&reader, content)) {
         }
     }
-    rp_unpack_version(bytes, size, content);
+    rp_unpack_version(bytes, size, content, false);
+    rp_unpack_version(bytes, size, content, true);
 }
 
 TEST(damaged_bytes_are_refused_or_read_as_something_but_never_beyond_their_end)
