@@ -108,6 +108,8 @@ static rp_status want_raw_pages(rp_log *log, uint64_t after, uint64_t to)
     return status;
 }
 
+/* Records of so many pages in all are read twice rather than their groups' pages brought over. */
+enum { NEIGHBOUR_PAGES = 4096 };
 enum { DIGIT_BITS = 10, DIGITS = 1 << DIGIT_BITS, FILL_BATCH = 32 };
 
 /* One pass of a sort by digits; equal digits keep their order. */
@@ -153,9 +155,46 @@ static rp_status sort_wants(rp_log *log)
     return RP_OK;
 }
 
+/* The lists alone of a packed record. False where it is damaged: then its group is looked through.
+ */
+static bool want_blob_pages(rp_log *log, const log_record *record)
+{
+    uint32_t size_bytes;
+    rp_unpack reader;
+    const uint8_t *blob = rp_store_get(&log->store, record->blob, &size_bytes);
+    if (!blob || rp_unpack_open(&log->packer, blob, size_bytes, &reader) != RP_OK) {
+        return false;
+    }
+    while (rp_unpack_next(&reader)) {
+        if (reader.page >= RP_PAGE_LIMIT || log_want_add(log, reader.page) != RP_OK ||
+            !rp_unpack_xor(&reader, NULL)) {
+            return false;
+        }
+    }
+    return reader.left == 0;
+}
+
+/* Between neighbours the pages are those of the records; a group has those of all its frames. */
+static bool want_record_pages(rp_log *log, uint64_t low, uint64_t high)
+{
+    if (log_apply_cost(log, low, high) > NEIGHBOUR_PAGES) {
+        return false;
+    }
+    for (uint64_t at = low + 1; at <= high; at++) {
+        const log_record *record = log_record_at(log, at);
+        if (record->blob && !want_blob_pages(log, record)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static rp_status want_packed_pages(rp_log *log, uint64_t low, uint64_t high)
 {
     rp_status status = RP_OK;
+    if (want_record_pages(log, low, high)) {
+        return RP_OK;
+    }
     uint64_t last = log_group_of(log, high);
     for (uint64_t at = log_group_of(log, low); at <= last && status == RP_OK; at++) {
         bool open = at + 1 == log->groups.tail;
