@@ -275,7 +275,7 @@ static void start_program(fuzz *f)
     memset(f->program, 0, sizeof *f->program);
     f->program->quiet_block =
         rp_region_block_alloc(RP_ZONE_WORLD, QUIET_PAGES * RP_PAGE_BYTES, RP_BLOCK_PAGES, 1, 0);
-    memset(f->program->quiet_block, 1, QUIET_PAGES * RP_PAGE_BYTES);
+    memset(f->program->quiet_block, 0, QUIET_PAGES * RP_PAGE_BYTES); /* in memory, and no work */
     f->program->heap = rp_heap_create(&(rp_heap_desc){.name = "fuzz"});
     ck_assert_ptr_nonnull(f->program->heap);
 }
