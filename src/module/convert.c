@@ -182,6 +182,22 @@ static void convert_number(rp_convert *c, const rp_plan_op *op, const uint8_t *f
 
 /* ---- objects ---- */
 
+/* Most members are small, and then a call of memcpy is longer than the copy. */
+static inline void copy_bytes(uint8_t *to, const uint8_t *from, uint64_t count)
+{
+    uint64_t word;
+    if (count == 4) {
+        memcpy(to, from, 4);
+    } else if (count % sizeof word == 0 && count <= 64) {
+        for (; count; count -= sizeof word, to += sizeof word, from += sizeof word) {
+            memcpy(&word, from, sizeof word);
+            memcpy(to, &word, sizeof word);
+        }
+    } else {
+        memcpy(to, from, (size_t)count);
+    }
+}
+
 static void convert_op(rp_convert *c, const rp_plan_op *op, const uint8_t *from, uint8_t *to)
 {
     const rp_plan_type *type;
@@ -189,8 +205,8 @@ static void convert_op(rp_convert *c, const rp_plan_op *op, const uint8_t *from,
     switch (op->kind) {
     case RP_OP_COPY:
         type = rp_plan_type_at(c->plan, op->type);
-        memcpy(to + op->new_offset, from + op->old_offset,
-               (size_t)(op->type ? op->count * type->size_bytes : op->count));
+        copy_bytes(to + op->new_offset, from + op->old_offset,
+                   op->type ? op->count * type->size_bytes : op->count);
         if (op->type && type->slot_count) {
             rp_relocate_objects(c, op->type, to + op->new_offset, op->count);
         }
@@ -369,40 +385,73 @@ bool rp_convert_place(const rp_plan *plan, uint32_t conversion, uint64_t offset,
 
 /* ---- pointers ---- */
 
-static void leave(rp_convert *c, const uint8_t *word, const live_block *block)
+static void leave(rp_convert *c, const uint8_t *word, uint32_t type)
 {
     rp_migration *report = c->report;
     if (report->pointers_left++ == 0) {
-        const rp_plan_type *type = rp_plan_type_at(c->plan, block->type);
         rp_text_copy(report->left_name, sizeof report->left_name,
-                     rp_plan_name(c->plan, type->name));
+                     rp_plan_name(c->plan, rp_plan_type_at(c->plan, type)->name));
         report->left_at = (uint64_t)(uintptr_t)word;
     }
 }
 
-/* The word may lie unaligned. `type`: what it points to, 0: not known. */
+static void settle(rp_convert *c, const convert_pending *p)
+{
+    const block_mark *mark = &c->blocks->marks[p->block];
+    uint64_t place = 0;
+    if (!(mark->flags & BLOCK_CHANGED)) {
+        return;
+    }
+    bool whole = p->value == p->start && (p->type == mark->type || p->type == 0);
+    if (!whole && !rp_convert_place(c->plan, rp_plan_type_at(c->plan, mark->type)->conversion,
+                                    p->value - p->start, p->type, &place)) {
+        leave(c, p->word, mark->type);
+        return;
+    }
+    uint64_t moved = c->blocks->moved[p->block];
+    moved = (moved ? moved : p->start) + place;
+    if (moved != p->value) {
+        memcpy(p->word, &moved, sizeof moved);
+        c->report->pointers_moved++;
+    }
+}
+
+static void settle_oldest(rp_convert *c)
+{
+    convert_pending oldest = c->pending[c->pending_first];
+    c->pending_first = (c->pending_first + 1) % CONVERT_AHEAD;
+    c->pending_count--;
+    settle(c, &oldest);
+}
+
+void rp_relocate_finish(rp_convert *c)
+{
+    while (c->pending_count) {
+        settle_oldest(c);
+    }
+}
+
+/* The word may lie unaligned. `type`: what it points to, 0: not known. Where it leads is looked up
+ * some words later: by then it has come from memory. */
 static void relocate(rp_convert *c, uint8_t *word, uint32_t type)
 {
-    uint64_t value, place;
+    uint64_t value, start;
     memcpy(&value, word, sizeof value);
     if (value - c->plan->old_low < c->plan->old_high - c->plan->old_low) {
         rp_carry_typed(c->plan, c->new_base, c->new_tls, word, type, c->carried);
         return;
     }
-    live_block *block = rp_blocks_find(c->blocks, value);
-    if (!block || !(block->flags & BLOCK_CHANGED)) {
+    uint32_t block = rp_blocks_find(c->blocks, value, &start);
+    if (block == BLOCK_NONE) {
         return;
     }
-    uint32_t conversion = rp_plan_type_at(c->plan, block->type)->conversion;
-    if (!rp_convert_place(c->plan, conversion, value - block->start, type, &place)) {
-        leave(c, word, block);
-        return;
+    __builtin_prefetch(&c->blocks->marks[block]);
+    __builtin_prefetch(&c->blocks->moved[block]);
+    if (c->pending_count == CONVERT_AHEAD) {
+        settle_oldest(c);
     }
-    uint64_t moved = (block->moved ? block->moved : block->start) + place;
-    if (moved != value) {
-        memcpy(word, &moved, sizeof moved);
-        c->report->pointers_moved++;
-    }
+    c->pending[(c->pending_first + c->pending_count++) % CONVERT_AHEAD] =
+        (convert_pending){word, value, start, block, type};
 }
 
 static void relocate_slot(rp_convert *c, const rp_plan_slot *slot, uint8_t *at)

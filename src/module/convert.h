@@ -8,12 +8,23 @@
 #include "module/blocks.h"
 #include "module/carry.h"
 
+enum { CONVERT_AHEAD = 16 };
+
+/* A pointer whose block is on its way from memory. */
+typedef struct convert_pending {
+    uint8_t *word;
+    uint64_t value, start;
+    uint32_t block, type;
+} convert_pending;
+
 typedef struct rp_convert {
     const rp_plan *plan;
     const block_index *blocks;
     uint64_t new_base, new_tls;
     rp_migration *report;
     rp_carry_report *carried;
+    convert_pending pending[CONVERT_AHEAD]; /* a ring */
+    uint32_t pending_first, pending_count;
 } rp_convert;
 
 /* Makes one object at `to` from that at `from`. Only what the old object had is written. */
@@ -31,6 +42,8 @@ bool rp_convert_place(const rp_plan *plan, uint32_t conversion, uint64_t offset,
 /* Points the pointers in `count` objects of `type` at where what they lead to is now. Each object
  * once. */
 void rp_relocate_objects(rp_convert *convert, uint32_t type, uint8_t *at, uint64_t count);
+/* Some of these wait until here for their turn. */
+void rp_relocate_finish(rp_convert *convert);
 /* The same for words that nothing is known of. */
 void rp_relocate_words(rp_convert *convert, uint8_t *at, uint64_t bytes);
 

@@ -9,6 +9,11 @@
 /* A claim is a slot, or, with this bit, a variable. */
 enum { CLAIM_ROOT = 1 << (BLOCK_CLAIM_BITS - 1), CLAIM_MOST = CLAIM_ROOT - 1 };
 
+static block_mark *mark_of(const infer *in, uint32_t block)
+{
+    return &in->index->marks[block];
+}
+
 static const rp_plan_type *type_at(const infer *in, uint32_t type)
 {
     return rp_plan_type_at(in->plan, type);
@@ -38,17 +43,19 @@ static bool begins_with(const infer *in, uint32_t heir, uint32_t base)
 
 /* ---- the queue ---- */
 
-static void enqueue(infer *in, live_block *block)
+static void enqueue(infer *in, uint32_t block)
 {
-    if (!(block->flags & BLOCK_QUEUED)) {
-        block->flags |= BLOCK_QUEUED;
-        in->queue[in->queue_count++] = (uint32_t)(block - in->index->blocks);
+    if (!(mark_of(in, block)->flags & BLOCK_QUEUED)) {
+        mark_of(in, block)->flags |= BLOCK_QUEUED;
+        uint32_t end = in->queue_first + in->queue_count++;
+        in->queue[end < in->index->count ? end : end - in->index->count] = block;
+        __builtin_prefetch(&in->index->places[block]);
     }
 }
 
-static void note_doubt(infer *in, live_block *block, uint32_t flag)
+static void note_doubt(infer *in, uint32_t block, uint32_t flag)
 {
-    if (!(block->flags & (BLOCK_DOUBT | BLOCK_DISAGREE | BLOCK_TOUCHED))) {
+    if (!(mark_of(in, block)->flags & (BLOCK_DOUBT | BLOCK_DISAGREE | BLOCK_TOUCHED))) {
         if (in->doubt_count == in->doubt_capacity) {
             uint32_t capacity = in->doubt_capacity ? in->doubt_capacity * 2 : 1024;
             uint32_t *grown = rp_arena_take(&in->index->arena, capacity, sizeof *grown);
@@ -62,31 +69,31 @@ static void note_doubt(infer *in, live_block *block, uint32_t flag)
             in->doubts = grown;
             in->doubt_capacity = capacity;
         }
-        in->doubts[in->doubt_count++] = (uint32_t)(block - in->index->blocks);
+        in->doubts[in->doubt_count++] = block;
     }
-    block->flags |= flag & 0xff;
+    mark_of(in, block)->flags |= flag & 0xff;
 }
 
 /* ---- claims ---- */
 
-static void set_type(infer *in, live_block *block, uint32_t type, uint32_t claim, bool sure)
+static void set_type(infer *in, uint32_t block, uint32_t type, uint32_t claim, bool sure)
 {
-    block->type = type;
-    block->claim = claim & ((1u << BLOCK_CLAIM_BITS) - 1);
-    block->flags &= (uint8_t)~(BLOCK_DOUBT | BLOCK_SURE);
-    block->flags |= sure ? BLOCK_SURE : 0;
+    mark_of(in, block)->type = type;
+    mark_of(in, block)->claim = claim & ((1u << BLOCK_CLAIM_BITS) - 1);
+    mark_of(in, block)->flags &= (uint8_t)~(BLOCK_DOUBT | BLOCK_SURE);
+    mark_of(in, block)->flags |= sure ? BLOCK_SURE : 0;
     enqueue(in, block);
 }
 
 /* The class of an object by the pointer to its virtual table; 0: it has none that we know. */
-static uint32_t class_of(const infer *in, const live_block *block)
+static uint32_t class_of(const infer *in, uint32_t block)
 {
     const rp_plan_table *tables = rp_plan_part(in->plan, in->plan->tables_offset);
     uint64_t word;
-    if (block->size_bytes < sizeof word) {
+    if (in->index->places[block].size_bytes < sizeof word) {
         return 0;
     }
-    memcpy(&word, (const void *)(uintptr_t)block->start, sizeof word);
+    memcpy(&word, (const void *)(uintptr_t)in->index->places[block].start, sizeof word);
     uint32_t low = 0, high = in->plan->table_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -100,21 +107,21 @@ static uint32_t class_of(const infer *in, const live_block *block)
     return inside ? tables[low - 1].type : 0;
 }
 
-static void disagree(infer *in, live_block *block, uint32_t type, uint32_t claim)
+static void disagree(infer *in, uint32_t block, uint32_t type, uint32_t claim)
 {
-    if (in->conflict_count < INFER_CONFLICTS_MOST && !(block->flags & BLOCK_DISAGREE)) {
+    if (in->conflict_count < INFER_CONFLICTS_MOST && !(mark_of(in, block)->flags & BLOCK_DISAGREE)) {
         in->conflicts[in->conflict_count++] =
-            (infer_conflict){(uint32_t)(block - in->index->blocks), type, claim};
+            (infer_conflict){block, type, claim};
     }
     note_doubt(in, block, BLOCK_DISAGREE);
 }
 
-static void touch(infer *in, live_block *block, uint32_t claim, uint32_t flags)
+static void touch(infer *in, uint32_t block, uint32_t claim, uint32_t flags)
 {
-    if (block->type || block->flags & BLOCK_TOUCHED) {
+    if (mark_of(in, block)->type || mark_of(in, block)->flags & BLOCK_TOUCHED) {
         return;
     }
-    block->claim = claim & ((1u << BLOCK_CLAIM_BITS) - 1);
+    mark_of(in, block)->claim = claim & ((1u << BLOCK_CLAIM_BITS) - 1);
     note_doubt(in, block, BLOCK_TOUCHED | flags | (in->foreign ? BLOCK_FOREIGN : 0u));
 }
 
@@ -124,20 +131,20 @@ static bool is_part(const rp_plan_type *part, const rp_plan_type *whole)
     return part->flags & RP_TYPE_SCALAR && part->size_bytes <= whole->size_bytes;
 }
 
-static void claim_start(infer *in, live_block *block, uint32_t type, uint32_t claim)
+static void claim_start(infer *in, uint32_t block, uint32_t type, uint32_t claim)
 {
-    const rp_plan_type *is = type_at(in, type), *was = type_at(in, block->type);
-    if (block->flags & BLOCK_SURE) {
+    const rp_plan_type *is = type_at(in, type), *was = type_at(in, mark_of(in, block)->type);
+    if (mark_of(in, block)->flags & BLOCK_SURE) {
         return;
     }
     uint32_t exact = is->flags & RP_TYPE_VIRTUAL ? class_of(in, block) : 0;
     if (exact && (exact == type || begins_with(in, exact, type))) {
         set_type(in, block, exact, claim, true);
-    } else if (!block->type || (was->flags & RP_TYPE_CHARACTER && !(is->flags & RP_TYPE_CHARACTER))) {
+    } else if (!mark_of(in, block)->type || (was->flags & RP_TYPE_CHARACTER && !(is->flags & RP_TYPE_CHARACTER))) {
         set_type(in, block, type, claim, false);
-    } else if (is->flags & RP_TYPE_CHARACTER || begins_with(in, block->type, type)) {
+    } else if (is->flags & RP_TYPE_CHARACTER || begins_with(in, mark_of(in, block)->type, type)) {
         return; /* what is known already says more */
-    } else if (begins_with(in, type, block->type)) {
+    } else if (begins_with(in, type, mark_of(in, block)->type)) {
         set_type(in, block, type, claim, false);
     } else if (is->flags & RP_TYPE_SCALAR && is_part(is, was)) {
         if (was->flags & RP_TYPE_SCALAR && is->slot_count && !was->slot_count) {
@@ -150,23 +157,44 @@ static void claim_start(infer *in, live_block *block, uint32_t type, uint32_t cl
     }
 }
 
+static void settle(infer *in, const infer_pending *p)
+{
+    block_mark *mark = mark_of(in, p->block);
+    if (type_at(in, p->type)->flags & RP_TYPE_UNKNOWN) {
+        touch(in, p->block, p->claim, p->start ? 0 : BLOCK_INSIDE);
+    } else if (p->within) {
+        if (mark->type != p->type || !(mark->flags & BLOCK_SURE)) {
+            set_type(in, p->block, p->type, p->claim, true);
+        }
+    } else if (!p->start) {
+        touch(in, p->block, p->claim, BLOCK_INSIDE);
+    } else if (mark->type != p->type) {
+        claim_start(in, p->block, p->type, p->claim);
+    }
+}
+
+static void settle_oldest(infer *in)
+{
+    infer_pending oldest = in->pending[in->pending_first];
+    in->pending_first = (in->pending_first + 1) % INFER_AHEAD;
+    in->pending_count--;
+    settle(in, &oldest);
+}
+
+/* Pointers lead anywhere, so what is known of their block comes from memory while others are read. */
 static void claim_at(infer *in, uint64_t value, uint32_t type, uint32_t claim, bool within)
 {
-    live_block *block = rp_blocks_find(in->index, value);
-    if (!block) {
+    uint64_t start;
+    uint32_t block = rp_blocks_find(in->index, value, &start);
+    if (block == BLOCK_NONE) {
         return;
     }
-    if (type_at(in, type)->flags & RP_TYPE_UNKNOWN) {
-        touch(in, block, claim, value == block->start ? 0 : BLOCK_INSIDE);
-    } else if (within) {
-        if (block->type != type || !(block->flags & BLOCK_SURE)) {
-            set_type(in, block, type, claim, true);
-        }
-    } else if (value != block->start) {
-        touch(in, block, claim, BLOCK_INSIDE);
-    } else if (block->type != type) {
-        claim_start(in, block, type, claim);
+    __builtin_prefetch(mark_of(in, block), 1);
+    if (in->pending_count == INFER_AHEAD) {
+        settle_oldest(in);
     }
+    in->pending[(in->pending_first + in->pending_count++) % INFER_AHEAD] =
+        (infer_pending){block, type, claim, value == start, within};
 }
 
 /* ---- walking ---- */
@@ -178,9 +206,11 @@ static void walk_words(infer *in, const uint8_t *at, uint64_t bytes, uint32_t cl
     for (uint64_t i = skip; i + 8 <= bytes; i += 8) {
         uint64_t value;
         memcpy(&value, at + i, sizeof value);
-        live_block *block = value - low <= span ? rp_blocks_find(in->index, value) : NULL;
-        if (block) {
-            touch(in, block, claim, value == block->start ? 0 : BLOCK_INSIDE);
+        uint64_t start;
+        uint32_t block =
+            value - low <= span ? rp_blocks_find(in->index, value, &start) : BLOCK_NONE;
+        if (block != BLOCK_NONE) {
+            touch(in, block, claim, value == start ? 0 : BLOCK_INSIDE);
         }
     }
 }
@@ -236,14 +266,14 @@ static void walk_objects(infer *in, uint32_t type, const uint8_t *at, uint64_t c
 
 /* Whether the block may as well be of a type that begins with its own; `other` is one that fits
  * where its own does not. */
-static uint32_t rivals(const infer *in, const live_block *block, uint32_t *other)
+static uint32_t rivals(const infer *in, uint32_t block, uint32_t *other)
 {
-    const rp_plan_type *of = type_at(in, block->type);
+    const rp_plan_type *of = type_at(in, mark_of(in, block)->type);
     const uint32_t *heirs = rp_plan_part(in->plan, in->plan->heirs_offset);
     uint32_t count = 0;
     for (uint32_t i = 0; i < of->heir_count; i++) {
         uint32_t heir = heirs[of->first_heir + i];
-        if (rp_infer_fits(type_at(in, heir), block->size_bytes)) {
+        if (rp_infer_fits(type_at(in, heir), in->index->places[block].size_bytes)) {
             *other = heir;
             count++;
         }
@@ -251,39 +281,60 @@ static uint32_t rivals(const infer *in, const live_block *block, uint32_t *other
     return count;
 }
 
-static void walk_block(infer *in, live_block *block)
+static void walk_block(infer *in, uint32_t block)
 {
-    const rp_plan_type *of = type_at(in, block->type);
-    const uint8_t *at = (const uint8_t *)(uintptr_t)block->start;
+    const rp_plan_type *of = type_at(in, mark_of(in, block)->type);
+    const uint8_t *at = (const uint8_t *)(uintptr_t)in->index->places[block].start;
     uint32_t other = 0;
-    bool sure = block->flags & BLOCK_SURE, fits = rp_infer_fits(of, block->size_bytes);
+    bool sure = mark_of(in, block)->flags & BLOCK_SURE, fits = rp_infer_fits(of, in->index->places[block].size_bytes);
     uint32_t rival_count = sure ? 0 : rivals(in, block, &other);
     if (!fits && rival_count == 1) {
-        set_type(in, block, other, block->claim, false);
+        set_type(in, block, other, mark_of(in, block)->claim, false);
         return;
     }
     if ((!fits && !sure) || rival_count) {
         note_doubt(in, block, BLOCK_DOUBT);
-        walk_objects(in, block->type, at, of->size_bytes <= block->size_bytes);
+        walk_objects(in, mark_of(in, block)->type, at, of->size_bytes <= in->index->places[block].size_bytes);
         return;
     }
     if (of->tail_offset == RP_TYPE_NO_TAIL) {
-        walk_objects(in, block->type, at, block->size_bytes / of->size_bytes);
-    } else if (block->size_bytes >= of->size_bytes) {
+        walk_objects(in, mark_of(in, block)->type, at, in->index->places[block].size_bytes / of->size_bytes);
+    } else if (in->index->places[block].size_bytes >= of->size_bytes) {
         uint64_t each = type_at(in, of->tail_type)->size_bytes;
-        walk_objects(in, block->type, at, 1);
+        walk_objects(in, mark_of(in, block)->type, at, 1);
         walk_objects(in, of->tail_type, at + of->tail_offset,
-                     each ? (block->size_bytes - of->tail_offset) / each : 0);
+                     each ? (in->index->places[block].size_bytes - of->tail_offset) / each : 0);
     }
+}
+
+static uint32_t queued(const infer *in, uint32_t ahead)
+{
+    uint32_t at = in->queue_first + ahead;
+    return in->queue[at < in->index->count ? at : at - in->index->count];
+}
+
+static void look_into_next(infer *in)
+{
+    if (in->queue_count > INFER_AHEAD) {
+        uint64_t soon = in->index->places[queued(in, INFER_AHEAD)].start;
+        __builtin_prefetch((const void *)(uintptr_t)soon);
+    }
+    uint32_t block = queued(in, 0);
+    in->queue_first = in->queue_first + 1 < in->index->count ? in->queue_first + 1 : 0;
+    in->queue_count--;
+    mark_of(in, block)->flags &= (uint8_t)~BLOCK_QUEUED;
+    in->root = 0;
+    walk_block(in, block);
 }
 
 void rp_infer_run(infer *in)
 {
-    while (in->queue_count && in->status == RP_OK) {
-        live_block *block = &in->index->blocks[in->queue[--in->queue_count]];
-        block->flags &= (uint8_t)~BLOCK_QUEUED;
-        in->root = 0;
-        walk_block(in, block);
+    while ((in->queue_count || in->pending_count) && in->status == RP_OK) {
+        if (in->queue_count) {
+            look_into_next(in);
+        } else {
+            settle_oldest(in);
+        }
     }
 }
 
@@ -292,13 +343,13 @@ void rp_infer_run_doubts(infer *in)
 {
     in->root = 0;
     for (uint32_t i = 0; i < in->doubt_count && in->status == RP_OK; i++) {
-        live_block *block = &in->index->blocks[in->doubts[i]];
-        bool settled = block->type && !(block->flags & (BLOCK_DOUBT | BLOCK_DISAGREE));
+        uint32_t block = in->doubts[i];
+        bool settled = mark_of(in, block)->type && !(mark_of(in, block)->flags & (BLOCK_DOUBT | BLOCK_DISAGREE));
         if (!settled) {
             bool before = in->foreign;
-            in->foreign = block->flags & BLOCK_FOREIGN;
-            walk_words(in, (const uint8_t *)(uintptr_t)block->start, block->size_bytes,
-                       block->claim);
+            in->foreign = mark_of(in, block)->flags & BLOCK_FOREIGN;
+            walk_words(in, (const uint8_t *)(uintptr_t)in->index->places[block].start, in->index->places[block].size_bytes,
+                       mark_of(in, block)->claim);
             in->foreign = before;
         }
     }
@@ -328,10 +379,10 @@ void rp_infer_foreign(infer *in, const void *start, size_t size_bytes)
 
 /* ---- what is said ---- */
 
-const char *rp_infer_site(const live_block *block)
+const char *rp_infer_site(uint64_t block)
 {
     rp_trace_block traced;
-    const void *start = (const void *)(uintptr_t)block->start;
+    const void *start = (const void *)(uintptr_t)block;
     if (!rp_trace_find(start, &traced) || traced.start != start || !traced.live) {
         return "";
     }
@@ -393,8 +444,9 @@ static int take_said(const rp_trace_block *traced, void *context)
         s->last_type =
             type_of_site(s->in, rp_trace_site_text(RP_ZONE_WORLD, traced->record->site));
     }
-    live_block *block = rp_blocks_find(s->in->index, (uint64_t)(uintptr_t)traced->start);
-    if (s->last_type && block && block->start == (uint64_t)(uintptr_t)traced->start) {
+    uint64_t start;
+    uint32_t block = rp_blocks_find(s->in->index, (uint64_t)(uintptr_t)traced->start, &start);
+    if (s->last_type && block != BLOCK_NONE && start == (uint64_t)(uintptr_t)traced->start) {
         set_type(s->in, block, s->last_type, 0, true);
     }
     return 0;

@@ -16,7 +16,13 @@
 #include "module/blocks.h"
 #include "module/carry.h"
 
-enum { INFER_CONFLICTS_MOST = 64 };
+enum { INFER_CONFLICTS_MOST = 64, INFER_AHEAD = 16 };
+
+/* A pointer that was read and whose block is on its way from memory. */
+typedef struct infer_pending {
+    uint32_t block, type, claim;
+    bool start, within; /* it leads to the block's start; it is an answer */
+} infer_pending;
 
 typedef struct infer_conflict {
     uint32_t block, type, claim;
@@ -25,8 +31,10 @@ typedef struct infer_conflict {
 typedef struct infer {
     const rp_plan *plan;
     block_index *index;
-    uint32_t *queue; /* blocks to be looked into; each at most once at a time */
-    uint32_t queue_count;
+    uint32_t *queue; /* blocks to be looked into, a ring; each at most once at a time */
+    uint32_t queue_first, queue_count;
+    infer_pending pending[INFER_AHEAD]; /* a ring */
+    uint32_t pending_first, pending_count;
     uint32_t *doubts; /* blocks that were in doubt when they were looked into */
     uint32_t doubt_count, doubt_capacity;
     infer_conflict conflicts[INFER_CONFLICTS_MOST];
@@ -49,8 +57,8 @@ void rp_infer_run_doubts(infer *in);
 
 /* "World.user", "'entities'": what claimed or touched a block. */
 void rp_infer_claim_text(const infer *in, uint32_t claim, char *text, size_t capacity);
-/* "game.c:12 Enemy" where the block's allocation is traced; "" else. */
-const char *rp_infer_site(const live_block *block);
+/* "game.c:12 Enemy" where the allocation of the block that begins there is traced; "" else. */
+const char *rp_infer_site(uint64_t start);
 /* Whether blocks of that size may be made of the type alone. */
 bool rp_infer_fits(const rp_plan_type *type, uint64_t size_bytes);
 

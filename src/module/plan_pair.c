@@ -303,11 +303,20 @@ static void pair_pointers(pairing *p, const part *at)
     if (!leads_alike(p->build, a, b, 0)) {
         refuse_types(p, at->new_member, at->old_node, at->new_node, "");
     }
+    uint32_t type = rp_types_type(p->build, at->old_node);
+    rp_plan_op *last = last_op(p);
+    bool joins = last && last->kind == RP_OP_COPY && last->type == type &&
+                 at->old_offset == last->old_offset + last->count * sizeof(void *) &&
+                 at->new_offset == last->new_offset + last->count * sizeof(void *);
+    if (joins) {
+        last->count++; /* like neighbours that stay neighbours */
+        return;
+    }
     add_op(p, (rp_plan_op){.kind = RP_OP_COPY,
                            .old_offset = at->old_offset,
                            .new_offset = at->new_offset,
                            .count = 1,
-                           .type = rp_types_type(p->build, at->old_node)});
+                           .type = type});
 }
 
 /* Members by value that have a conversion of their own, or none. */
