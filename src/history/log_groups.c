@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "os/os.h"
 
 #define GROUP_LIMIT (UINT64_C(1) << 22)
 #define VERSION_LIMIT (UINT64_C(1) << 28)
@@ -29,6 +30,7 @@ rp_status log_groups_init(rp_log *log)
     }
     if (status == RP_OK) {
         log->versions.head = log->versions.tail = 1; /* 0 is none */
+        rp_os_vm_want_huge(log->versions.memory.data, log->versions.memory.reserved_bytes);
     }
     return status;
 }

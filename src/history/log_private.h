@@ -105,7 +105,7 @@ typedef struct log_want {
 enum {
     LOG_GROUP_RECORDS = 64,
     LOG_GROUP_PAGES = 16384, /* in the blobs of a group; half of them are applied in a seek */
-    LOG_DELTA_RUN = 8,       /* versions of a page in a row that are deltas */
+    LOG_DELTA_RUN = 4,       /* versions of a page in a row that are deltas */
 };
 
 struct rp_log {

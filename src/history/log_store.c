@@ -74,8 +74,11 @@ rp_status rp_store_init(rp_store *store)
     }
     if (status != RP_OK) {
         rp_store_finish(store);
+        return status;
     }
-    return status;
+    /* A seek reads blobs from all over: with small pages every one of them misses twice. */
+    rp_os_vm_want_huge(store->memory.data, store->memory.reserved_bytes);
+    return RP_OK;
 }
 
 void rp_store_finish(rp_store *store)
