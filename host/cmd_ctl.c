@@ -39,6 +39,7 @@ static const ctl_command commands[] = {
     {"take-over", "", 0, 0, "in a loop: live input from here on"},
     {"retry", "", 0, 0, "after a failure: the same input again"},
     {"skip", "", 0, 0, "after a failure: go on without that input"},
+    {"reset", "NAME", 1, 1, "a variable gets the initial value that the source has for it now"},
     {"revert", "[BUILD]", 0, 1, "run an earlier build again (the one before)"},
     {"reload", "[NAME=TYPE…]", 0, 32,
      "what the last build brought over; or one of the ways on, below; or answers about types"},
@@ -310,6 +311,10 @@ static rp_status read_request(const ctl_options *options, json_t **request)
     if (options->way && strcmp(command->name, "reload") != 0) {
         return rp_fail(RP_E_ARGUMENT, "ctl: --%s: it belongs to `reprise ctl reload`",
                        options->way);
+    }
+    if (!strcmp(command->name, "reset")) {
+        *request = json_pack("{s:s, s:s}", "cmd", "reset", "name", words[1]);
+        return *request ? RP_OK : rp_fail(RP_E_ARGUMENT, "ctl: reset: the name is no text");
     }
     if (!strcmp(command->name, "reload")) {
         return read_reload(words, count, options, request);

@@ -51,6 +51,7 @@ typedef enum link_op {
     LINK_PLAN,       /* bulk: b bytes of an rp_plan of c bytes in all, from its byte a on */
     LINK_CARRY,      /* bulk: a link_known with the old build's ranges: by the plan that came before
                         copies, converts, re-points, calls reloaded, commits */
+    LINK_WRITE,      /* bulk: b bytes for the module's variable at address a; commits */
     LINK_RENDER,     /* rp_module_render, then drops what it wrote */
     LINK_DEBUG,      /* sets the debug modes in link->debug, beside those that are set */
     LINK_REPORT,     /* a: link_report, b: 1: as JSON, c, d: marks; the text comes as LINK_PIECE */

@@ -309,6 +309,18 @@ static json_t *revert_answer(run *r, const json_t *request)
     return status_json(r);
 }
 
+static json_t *reset_answer(run *r, const json_t *request)
+{
+    const char *name = json_string_value(json_object_get(request, "name"));
+    if (!session_has_world(&r->session) || session_reset(&r->session, name ? name : "")) {
+        return run_refused();
+    }
+    run_at(r);
+    r->shown = false;
+    run_toast(r, "%s has its initial value", name);
+    return status_json(r);
+}
+
 json_t *run_answer(void *context, const json_t *request)
 {
     run *r = context;
@@ -337,6 +349,9 @@ json_t *run_answer(void *context, const json_t *request)
     }
     if (strcmp(name, "revert") == 0) {
         return revert_answer(r, request);
+    }
+    if (strcmp(name, "reset") == 0) {
+        return reset_answer(r, request);
     }
     if (strcmp(name, "debug") == 0) {
         return run_debug_answer(r, request);

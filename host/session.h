@@ -156,6 +156,11 @@ rp_status session_world_again(session *s, session_progress *progress, void *cont
 /* Goes back to an earlier build's file, as a new build. */
 rp_status session_build_revert(session *s, uint32_t build);
 
+/* Gives a variable ("count", "step.count") the initial value that the newest build has for it, at
+ * the position, whose later frames are dropped. RP_E_NOT_FOUND, RP_E_ARGUMENT: none or several of
+ * this name; RP_E_UNSUPPORTED: it holds addresses; RP_E_BUSY: an older build made the frame. */
+rp_status session_reset(session *s, const char *name);
+
 /* Makes the frame behind the position. `again`: a logged frame, whose printing is dropped. On
  * RP_E_DIED and RP_E_TIMEOUT the failure is filled in and a fresh runner stands at the position
  * again. RP_E_CLOSED: session_abandon. */

@@ -160,6 +160,24 @@ static rp_status carry(link_message *answer)
     return status ? status : runner_commit(answer);
 }
 
+/* Only into the module's own variables. */
+static rp_status write_variable(const link_message *request, link_message *answer)
+{
+    const rp_world_range *ranges;
+    size_t count = rp_world_ranges(the_runner.world, &ranges);
+    for (size_t i = the_runner.library_ranges; i < count; i++) {
+        uint64_t offset = request->a - (uint64_t)(uintptr_t)ranges[i].start;
+        if (request->a >= (uint64_t)(uintptr_t)ranges[i].start &&
+            offset < ranges[i].size_bytes && request->b <= ranges[i].size_bytes - offset &&
+            request->b <= LINK_BULK_BYTES) {
+            memcpy((void *)(uintptr_t)request->a, the_runner.link->bulk, request->b);
+            return runner_commit(answer);
+        }
+    }
+    return rp_fail(RP_E_ARGUMENT, "runner: there is no variable of the module's at 0x%llx",
+                   (unsigned long long)request->a);
+}
+
 static rp_status stop(const link_message *request)
 {
     if (the_runner.module.stop) {
@@ -206,6 +224,8 @@ static rp_status serve(const link_message *request, link_message *answer)
         return carry(answer);
     case LINK_PLAN:
         return runner_plan(request);
+    case LINK_WRITE:
+        return write_variable(request, answer);
     case LINK_RENDER:
         return render(answer);
     case LINK_DEBUG:

@@ -85,4 +85,7 @@ const rp_symbol *rp_elf_symbol_named(const rp_elf *elf, const char *name);
 /* The initial value of a variable: *count bytes of the file; the rest of it starts as zero. */
 const uint8_t *rp_elf_initial(const rp_elf *elf, const rp_symbol *symbol, size_t *count);
 
+/* Whether the loader changes any byte of it: its initial value holds addresses. */
+bool rp_elf_has_relocations(const rp_elf *elf, const rp_symbol *symbol);
+
 #endif

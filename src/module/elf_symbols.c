@@ -195,3 +195,31 @@ const uint8_t *rp_elf_initial(const rp_elf *elf, const rp_symbol *symbol, size_t
     *count = 0;
     return data;
 }
+
+static bool section_touches(Elf_Scn *section, uint64_t low, uint64_t high)
+{
+    GElf_Shdr header;
+    Elf_Data *data = gelf_getshdr(section, &header) && header.sh_type == SHT_RELA
+                         ? elf_getdata(section, NULL)
+                         : NULL;
+    GElf_Rela entry;
+    for (int i = 0; data && gelf_getrela(data, i, &entry); i++) {
+        if (entry.r_offset < high && entry.r_offset + sizeof(uint64_t) > low) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool rp_elf_has_relocations(const rp_elf *elf, const rp_symbol *symbol)
+{
+    elf_file *file = elf_file_of(elf);
+    uint64_t low = symbol->address + (symbol->kind == RP_SYMBOL_THREAD ? elf->tls_address : 0);
+    Elf_Scn *section = NULL;
+    while ((section = elf_nextscn(file->handle, section))) {
+        if (section_touches(section, low, low + symbol->size_bytes)) {
+            return true;
+        }
+    }
+    return false;
+}
