@@ -135,10 +135,11 @@ static rp_plan_op *last_op(const pairing *p)
 static void add_bytes(pairing *p, uint64_t old_offset, uint64_t new_offset, uint64_t count)
 {
     rp_plan_op *last = last_op(p);
-    if (last && last->kind == RP_OP_COPY && !last->type && new_offset >= last->new_offset &&
-        old_offset - last->old_offset == new_offset - last->new_offset &&
-        new_offset - last->new_offset <= last->count + 8 && new_offset >= last->new_offset + last->count) {
-        last->count = new_offset - last->new_offset + count;
+    bool joins = last && last->kind == RP_OP_COPY && !last->type &&
+                 old_offset == last->old_offset + last->count &&
+                 new_offset == last->new_offset + last->count;
+    if (joins) {
+        last->count += count;
         return;
     }
     add_op(p, (rp_plan_op){.kind = RP_OP_COPY,
