@@ -360,7 +360,8 @@ static void print(const setup *s, const char *id, const char *what, double targe
     struct parts *p = &parts_now;
     rp_world_stats stats;
     rp_world_stats_get(s->world, &stats);
-    snprintf(note, sizeof note, "faults %.0f, compare %.0f, gather %.0f, copy %.0f; between frames %.0f us; "
+    snprintf(note, sizeof note,
+             "faults %.0f, compare %.0f, gather %.0f, copy %.0f; between frames %.0f us; "
              "%llu hot; split %llu, collapsed %llu",
              bench_median(&p->faults), bench_median(&p->compare), bench_median(&p->gather),
              bench_median(&p->copy),

@@ -1,5 +1,5 @@
-/* A module with a million objects, before (VARIANT 0) and after (VARIANT 1) an edit of their struct.
- * bench_migrate.c loads both. */
+/* A module with a million objects, before (VARIANT 0) and after (VARIANT 1) an edit of their
+ * struct. bench_migrate.c loads both. */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -83,7 +83,6 @@ rp_status session_reset(session *s, const char *name)
     uint64_t base = symbol->kind == RP_SYMBOL_THREAD ? build->tls_address : build->base;
     link_message answer;
     status = ask(s, base + symbol->address, initial, count, (size_t)symbol->size_bytes, &answer);
-    rp_record_desc desc = {
-        .frame = record.frame, .build = s->newest, .kind = RP_RECORD_CARRIED};
+    rp_record_desc desc = {.frame = record.frame, .build = s->newest, .kind = RP_RECORD_CARRIED};
     return status ? status : session_commit(s, &s->live, &answer, &desc);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD "# reprise types"
+#define HEAD "# reprise.types"
 
 enum { FILE_MOST_BYTES = 1 << 20, WORD_MOST_BYTES = 200 };
 
@@ -117,8 +117,8 @@ static bool is_ours(const char *path, bool *is_there)
     char head[sizeof HEAD] = "";
     FILE *file = fopen(path, "r");
     *is_there = file || errno != ENOENT;
-    bool ours = file && fread(head, 1, sizeof HEAD - 1, file) == sizeof HEAD - 1 &&
-                strcmp(head, HEAD) == 0;
+    bool ours =
+        file && fread(head, 1, sizeof HEAD - 1, file) == sizeof HEAD - 1 && strcmp(head, HEAD) == 0;
     if (file) {
         fclose(file);
     }
@@ -133,10 +133,11 @@ rp_status type_answers_add(const char *path, const char *what, const char *type)
     }
     bool is_there, ours = is_ours(path, &is_there);
     if (is_there && !ours) {
-        return rp_fail(RP_E_BUSY,
-                       "%s: it does not begin with \"%s\", so it may be another's: move it away, or "
-                       "name another file with --types",
-                       path, HEAD);
+        return rp_fail(
+            RP_E_BUSY,
+            "%s: it does not begin with \"%s\", so it may be another's: move it away, or "
+            "name another file with --types",
+            path, HEAD);
     }
     FILE *file = fopen(path, "a");
     bool good = file && (is_there || fprintf(file, "%s\n", HEAD) > 0) &&

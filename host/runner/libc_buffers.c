@@ -28,7 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Not inline: the compiler would take the buffers, which a caller need not have filled, for read. */
+/* Not inline: the compiler would take the buffers, which a caller need not have filled, for read.
+ */
 __attribute__((noinline)) void runner_will_write(void *start, size_t size_bytes)
 {
     if (the_runner.refuses && start) {

@@ -74,8 +74,8 @@ int runner_heap_override(int zone_or_none)
 /* ---- blocks that a reload can tell apart ----
  *
  * A world block is a byte larger than what was asked for, and zero behind that. So a pointer past
- * the end of an array lies in its own block and not at the start of the next one, and where the size
- * that was asked for is not known to the byte, no former content looks like one more element.
+ * the end of an array lies in its own block and not at the start of the next one, and where the
+ * size that was asked for is not known to the byte, no former content looks like one more element.
  * Tracked blocks have neither: they are known to the byte. */
 
 static bool is_plain(const rp_allocator *heap)

@@ -167,9 +167,8 @@ static rp_status write_variable(const link_message *request, link_message *answe
     size_t count = rp_world_ranges(the_runner.world, &ranges);
     for (size_t i = the_runner.library_ranges; i < count; i++) {
         uint64_t offset = request->a - (uint64_t)(uintptr_t)ranges[i].start;
-        if (request->a >= (uint64_t)(uintptr_t)ranges[i].start &&
-            offset < ranges[i].size_bytes && request->b <= ranges[i].size_bytes - offset &&
-            request->b <= LINK_BULK_BYTES) {
+        if (request->a >= (uint64_t)(uintptr_t)ranges[i].start && offset < ranges[i].size_bytes &&
+            request->b <= ranges[i].size_bytes - offset && request->b <= LINK_BULK_BYTES) {
             memcpy((void *)(uintptr_t)request->a, the_runner.link->bulk, request->b);
             return runner_commit(answer);
         }

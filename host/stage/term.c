@@ -30,7 +30,7 @@ struct stage {
     stage_queue queue;
     uint64_t last_byte_ns;
     bool held[RP_KEY_COUNT];
-    bool held_shift[RP_KEY_COUNT]; /* with which the key went down */
+    bool held_shift[RP_KEY_COUNT];     /* with which the key went down */
     uint64_t release_ns[RP_KEY_COUNT]; /* 0: the terminal will tell */
     rp_mouse mouse;
     bool scrubbing;

@@ -77,7 +77,8 @@ typedef struct rp_deck_status {
     uint64_t history_bytes, budget_bytes, world_bytes;
     uint64_t loop_from, loop_to, loop_pass; /* loop_to 0: no loop; passes count from 1 */
     rp_tracking tracking;
-    uint64_t every_frame_from; /* older frames may be thinned out: every 2nd, 4th, 8th ... is kept */
+    uint64_t
+        every_frame_from; /* older frames may be thinned out: every 2nd, 4th, 8th ... is kept */
 } rp_deck_status;
 
 /* Reserves the region at its static address and starts an empty history. One deck a process. The

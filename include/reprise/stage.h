@@ -133,9 +133,9 @@ typedef struct rp_reload {
     uint32_t pointers_moved, pointers_left; /* words that led into the old build */
     /* Objects whose type changed, on the heap and in variables. */
     uint64_t objects_converted;
-    uint64_t blocks_moved;   /* heap blocks that had to grow: they lie elsewhere now */
-    uint64_t values_lost;    /* numbers that did not fit their new type */
-    uint64_t fields_left;    /* pointers to fields that are no more */
+    uint64_t blocks_moved; /* heap blocks that had to grow: they lie elsewhere now */
+    uint64_t values_lost;  /* numbers that did not fit their new type */
+    uint64_t fields_left;  /* pointers to fields that are no more */
 } rp_reload;
 
 /* Defined by the module. Declared here so that a wrong signature does not compile. */

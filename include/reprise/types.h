@@ -9,7 +9,7 @@
  * RP_WAS may stay for as long as one likes: it counts only while the build before has the old name.
  * `reprise ctl reset NAME` brings the initial value of any variable.
  *
- * Layer: module.  Guide: docs/types.md  Tests: tests/module/test_hints.c
+ * Layer: module.  Guide: docs/types.md  Tests: tests/module/test_edits.c
  */
 #ifndef REPRISE_TYPES_H
 #define REPRISE_TYPES_H
@@ -24,10 +24,10 @@
 /* C has no place for a remark on a member that every compiler writes into the debug information, so
  * it stands at file scope and names the type. `Type`: a struct, class or union, as one would write
  * it in a declaration. */
-#define RP_WAS(Type, member, old_name)                                            \
-    static const char RP_TYPES_NAME_(rp_was_, __COUNTER__)[]                      \
-        __attribute__((section(RP_WAS_SECTION), used, aligned(1))) = #Type "\0"   \
-                                                                     #member "\0" old_name
+#define RP_WAS(Type, member, old_name)                               \
+    static const char RP_TYPES_NAME_(rp_was_, __COUNTER__)[]         \
+        __attribute__((section(RP_WAS_SECTION), used, aligned(1))) = \
+            #Type "\0" #member "\0" old_name
 
 #define RP_TWEAK(Type, name, value) \
     static Type name __attribute__((section(RP_TWEAK_SECTION))) = value

@@ -104,8 +104,8 @@ static bool make_huge(rp_world *world, uint32_t chunk)
     uint32_t *word = &world->chunks.words.words[chunk];
     rp_os_huge result;
     uint64_t begin_ns = rp_os_monotonic_ns();
-    rp_status status = rp_os_track_make_huge(
-        &world->tracker, world_page_start(chunk * WORLD_CHUNK_PAGES), &result);
+    rp_status status = rp_os_track_make_huge(&world->tracker,
+                                             world_page_start(chunk * WORLD_CHUNK_PAGES), &result);
     if (status != RP_OK) {
         world->unknown = true;
         return false;

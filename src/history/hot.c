@@ -1,11 +1,11 @@
 /* The hot set: runs of pages that are written in every frame. They stay unprotected and are
  * collected unasked, so the program's stores into them cost no fault and the scan passes them by.
  *
- * A page that was collected in three frames in a row, and a neighbour too, becomes hot: a run costs the scan one more call
- * (1 us), a page that is not in one costs a fault and its protection (1.5 us) in each frame.
- * In each frame one page in sixteen is compared with its image; one that is equal, and its
- * neighbours that are, are armed and no longer hot. A hot page counts as written whatever it holds,
- * so a mistake here costs a copy and never a page.
+ * A page that was collected in three frames in a row, and a neighbour too, becomes hot: a run costs
+ * the scan one more call (1 us), a page that is not in one costs a fault and its protection (1.5
+ * us) in each frame. In each frame one page in sixteen is compared with its image; one that is
+ * equal, and its neighbours that are, are armed and no longer hot. A hot page counts as written
+ * whatever it holds, so a mistake here costs a copy and never a page.
  *
  * Where more runs would be needed than there is room for, the pages beyond are tracked as others
  * are. A seek or a revert empties the set but keeps what is known of the pages: those that the next

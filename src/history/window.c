@@ -100,8 +100,7 @@ static bool open_chunk(rp_world *world, uint32_t chunk, uint32_t slots, size_t p
     world_window *window = &world->window;
     uint32_t first = chunk, end = open_until(window, chunk, pages_left);
     bool any = window->open_end > window->open_first;
-    bool joins =
-        any && chunk >= window->open_end && all_huge(window, window->open_end, chunk);
+    bool joins = any && chunk >= window->open_end && all_huge(window, window->open_end, chunk);
     if (joins) {
         first = window->open_end;
     } else if ((any && slots < PAGES_LEAST) || world_window_close(world) != RP_OK) {

@@ -44,8 +44,8 @@ typedef struct rp_world_stats {
     uint64_t collect_ns, apply_ns;
     uint64_t compare_ns, gather_ns, copy_ns; /* in the last collect: of hot pages / finding what was
                                                 written / into slots */
-    uint64_t tend_ns; /* of all rp_world_tend so far */
-    uint64_t hot_count;  /* pages that are collected in every frame, written or not */
+    uint64_t tend_ns;                        /* of all rp_world_tend so far */
+    uint64_t hot_count;      /* pages that are collected in every frame, written or not */
     uint64_t log_huge_count; /* 2 MiB parts of the log's file that were made huge, to be written by
                                 stores */
     uint64_t split_count;    /* 2 MiB parts of the region that are not one huge page any more */
@@ -115,8 +115,8 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
  * ended: the next of them looks for no written pages. For an owner that knows whether code of the
  * program ran, as a process that serves requests does. What it vouches for wrongly is lost. */
 void rp_world_rested(rp_world *world);
-/* Prepares what later collects and seeks will need: in time that nobody waits for, while the program
- * rests. Ends after `budget_ns` or a little later, or when nothing is left to do. */
+/* Prepares what later collects and seeks will need: in time that nobody waits for, while the
+ * program rests. Ends after `budget_ns` or a little later, or when nothing is left to do. */
 void rp_world_tend(rp_world *world, uint64_t budget_ns);
 /* Takes back the last collect, whose entries the log did not commit after all: the next collect
  * finds the same pages again. Before any other call that gathers or applies. */

@@ -224,9 +224,10 @@ rp_status rp_blocks_collect(block_index *index)
     uint64_t live = 0;
     rp_allocator_walk(RP_ZONE_WORLD, count_blocks, &live);
     live += live / 8 + 4096; /* not every kind counts what it walks over */
-    rp_status status = live >= UINT32_MAX / 2
-                           ? rp_fail(RP_E_LIMIT, "reload: the world has too many blocks")
-                           : rp_arena_init(&index->arena, live * 8 * sizeof(block_place) + RP_GIB(1));
+    rp_status status =
+        live >= UINT32_MAX / 2
+            ? rp_fail(RP_E_LIMIT, "reload: the world has too many blocks")
+            : rp_arena_init(&index->arena, live * 8 * sizeof(block_place) + RP_GIB(1));
     if (status != RP_OK) {
         return status;
     }
@@ -272,7 +273,8 @@ static uint32_t by_search(const block_index *index, const block_unit *unit, uint
     return unit->first + low - 1;
 }
 
-/* The block at a multiple of the stride. Its place is not looked at: it would not be in the cache. */
+/* The block at a multiple of the stride. Its place is not looked at: it would not be in the cache.
+ */
 static uint32_t by_stride(const block_unit *unit, uint64_t address, uint64_t *start)
 {
     if (address >= unit->high) {
@@ -300,7 +302,8 @@ static uint32_t holder(const block_index *index, uint64_t address, uint64_t *sta
     } else if (unit->before) {
         found = unit->before - 1;
     }
-    if (found == BLOCK_NONE || address - index->places[found].start >= index->places[found].size_bytes) {
+    if (found == BLOCK_NONE ||
+        address - index->places[found].start >= index->places[found].size_bytes) {
         return BLOCK_NONE;
     }
     *start = index->places[found].start;

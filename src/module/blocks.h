@@ -7,7 +7,7 @@
  * Made in one walk over all allocators and thrown away afterwards; nothing may be allocated or
  * freed in the world while it is being made.
  *
- * Layer: module, internal.  Threads: one.  Tests: tests/module/test_blocks.c
+ * Layer: module, internal.  Threads: one.  Tests: tests/module/test_migrate.c
  */
 #ifndef RP_MODULE_BLOCKS_H
 #define RP_MODULE_BLOCKS_H
@@ -22,14 +22,14 @@
 
 enum {
     BLOCK_CLAIM_BITS = 24,
-    BLOCK_SURE = 1,      /* its type is said, not inferred */
-    BLOCK_DOUBT = 2,     /* it may be of another type, too */
-    BLOCK_DISAGREE = 4,  /* two pointers say different things */
-    BLOCK_TOUCHED = 8,   /* something that is no typed pointer leads to it */
-    BLOCK_FOREIGN = 16,  /* what touches it is memory that the module's types say nothing of */
-    BLOCK_INSIDE = 32,   /* a typed pointer leads into it, not to its start */
+    BLOCK_SURE = 1,     /* its type is said, not inferred */
+    BLOCK_DOUBT = 2,    /* it may be of another type, too */
+    BLOCK_DISAGREE = 4, /* two pointers say different things */
+    BLOCK_TOUCHED = 8,  /* something that is no typed pointer leads to it */
+    BLOCK_FOREIGN = 16, /* what touches it is memory that the module's types say nothing of */
+    BLOCK_INSIDE = 32,  /* a typed pointer leads into it, not to its start */
     BLOCK_QUEUED = 64,
-    BLOCK_CHANGED = 128  /* will be converted */
+    BLOCK_CHANGED = 128 /* will be converted */
 };
 
 typedef struct block_place {

@@ -34,9 +34,9 @@ typedef struct rp_migration {
     uint64_t pointers_moved; /* words that lead to another place on the heap now */
     uint64_t pointers_left;  /* that led to a field that is no more */
     uint64_t left_at;
-    uint64_t values_lost;    /* numbers that do not fit their new type: the nearest was taken */
-    char left_name[96];      /* the type of the first such object */
-    char lost_name[96];      /* the first such field */
+    uint64_t values_lost; /* numbers that do not fit their new type: the nearest was taken */
+    char left_name[96];   /* the type of the first such object */
+    char lost_name[96];   /* the first such field */
 } rp_migration;
 
 /* Reads `size_bytes` of the old world at an old address (a global of the old build); false:

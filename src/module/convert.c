@@ -13,9 +13,9 @@
 
 typedef struct any_number {
     uint8_t form;
-    bool negative;       /* of an integer */
-    uint64_t magnitude;  /* its bits: two's complement where negative */
-    long double real;    /* of RP_FORM_FLOAT */
+    bool negative;      /* of an integer */
+    uint64_t magnitude; /* its bits: two's complement where negative */
+    long double real;   /* of RP_FORM_FLOAT */
 } any_number;
 
 static uint64_t read_bits(const uint8_t *from, unsigned bit, unsigned bits)
@@ -119,7 +119,7 @@ static bool write_integer(uint8_t *to, rp_plan_number how, const any_number *n)
             lost = true;
         } else {
             value = real < 0 ? (uint64_t)(int64_t)real : (uint64_t)real;
-            lost = truncl(real) != real;
+            lost = (real < 0 ? (long double)(int64_t)value : (long double)value) != real;
         }
     } else if (n->negative && (int64_t)value < b.least) {
         value = (uint64_t)b.least;
@@ -351,8 +351,7 @@ static bool place_in_object(const rp_plan *plan, uint32_t conversion, uint64_t o
     }
     const rp_plan_op *ops = rp_plan_op_at(plan, how->first_op);
     for (uint32_t i = 0; i < how->op_count; i++) {
-        if (offset >= ops[i].old_offset &&
-            offset - ops[i].old_offset < old_extent(plan, &ops[i]) &&
+        if (offset >= ops[i].old_offset && offset - ops[i].old_offset < old_extent(plan, &ops[i]) &&
             place_in_op(plan, &ops[i], offset, type, place)) {
             return true;
         }

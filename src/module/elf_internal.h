@@ -23,7 +23,7 @@ typedef struct elf_file {
     Elf_Scn *symtab, *dynsym, *dynamic;
     Elf_Scn *was;                   /* of RP_WAS; null: none */
     uint64_t tweak_low, tweak_high; /* of RP_TWEAK */
-    struct type_table *types; /* null until they are asked for; in types_arena */
+    struct type_table *types;       /* null until they are asked for; in types_arena */
     module_arena types_arena;
 } elf_file;
 

@@ -193,8 +193,8 @@ static number_form form_of(Dwarf_Die *die, bool *character)
     case DW_ATE_boolean:
         return FORM_BOOL;
     case DW_ATE_float:
-        return size_bytes <= 8 || strcmp(dwarf_diename(die) ? dwarf_diename(die) : "",
-                                         "long double") == 0
+        return size_bytes <= 8 ||
+                       strcmp(dwarf_diename(die) ? dwarf_diename(die) : "", "long double") == 0
                    ? FORM_FLOAT
                    : FORM_OTHER;
     default:
@@ -227,8 +227,7 @@ static uint32_t add_array(type_graph *graph, Dwarf_Die *die)
     uint64_t counts[DIMENSIONS_MOST];
     Dwarf_Die child = {0}, element;
     int dimensions = 0;
-    while (dimensions < DIMENSIONS_MOST &&
-           rp_type_next_count(die, &child, &counts[dimensions])) {
+    while (dimensions < DIMENSIONS_MOST && rp_type_next_count(die, &child, &counts[dimensions])) {
         dimensions++;
     }
     rp_type_of(die, &element);
@@ -304,9 +303,8 @@ uint32_t rp_graph_of(type_graph *graph, const Dwarf_Die *type)
 uint32_t rp_graph_variable(type_graph *graph, const rp_symbol *symbol)
 {
     const type_table *table = graph->table;
-    const type_layout *layout = table->state == TYPES_KNOWN
-                                    ? table->variables[symbol - graph->elf->symbols]
-                                    : NULL;
+    const type_layout *layout =
+        table->state == TYPES_KNOWN ? table->variables[symbol - graph->elf->symbols] : NULL;
     Dwarf_Die type;
     if (!layout) {
         return GRAPH_NONE;

@@ -7,7 +7,7 @@
  * unnamed structs stand in what holds them.
  *
  * Layer: module, internal to graph*.c and plan*.c (the host's side).  Threads: one.
- * Design: docs/internals/module.md  Tests: tests/module/test_graph.c
+ * Design: docs/internals/module.md  Tests: tests/module/test_migrate.c
  */
 #ifndef RP_MODULE_GRAPH_H
 #define RP_MODULE_GRAPH_H

@@ -17,9 +17,8 @@ static graph_member *append(type_graph *graph, member_list *list)
 {
     if (list->count == list->capacity) {
         uint32_t capacity = list->capacity ? list->capacity * 2 : 8;
-        graph_member *grown = capacity > MEMBERS_MOST
-                                  ? NULL
-                                  : rp_arena_take(graph->arena, capacity, sizeof *grown);
+        graph_member *grown =
+            capacity > MEMBERS_MOST ? NULL : rp_arena_take(graph->arena, capacity, sizeof *grown);
         if (!grown) {
             return NULL;
         }

@@ -80,7 +80,7 @@ static void set_type(infer *in, uint32_t block, uint32_t type, uint32_t claim, b
 {
     mark_of(in, block)->type = type;
     mark_of(in, block)->claim = claim & ((1u << BLOCK_CLAIM_BITS) - 1);
-    mark_of(in, block)->flags &= (uint8_t)~(BLOCK_DOUBT | BLOCK_SURE);
+    mark_of(in, block)->flags &= (uint8_t) ~(BLOCK_DOUBT | BLOCK_SURE);
     mark_of(in, block)->flags |= sure ? BLOCK_SURE : 0;
     enqueue(in, block);
 }
@@ -109,9 +109,9 @@ static uint32_t class_of(const infer *in, uint32_t block)
 
 static void disagree(infer *in, uint32_t block, uint32_t type, uint32_t claim)
 {
-    if (in->conflict_count < INFER_CONFLICTS_MOST && !(mark_of(in, block)->flags & BLOCK_DISAGREE)) {
-        in->conflicts[in->conflict_count++] =
-            (infer_conflict){block, type, claim};
+    if (in->conflict_count < INFER_CONFLICTS_MOST &&
+        !(mark_of(in, block)->flags & BLOCK_DISAGREE)) {
+        in->conflicts[in->conflict_count++] = (infer_conflict){block, type, claim};
     }
     note_doubt(in, block, BLOCK_DISAGREE);
 }
@@ -140,7 +140,8 @@ static void claim_start(infer *in, uint32_t block, uint32_t type, uint32_t claim
     uint32_t exact = is->flags & RP_TYPE_VIRTUAL ? class_of(in, block) : 0;
     if (exact && (exact == type || begins_with(in, exact, type))) {
         set_type(in, block, exact, claim, true);
-    } else if (!mark_of(in, block)->type || (was->flags & RP_TYPE_CHARACTER && !(is->flags & RP_TYPE_CHARACTER))) {
+    } else if (!mark_of(in, block)->type ||
+               (was->flags & RP_TYPE_CHARACTER && !(is->flags & RP_TYPE_CHARACTER))) {
         set_type(in, block, type, claim, false);
     } else if (is->flags & RP_TYPE_CHARACTER || begins_with(in, mark_of(in, block)->type, type)) {
         return; /* what is known already says more */
@@ -181,7 +182,8 @@ static void settle_oldest(infer *in)
     settle(in, &oldest);
 }
 
-/* Pointers lead anywhere, so what is known of their block comes from memory while others are read. */
+/* Pointers lead anywhere, so what is known of their block comes from memory while others are read.
+ */
 static void claim_at(infer *in, uint64_t value, uint32_t type, uint32_t claim, bool within)
 {
     uint64_t start;
@@ -286,7 +288,8 @@ static void walk_block(infer *in, uint32_t block)
     const rp_plan_type *of = type_at(in, mark_of(in, block)->type);
     const uint8_t *at = (const uint8_t *)(uintptr_t)in->index->places[block].start;
     uint32_t other = 0;
-    bool sure = mark_of(in, block)->flags & BLOCK_SURE, fits = rp_infer_fits(of, in->index->places[block].size_bytes);
+    bool sure = mark_of(in, block)->flags & BLOCK_SURE,
+         fits = rp_infer_fits(of, in->index->places[block].size_bytes);
     uint32_t rival_count = sure ? 0 : rivals(in, block, &other);
     if (!fits && rival_count == 1) {
         set_type(in, block, other, mark_of(in, block)->claim, false);
@@ -294,11 +297,13 @@ static void walk_block(infer *in, uint32_t block)
     }
     if ((!fits && !sure) || rival_count) {
         note_doubt(in, block, BLOCK_DOUBT);
-        walk_objects(in, mark_of(in, block)->type, at, of->size_bytes <= in->index->places[block].size_bytes);
+        walk_objects(in, mark_of(in, block)->type, at,
+                     of->size_bytes <= in->index->places[block].size_bytes);
         return;
     }
     if (of->tail_offset == RP_TYPE_NO_TAIL) {
-        walk_objects(in, mark_of(in, block)->type, at, in->index->places[block].size_bytes / of->size_bytes);
+        walk_objects(in, mark_of(in, block)->type, at,
+                     in->index->places[block].size_bytes / of->size_bytes);
     } else if (in->index->places[block].size_bytes >= of->size_bytes) {
         uint64_t each = type_at(in, of->tail_type)->size_bytes;
         walk_objects(in, mark_of(in, block)->type, at, 1);
@@ -344,12 +349,13 @@ void rp_infer_run_doubts(infer *in)
     in->root = 0;
     for (uint32_t i = 0; i < in->doubt_count && in->status == RP_OK; i++) {
         uint32_t block = in->doubts[i];
-        bool settled = mark_of(in, block)->type && !(mark_of(in, block)->flags & (BLOCK_DOUBT | BLOCK_DISAGREE));
+        bool settled = mark_of(in, block)->type &&
+                       !(mark_of(in, block)->flags & (BLOCK_DOUBT | BLOCK_DISAGREE));
         if (!settled) {
             bool before = in->foreign;
             in->foreign = mark_of(in, block)->flags & BLOCK_FOREIGN;
-            walk_words(in, (const uint8_t *)(uintptr_t)in->index->places[block].start, in->index->places[block].size_bytes,
-                       mark_of(in, block)->claim);
+            walk_words(in, (const uint8_t *)(uintptr_t)in->index->places[block].start,
+                       in->index->places[block].size_bytes, mark_of(in, block)->claim);
             in->foreign = before;
         }
     }
@@ -441,8 +447,7 @@ static int take_said(const rp_trace_block *traced, void *context)
     }
     if (traced->record->site != s->last_site) {
         s->last_site = traced->record->site;
-        s->last_type =
-            type_of_site(s->in, rp_trace_site_text(RP_ZONE_WORLD, traced->record->site));
+        s->last_type = type_of_site(s->in, rp_trace_site_text(RP_ZONE_WORLD, traced->record->site));
     }
     uint64_t start;
     uint32_t block = rp_blocks_find(s->in->index, (uint64_t)(uintptr_t)traced->start, &start);

@@ -128,12 +128,15 @@ static void refuse(migration *m, rp_refusal_kind kind, uint32_t block, const cha
     rp_refusal *refusal = m->refusal;
     if (refusal->kind) {
         bool led_alike = kind != RP_REFUSAL_DOUBT || strcmp(refusal->what, what) == 0;
-        bool same = refusal->kind == (uint32_t)kind && led_alike && strcmp(refusal->type, type) == 0;
+        bool same =
+            refusal->kind == (uint32_t)kind && led_alike && strcmp(refusal->type, type) == 0;
         refusal->count += same;
         return;
     }
-    *refusal = (rp_refusal){
-        .kind = kind, .count = 1, .address = place_of(m, block)->start, .size_bytes = place_of(m, block)->size_bytes};
+    *refusal = (rp_refusal){.kind = kind,
+                            .count = 1,
+                            .address = place_of(m, block)->start,
+                            .size_bytes = place_of(m, block)->size_bytes};
     rp_text_copy(refusal->what, sizeof refusal->what, what);
     rp_text_copy(refusal->type, sizeof refusal->type, type);
     rp_text_copy(refusal->place, sizeof refusal->place, place);
@@ -141,8 +144,7 @@ static void refuse(migration *m, rp_refusal_kind kind, uint32_t block, const cha
     rp_text_copy(refusal->site, sizeof refusal->site, rp_infer_site(place_of(m, block)->start));
 }
 
-static void refuse_doubt(migration *m, uint32_t block, const rp_plan_type *type,
-                         const char *why)
+static void refuse_doubt(migration *m, uint32_t block, const rp_plan_type *type, const char *why)
 {
     char what[128];
     rp_infer_claim_text(&m->in, mark_of(m, block)->claim, what, sizeof what);
@@ -202,7 +204,8 @@ static void judge_doubt(migration *m, uint32_t block)
     if (rival == is) {
         const char *rest = is->heir_count ? "; a type that begins with it may fit, too" : "";
         rp_text_add(&text, "%llu bytes are no multiple of its %llu%s",
-                    (unsigned long long)place_of(m, block)->size_bytes, (unsigned long long)is->size_bytes,
+                    (unsigned long long)place_of(m, block)->size_bytes,
+                    (unsigned long long)is->size_bytes,
                     rp_infer_fits(is, place_of(m, block)->size_bytes) ? "" : rest);
         if (rp_infer_fits(is, place_of(m, block)->size_bytes)) {
             text = rp_text_buffer_over(why, sizeof why);
@@ -341,9 +344,10 @@ static rp_status refused(const migration *m)
                 (unsigned long long)r->size_bytes);
     add_where(m, &where);
     if (r->kind == RP_REFUSAL_DOUBT) {
-        return rp_fail(RP_E_CHANGED, "%s may be of a changed type: %s%s%s%s: say what it is: %s = …",
-                       storage, *r->type ? "it may be " : "", r->type, *r->type ? ", but " : "",
-                       r->why, *r->what ? r->what : "SITE");
+        return rp_fail(RP_E_CHANGED,
+                       "%s may be of a changed type: %s%s%s%s: say what it is: %s = …", storage,
+                       *r->type ? "it may be " : "", r->type, *r->type ? ", but " : "", r->why,
+                       *r->what ? r->what : "SITE");
     }
     return rp_fail(RP_E_CHANGED,
                    "%s%s%s: %s: %s cannot be converted: keep the old build, undo the change, or "
@@ -428,8 +432,11 @@ static bool is_zero(const uint8_t *bytes, uint64_t count)
 static uint64_t count_objects(const migration *m, uint32_t block, const uint8_t *from,
                               uint64_t each)
 {
-    uint64_t fit = place_of(m, block)->size_bytes / each, slack = rp_blocks_slack(place_of(m, block)->size_bytes);
-    uint64_t sure = place_of(m, block)->size_bytes > slack ? (place_of(m, block)->size_bytes - slack + each - 1) / each : 1;
+    uint64_t fit = place_of(m, block)->size_bytes / each,
+             slack = rp_blocks_slack(place_of(m, block)->size_bytes);
+    uint64_t sure = place_of(m, block)->size_bytes > slack
+                        ? (place_of(m, block)->size_bytes - slack + each - 1) / each
+                        : 1;
     while (fit > sure && is_zero(from + (fit - 1) * each, each)) {
         fit--;
     }
@@ -456,8 +463,10 @@ static rp_status convert_blocks(migration *m)
         m->report->objects += type->tail_offset != RP_TYPE_NO_TAIL
                                   ? 1
                                   : count_objects(m, block, from, type->size_bytes);
-        rp_convert_block(&m->convert, type->conversion, from,
-                         bytes_at(m->index.moved[block] ? m->index.moved[block] : place_of(m, block)->start), place_of(m, block)->size_bytes);
+        rp_convert_block(
+            &m->convert, type->conversion, from,
+            bytes_at(m->index.moved[block] ? m->index.moved[block] : place_of(m, block)->start),
+            place_of(m, block)->size_bytes);
     }
     return RP_OK;
 }
@@ -488,11 +497,13 @@ static void relocate_block(migration *m, uint32_t block)
 {
     const rp_plan_type *type = type_at(m, mark_of(m, block)->type);
     uint8_t *at = bytes_at(place_of(m, block)->start);
-    bool settled = mark_of(m, block)->type && !(mark_of(m, block)->flags & (BLOCK_DOUBT | BLOCK_DISAGREE));
+    bool settled =
+        mark_of(m, block)->type && !(mark_of(m, block)->flags & (BLOCK_DOUBT | BLOCK_DISAGREE));
     if (!settled) {
         rp_relocate_words(&m->convert, at, place_of(m, block)->size_bytes);
     } else if (type->tail_offset == RP_TYPE_NO_TAIL) {
-        rp_relocate_objects(&m->convert, mark_of(m, block)->type, at, place_of(m, block)->size_bytes / type->size_bytes);
+        rp_relocate_objects(&m->convert, mark_of(m, block)->type, at,
+                            place_of(m, block)->size_bytes / type->size_bytes);
     } else if (place_of(m, block)->size_bytes >= type->size_bytes) {
         uint64_t each = type_at(m, type->tail_type)->size_bytes;
         rp_relocate_objects(&m->convert, mark_of(m, block)->type, at, 1);

@@ -1,9 +1,9 @@
 /* A plan from another process: every offset, count and order. Layer: module.
  *
  * Apart from plan.c, so that the runner needs nothing that reads files. */
+#include "module/plan_check.h"
 #include "base/bits.h"
 #include "base/error.h"
-#include "module/plan_check.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -101,8 +101,7 @@ static rp_status check_moves(const rp_plan *plan)
     uint64_t free_from = 0; /* first address that no move before has */
     for (uint32_t i = 0; i < plan->move_count; i++) {
         const rp_plan_move *move = &moves[i];
-        uint64_t size =
-            move->is_function ? 0 : new_bytes(plan, move->conversion, move->size_bytes);
+        uint64_t size = move->is_function ? 0 : new_bytes(plan, move->conversion, move->size_bytes);
         if (move->thread > 1 || move->is_function > 1 || move->name >= plan->names_bytes ||
             move->size_bytes >= UINT64_MAX - move->old_address ||
             (move->new_offset != RP_PLAN_NONE &&

@@ -24,8 +24,7 @@ static bool is_name(const checking *c, uint32_t name)
 static bool inside(uint64_t size, uint64_t offset, uint64_t count, uint64_t each)
 {
     uint64_t bytes;
-    return offset <= size && !__builtin_mul_overflow(count, each, &bytes) &&
-           bytes <= size - offset;
+    return offset <= size && !__builtin_mul_overflow(count, each, &bytes) && bytes <= size - offset;
 }
 
 static bool run_fits(uint64_t first, uint64_t count, uint64_t all)
@@ -88,9 +87,10 @@ static bool type_is_sound(const checking *c, const rp_plan_type *type)
         }
     }
     const rp_plan_conversion *how = &c->conversions[type->conversion];
-    bool converts = !type->conversion || (how->old_bytes == type->size_bytes &&
-                                          how->old_tail_offset == type->tail_offset) ||
-                    how->refusal;
+    bool converts =
+        !type->conversion ||
+        (how->old_bytes == type->size_bytes && how->old_tail_offset == type->tail_offset) ||
+        how->refusal;
     return converts && cost < type->cost && type->cost <= rp_plan_cost_limit(type->size_bytes);
 }
 
@@ -152,8 +152,8 @@ static bool tail_is_sound(const checking *c, const rp_plan_conversion *how)
     bool converts = !how->tail_conversion || (part->cost < how->cost && part->old_bytes &&
                                               part->new_bytes && !part->refusal);
     return converts && tail == (how->old_tail_offset != RP_TYPE_NO_TAIL) &&
-           (!tail || (how->old_tail_offset <= how->old_bytes &&
-                      how->new_tail_offset <= how->new_bytes));
+           (!tail ||
+            (how->old_tail_offset <= how->old_bytes && how->new_tail_offset <= how->new_bytes));
 }
 
 static bool conversion_is_sound(const checking *c, const rp_plan_conversion *how)
@@ -182,9 +182,8 @@ static rp_status check_uses(const checking *c)
     for (uint32_t i = 0; i < plan->copy_count; i++) {
         const rp_plan_conversion *how = &c->conversions[copies[i].conversion];
         if ((copies[i].type && copies[i].type >= plan->type_count) ||
-            (copies[i].conversion &&
-             (copies[i].conversion >= plan->conversion_count || how->refusal ||
-              how->old_bytes != copies[i].size_bytes))) {
+            (copies[i].conversion && (copies[i].conversion >= plan->conversion_count ||
+                                      how->refusal || how->old_bytes != copies[i].size_bytes))) {
             return damaged("a variable's type is not there");
         }
     }

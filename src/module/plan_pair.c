@@ -417,8 +417,7 @@ static void pair_tails(pairing *p, const graph_member *was, const graph_member *
     p->made.old_tail_offset = was->offset_bits / 8;
     p->made.new_tail_offset = is->offset_bits / 8;
     p->made.tail_type = rp_types_type(p->build, old_element);
-    p->made.tail_conversion =
-        convert(p->build, old_element, new_element, is->name, p->depth + 1);
+    p->made.tail_conversion = convert(p->build, old_element, new_element, is->name, p->depth + 1);
     if (p->made.tail_conversion) {
         refuse_part(p, is, p->made.tail_conversion);
         p->differs = true;
@@ -428,13 +427,7 @@ static void pair_tails(pairing *p, const graph_member *was, const graph_member *
 static void pair_member(pairing *p, const graph_member *was, const graph_member *is,
                         const char *name)
 {
-    part at = {was,
-               is,
-               was->node,
-               is->node,
-               was->offset_bits / 8,
-               is->offset_bits / 8,
-               name};
+    part at = {was, is, was->node, is->node, was->offset_bits / 8, is->offset_bits / 8, name};
     p->differs |= was->offset_bits != is->offset_bits || was->width_bits != is->width_bits;
     if (was->table || is->table) {
         if (was->table && is->table) {
@@ -518,9 +511,9 @@ static uint64_t cost_of(const pairing *p)
         if (ops[i].kind == RP_OP_CONVERT) {
             each += types_conversion(p->build, ops[i].conversion)->cost;
         }
-        bool fits = !__builtin_mul_overflow(each, ops[i].kind == RP_OP_CONVERT ? ops[i].count : 1,
-                                            &all) &&
-                    !__builtin_add_overflow(cost, all + ops[i].constant_count, &cost);
+        bool fits =
+            !__builtin_mul_overflow(each, ops[i].kind == RP_OP_CONVERT ? ops[i].count : 1, &all) &&
+            !__builtin_add_overflow(cost, all + ops[i].constant_count, &cost);
         if (!fits) {
             return UINT64_MAX;
         }

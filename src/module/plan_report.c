@@ -86,8 +86,7 @@ static rp_status judge_types(plan_build *build)
     types_state old_state = rp_types_state(old_types), new_state = rp_types_state(new_types);
     build->types_known = old_state == TYPES_KNOWN && new_state == TYPES_KNOWN;
     if (build->types_known) {
-        build->plan.changed =
-            (uint32_t)rp_types_compare(old_types, new_types, tell_type, build);
+        build->plan.changed = (uint32_t)rp_types_compare(old_types, new_types, tell_type, build);
     } else if (old_state != TYPES_KNOWN) {
         report_types(build, build->plan.old_build, old_state);
     } else {
@@ -149,9 +148,8 @@ static void fill_refusal(const plan_build *build, const match_entry *entry, cons
 {
     rp_refusal *refusal = build->options ? build->options->refusal : NULL;
     if (refusal) {
-        *refusal = (rp_refusal){.kind = RP_REFUSAL_VARIABLE,
-                                .count = 1,
-                                .size_bytes = entry->symbol->size_bytes};
+        *refusal = (rp_refusal){
+            .kind = RP_REFUSAL_VARIABLE, .count = 1, .size_bytes = entry->symbol->size_bytes};
         rp_plan_describe(entry->symbol, refusal->what, sizeof refusal->what);
         rp_text_copy(refusal->why, sizeof refusal->why, why);
     }

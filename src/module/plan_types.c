@@ -118,14 +118,13 @@ uint32_t rp_types_root(types_build *build, const rp_symbol *old_symbol)
     char name[NAME_BYTES];
     variable_name(old_symbol, name, sizeof name);
     const char *answer = rp_types_answer(build, name);
-    uint32_t type =
-        answer ? rp_types_answered(build, node, answer) : rp_types_type(build, node);
+    uint32_t type = answer ? rp_types_answered(build, node, answer) : rp_types_type(build, node);
     rp_types_fill_type(build, type);
     return type;
 }
 
-void rp_types_variable(types_build *build, const rp_symbol *old_symbol,
-                       const rp_symbol *new_symbol, uint32_t *type, uint32_t *conversion)
+void rp_types_variable(types_build *build, const rp_symbol *old_symbol, const rp_symbol *new_symbol,
+                       uint32_t *type, uint32_t *conversion)
 {
     *type = rp_types_root(build, old_symbol);
     uint32_t old_node = rp_graph_variable(&build->old_graph, old_symbol);
@@ -315,8 +314,7 @@ static void add_tables(types_build *build, uint64_t old_base)
         }
         uint32_t node = rp_graph_named(&build->old_graph, storage);
         fill_graphs(build);
-        rp_plan_table *table =
-            node ? rp_types_push(build, &build->tables, 1, sizeof *table) : NULL;
+        rp_plan_table *table = node ? rp_types_push(build, &build->tables, 1, sizeof *table) : NULL;
         if (table) {
             *table = (rp_plan_table){.old_address = old_base + symbol->address,
                                      .size_bytes = symbol->size_bytes,
@@ -329,8 +327,7 @@ static void add_tables(types_build *build, uint64_t old_base)
         qsort(tables, build->tables.count, sizeof *tables, compare_tables);
     }
     for (uint32_t i = 0; i < build->tables.count; i++) {
-        uint64_t free_from =
-            kept ? tables[kept - 1].old_address + tables[kept - 1].size_bytes : 0;
+        uint64_t free_from = kept ? tables[kept - 1].old_address + tables[kept - 1].size_bytes : 0;
         if (tables[i].old_address >= free_from) {
             tables[kept++] = tables[i];
         }

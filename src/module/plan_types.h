@@ -63,9 +63,9 @@ static inline uint64_t rp_plan_cost_limit(uint64_t size_bytes)
 }
 
 typedef enum rp_op_kind {
-    RP_OP_COPY,    /* `count` bytes; of `type` not 0: `count` objects, whose pointers are followed */
-    RP_OP_NUMBER,  /* a number of one form to another */
-    RP_OP_ENUM,    /* the same, through `constant_count` constants from `first_constant` on */
+    RP_OP_COPY,   /* `count` bytes; of `type` not 0: `count` objects, whose pointers are followed */
+    RP_OP_NUMBER, /* a number of one form to another */
+    RP_OP_ENUM,   /* the same, through `constant_count` constants from `first_constant` on */
     RP_OP_CONVERT, /* `count` objects by `conversion` */
     RP_OP_KINDS
 } rp_op_kind;
@@ -95,9 +95,9 @@ typedef struct rp_plan_conversion {
     uint64_t old_tail_offset;
     uint64_t cost;
     uint32_t first_op, op_count;
-    uint32_t name;            /* "struct Enemy" */
-    uint32_t place;           /* "game.c:41" */
-    uint32_t refusal;         /* why it cannot be done; 0: it can */
+    uint32_t name;    /* "struct Enemy" */
+    uint32_t place;   /* "game.c:41" */
+    uint32_t refusal; /* why it cannot be done; 0: it can */
     uint32_t reserved;
 } rp_plan_conversion;
 

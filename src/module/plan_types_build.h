@@ -24,8 +24,8 @@ typedef struct types_build {
     type_graph old_graph, new_graph;
     module_arena arena;
     types_pool types, slots, heirs, conversions, ops, constants, tables, sites;
-    types_pool names;  /* bytes; 0 is "" */
-    types_pool found;  /* types_link: pairs of types that pointers lead to, still to be looked at */
+    types_pool names; /* bytes; 0 is "" */
+    types_pool found; /* types_link: pairs of types that pointers lead to, still to be looked at */
     types_pool partners; /* by old node: the new node; 0: none yet */
     types_pool types_of; /* by old node: its plan type */
     types_pool nodes_of; /* by plan type: its old node */
@@ -52,8 +52,8 @@ uint32_t rp_types_name(types_build *build, const char *text); /* an offset in na
 const char *rp_types_name_at(const types_build *build, uint32_t name);
 /* The types of a matched pair of variables, named for messages: *type of the old one (0: not
  * known), *conversion (0: none). */
-void rp_types_variable(types_build *build, const rp_symbol *old_symbol,
-                       const rp_symbol *new_symbol, uint32_t *type, uint32_t *conversion);
+void rp_types_variable(types_build *build, const rp_symbol *old_symbol, const rp_symbol *new_symbol,
+                       uint32_t *type, uint32_t *conversion);
 /* A variable without a counterpart, for what it leads to. */
 uint32_t rp_types_root(types_build *build, const rp_symbol *old_symbol);
 /* All that pointers lead to, heirs, tables, answers. */

@@ -112,8 +112,7 @@ static void add_slot(slot_list *list, rp_plan_slot slot, const char *member, uin
     uint64_t whole;
     fits &= !__builtin_mul_overflow(cost, slot.count, &whole) &&
             !__builtin_add_overflow(list->cost, whole + 1, &list->cost);
-    rp_plan_slot *added =
-        fits ? rp_types_push(list->build, &list->items, 1, sizeof *added) : NULL;
+    rp_plan_slot *added = fits ? rp_types_push(list->build, &list->items, 1, sizeof *added) : NULL;
     if (added) {
         char storage[NAME_BYTES];
         rp_text_buffer text = rp_text_buffer_over(storage, sizeof storage);
@@ -185,8 +184,7 @@ static void add_values(slot_list *list, uint64_t offset, uint64_t count, uint32_
     if (node.kind == NODE_POINTER) {
         add_pointer(list, offset, count, &node, member);
     } else if (is_word(&node)) {
-        add_slot(list,
-                 (rp_plan_slot){.offset = offset, .count = count, .kind = RP_SLOT_UNTYPED},
+        add_slot(list, (rp_plan_slot){.offset = offset, .count = count, .kind = RP_SLOT_UNTYPED},
                  member, 1);
     } else if (node.kind == NODE_UNION) {
         uint64_t bytes = count * node.size_bytes;

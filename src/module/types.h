@@ -28,7 +28,8 @@ typedef struct type_table type_table;
 rp_status rp_types_of(const rp_elf *elf, const type_table **types);
 types_state rp_types_state(const type_table *types);
 
-/* Told of each named type that differs: "struct Enemy in game.c:1: member 'x' (int, at 4) is new". */
+/* Told of each named type that differs: "struct Enemy in game.c:1: member 'x' (int, at 4) is new".
+ */
 typedef void rp_types_told_fn(void *context, const char *text);
 
 /* Compares each named type that is complete in both; returns how many differ. */

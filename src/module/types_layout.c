@@ -66,7 +66,8 @@ bool rp_type_next_count(Dwarf_Die *array, Dwarf_Die *child, uint64_t *count)
         return false;
     }
     /* Without a bound, and with a bound of -1, the array is open at its end. */
-    *count = rp_type_number(child, DW_AT_count, rp_type_number(child, DW_AT_upper_bound, UINT64_MAX) + 1);
+    *count = rp_type_number(child, DW_AT_count,
+                            rp_type_number(child, DW_AT_upper_bound, UINT64_MAX) + 1);
     return true;
 }
 

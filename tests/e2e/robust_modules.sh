@@ -39,7 +39,7 @@ ln -s nowhere "$work/dangling.so"
 mkfifo "$work/pipe.so"
 
 # NAME TEXT: what is refused at the start
-table='
+table="
 text            no ELF
 noise           no ELF
 arm             x86-64
@@ -57,7 +57,7 @@ folder          folder.so
 dangling        does not exist
 missing         does not exist
 pipe            pipe.so
-'
+"
 while read -r name text; do
     [ -n "$name" ] || continue
     refused 1 "$text" reprise run --stage none --frames 5 --watchdog 1 "$work/$name.so"
@@ -102,7 +102,7 @@ no_library      libnot.so
 constructor     SIGSEGV
 reloaded        SIGABRT
 reloaded_hangs  did not end
-became_pointer  variable 'counter'
+became_pointer  variable .counter.
 '
 while read -r name text; do
     [ -n "$name" ] && refused_live "$work/$name.so" "$text"

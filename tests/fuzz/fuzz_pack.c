@@ -67,8 +67,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (rp_pack_again(&packer, copy, size, codec, &out, 0, &again_size) == RP_OK) {
             sum again = read_all(&packer, out.data, again_size);
             require(again_size <= size);
-            require(!first.whole || (again.whole && again.pages == first.pages &&
-                                     again.words == first.words));
+            require(!first.whole ||
+                    (again.whole && again.pages == first.pages && again.words == first.words));
         }
     }
     free(copy);

@@ -141,8 +141,8 @@ TEST(hot_pages_keep_their_chunk_split)
 TEST(a_chunk_with_a_guard_stays_as_it_is)
 {
     play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
-    uint8_t *start = rp_region_block_alloc(RP_ZONE_WORLD, RP_MIB(1), RP_BLOCK_PAGES, 1,
-                                           RP_BLOCK_GUARD_AFTER);
+    uint8_t *start =
+        rp_region_block_alloc(RP_ZONE_WORLD, RP_MIB(1), RP_BLOCK_PAGES, 1, RP_BLOCK_GUARD_AFTER);
     memset(start, 3, RP_MIB(1));
     uint8_t *more = rp_region_block_alloc(RP_ZONE_WORLD, RP_MIB(3), RP_BLOCK_PAGES, 1, 0);
     memset(more, 3, RP_MIB(3));

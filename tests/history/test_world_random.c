@@ -7,7 +7,15 @@
 #include <reprise/memory.h>
 #include <unistd.h>
 
-enum { HABIT_PAGES = 64, HABITS = 3, QUIET_PAGES = 1600, BLOCKS = 48, BIG_BLOCKS = 2, POINTERS = 64, STATE_UNITS = 1 };
+enum {
+    HABIT_PAGES = 64,
+    HABITS = 3,
+    QUIET_PAGES = 1600,
+    BLOCKS = 48,
+    BIG_BLOCKS = 2,
+    POINTERS = 64,
+    STATE_UNITS = 1
+};
 
 /* The program's state lies in its world, as a real one's does: a seek takes it back too. */
 typedef struct program {
@@ -16,7 +24,8 @@ typedef struct program {
     void *big[BIG_BLOCKS];
     void *pointers[POINTERS];
     rp_allocator *heap;
-    uint8_t *quiet_block; /* written now and then, so that its huge pages split and are made again */
+    uint8_t
+        *quiet_block; /* written now and then, so that its huge pages split and are made again */
     uint8_t *habit_block; /* written over and over, so that its pages become hot */
     uint32_t habit_page[HABITS], habit_count[HABITS];
 } program;

@@ -1,5 +1,5 @@
-/* The edits of test_edits.c: what struct E has before and after, how the old build sets it, what the
- * new one must find. `e` is the object, `i` a number that differs from object to object.
+/* The edits of test_edits.c: what struct E has before and after, how the old build sets it, what
+ * the new one must find. `e` is the object, `i` a number that differs from object to object.
  *
  * Used by test_edits.c alone.
  */
@@ -8,7 +8,8 @@
 
 typedef struct edit_case {
     const char *name;
-    const char *before, *after; /* "outside { } members": what stands before the struct, then in it */
+    const char *before,
+        *after; /* "outside { } members": what stands before the struct, then in it */
     const char *set, *check;
 } edit_case;
 
@@ -19,20 +20,21 @@ static const edit_case edit_cases[] = {
     {"a member in front", "|int a; double b;", "|char first; int a; double b;",
      "e->a = i; e->b = i + .5;", "e->a == i && e->b == i + .5 && e->first == 0"},
     {"a member in the middle", "|int a, b, c;", "|int a, b; double mid; int c;",
-     "e->a = i; e->b = -i; e->c = i * 3;", "e->a == i && e->b == -i && e->c == i * 3 && e->mid == 0"},
+     "e->a = i; e->b = -i; e->c = i * 3;",
+     "e->a == i && e->b == -i && e->c == i * 3 && e->mid == 0"},
     {"a member removed", "|int a; long gone; int b;", "|int a; int b;",
      "e->a = i; e->gone = 77; e->b = i + 1;", "e->a == i && e->b == i + 1"},
     {"the last member removed", "|long a; long gone[8];", "|long a;", "e->a = i; e->gone[7] = i;",
      "e->a == i"},
     {"members in another order", "|char a; int b; double c; short d;",
-     "|double c; short d; char a; int b;", "e->a = (char)i; e->b = i * 1000; e->c = i / 4.; e->d = -i;",
+     "|double c; short d; char a; int b;",
+     "e->a = (char)i; e->b = i * 1000; e->c = i / 4.; e->d = -i;",
      "e->a == (char)i && e->b == i * 1000 && e->c == i / 4. && e->d == -i"},
     {"a member renamed", "|int a; int hp; int b;",
      "|int a; int b; long health; int b2;@RP_WAS(struct E, health, \"hp\");",
      "e->a = i; e->hp = i * 7; e->b = i * 2;",
      "e->a == i && e->health == i * 7 && e->b == i * 2 && e->b2 == 0"},
-    {"two members that change names",
-     "|int x; int y;",
+    {"two members that change names", "|int x; int y;",
      "|int x; int y;@RP_WAS(struct E, x, \"y\"); RP_WAS(struct E, y, \"x\");",
      "e->x = i; e->y = i + 500;", "e->y == i && e->x == i + 500"},
     {"int to float", "|int a; int b;", "|float a; int b;", "e->a = i; e->b = i;",
@@ -64,7 +66,8 @@ static const edit_case edit_cases[] = {
      "e->a[0] == i && e->a[2] == i * 2 && e->a[3] == 0 && e->a[4] == 0 && e->b == i"},
     {"an array of arrays that grows both ways", "|int a[2][3];", "|short a[3][4];",
      "e->a[0][0] = i; e->a[0][2] = 2; e->a[1][2] = i + 5;",
-     "e->a[0][0] == i && e->a[0][2] == 2 && e->a[1][2] == i + 5 && e->a[0][3] == 0 && e->a[2][0] == 0"},
+     "e->a[0][0] == i && e->a[0][2] == 2 && e->a[1][2] == i + 5 && e->a[0][3] == 0 && e->a[2][0] "
+     "== 0"},
     {"a number that becomes an array", "|int a; int b;", "|int a[4]; int b;", "e->a = i; e->b = i;",
      "e->a[0] == i && e->a[1] == 0 && e->b == i"},
     {"an array that becomes a number", "|int a[4]; int b;", "|int a; int b;",
@@ -79,10 +82,12 @@ static const edit_case edit_cases[] = {
      "e->at[4].v == 0 && e->b == i"},
     {"structs three deep",
      "struct A { int v; }; struct B { struct A a[2]; short s; };|struct B b; struct A own;",
-     "struct A { int more; long v; }; struct B { short s; struct A a[2]; };|struct A own; struct B b;",
+     "struct A { int more; long v; }; struct B { short s; struct A a[2]; };|struct A own; struct B "
+     "b;",
      "e->b.a[1].v = i; e->b.s = 9; e->own.v = i * 2;",
      "e->b.a[1].v == i && e->b.s == 9 && e->own.v == i * 2 && e->own.more == 0"},
-    {"wider bit-fields", "|unsigned a : 3, b : 5; int c : 7;", "|unsigned a : 7; int c : 12; unsigned b : 20;",
+    {"wider bit-fields", "|unsigned a : 3, b : 5; int c : 7;",
+     "|unsigned a : 7; int c : 12; unsigned b : 20;",
      "e->a = i & 7; e->b = (i * 3) & 31; e->c = -(i & 31);",
      "e->a == (i & 7) && e->b == ((i * 3) & 31) && e->c == -(i & 31)"},
     {"a bit-field in front of others", "|unsigned a : 3, b : 5;",
@@ -119,12 +124,11 @@ static const edit_case edit_cases[] = {
      "e->p = &shared; e->a = i;", "e->p == &shared && e->a == i"},
     {"a typed pointer that was a void one", "|void *p; int a;", "|int a; int b; int *p;",
      "e->p = &shared; e->a = i;", "e->p == &shared && e->a == i"},
-    {"a packed struct that is so no more",
-     "|char a; int b; short c;@__attribute__((packed))", "|char a; int b; short c; long d;",
-     "e->a = 1; e->b = i; e->c = -i;", "e->a == 1 && e->b == i && e->c == -i && e->d == 0"},
-    {"an aligned member", "|int a; float v[4];",
-     "|int a; __attribute__((aligned(16))) float v[4];", "e->a = i; e->v[3] = i;",
-     "e->a == i && e->v[3] == i"},
+    {"a packed struct that is so no more", "|char a; int b; short c;@__attribute__((packed))",
+     "|char a; int b; short c; long d;", "e->a = 1; e->b = i; e->c = -i;",
+     "e->a == 1 && e->b == i && e->c == -i && e->d == 0"},
+    {"an aligned member", "|int a; float v[4];", "|int a; __attribute__((aligned(16))) float v[4];",
+     "e->a = i; e->v[3] = i;", "e->a == i && e->v[3] == i"},
     {"qualifiers and typedefs", "typedef int number;|number a; int b;",
      "typedef long number;|volatile number a; int b; const char *c;", "e->a = i; e->b = i;",
      "e->a == i && e->b == i && !e->c"},

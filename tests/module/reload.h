@@ -23,10 +23,10 @@
 #include <dlfcn.h>
 #include <reprise/memory.h>
 
-#define RELOAD_PRELUDE                                                                         \
-    "#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n"                           \
-    "void *(*allocate)(size_t); void *(*keep)(size_t);\n"                                       \
-    "#define CHECK(e) do { if (!(e)) return __LINE__; } while (0)\n"                            \
+#define RELOAD_PRELUDE                                                \
+    "#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n" \
+    "void *(*allocate)(size_t); void *(*keep)(size_t);\n"             \
+    "#define CHECK(e) do { if (!(e)) return __LINE__; } while (0)\n"  \
     "void rp_module_step(void *s) { (void)s; }\n#line 1\n"
 
 typedef struct reload_build_of {
@@ -162,10 +162,9 @@ static inline rp_status reload_carry(reload *r, const rp_plan_options *options)
 {
     rp_plan_options own = options ? *options : (rp_plan_options){0};
     own.refusal = &r->refusal;
-    rp_status status = rp_plan_make(
-        r->old_build.elf, 1, r->old_build.object.base,
-        (uint64_t)(uintptr_t)rp_object_tls(&r->old_build.object), r->new_build.elf, 2, &own,
-        &r->plan);
+    rp_status status = rp_plan_make(r->old_build.elf, 1, r->old_build.object.base,
+                                    (uint64_t)(uintptr_t)rp_object_tls(&r->old_build.object),
+                                    r->new_build.elf, 2, &own, &r->plan);
     if (status) {
         return status;
     }

@@ -15,8 +15,9 @@ static const struct home {
     {"a static of a function", "OK(local#(), 3)"},
     {"a block of its own", "OK(one#, 4)"},
     {"an array on the heap", "OK(&many#[0], 20) && OK(&many#[4], 24)"},
-    {"inside another struct", "OK(&held#->in, 5) && OK(&held#->row[2], 32) && held#->before == 71 && "
-                              "held#->after == 72"},
+    {"inside another struct",
+     "OK(&held#->in, 5) && OK(&held#->row[2], 32) && held#->before == 71 && "
+     "held#->after == 72"},
     {"a table of pointers", "OK(table#[0], 40) && OK(table#[3], 43)"},
     {"pointed into", "into# == &s#[2] && mid# == &many#[3] && inner# == &held#->row[1] && "
                      "end# == many# + 5"},
@@ -36,7 +37,8 @@ static const char make_text[] =
     "void make#(void) { set#(&g#, 1); for (int i = 0; i < 4; i++) set#(&s#[i], 10 + i);\n"
     "  set#(&t#, 2); set#(local#(), 3); one# = allocate(sizeof *one#); set#(one#, 4);\n"
     "  many# = allocate(5 * sizeof *many#); for (int i = 0; i < 5; i++) set#(&many#[i], 20 + i);\n"
-    "  held# = allocate(sizeof *held#); held#->before = 71; held#->after = 72; set#(&held#->in, 5);\n"
+    "  held# = allocate(sizeof *held#); held#->before = 71; held#->after = 72; set#(&held#->in, "
+    "5);\n"
     "  for (int i = 0; i < 3; i++) set#(&held#->row[i], 30 + i);\n"
     "  table# = allocate(4 * sizeof *table#); for (int i = 0; i < 4; i++) {\n"
     "    table#[i] = allocate(sizeof **table#); set#(table#[i], 40 + i); }\n"
@@ -65,7 +67,8 @@ static void add(source *s, const char *text, int number, const char *inset)
 /* Names of an edit's own types get its number: "V" is "V12". */
 static void add_own(source *s, const char *text, size_t length, int number)
 {
-    static const char *const own[] = {"E", "V", "A", "B", "M", "IDLE", "RUN", "JUMP", "FLY", "number"};
+    static const char *const own[] = {"E",    "V",   "A",    "B",   "M",
+                                      "IDLE", "RUN", "JUMP", "FLY", "number"};
     for (size_t i = 0; i < length;) {
         size_t end = i;
         while (end < length && (text[end] == '_' || (text[end] >= '0' && text[end] <= '9') ||

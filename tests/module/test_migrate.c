@@ -13,15 +13,18 @@ static const char old_text[] =
     "%s\n"
     "int make(void) {\n"
     "  enemies = allocate(10 * sizeof *enemies); end = enemies + 10;\n"
-    "  for (int i = 0; i < 10; i++) enemies[i] = (struct Enemy){i, i * 2, i * 3, &enemies[9 - i]};\n"
+    "  for (int i = 0; i < 10; i++) enemies[i] = (struct Enemy){i, i * 2, i * 3, &enemies[9 - "
+    "i]};\n"
     "  for (int i = 0; i < 100; i++) { struct Node *n = allocate(sizeof *n);\n"
-    "    *n = (struct Node){i, head, table[i %% 16], &enemies[i %% 10]}; head = table[i %% 16] = n; }\n"
+    "    *n = (struct Node){i, head, table[i %% 16], &enemies[i %% 10]}; head = table[i %% 16] = "
+    "n; }\n"
     "  boss = &enemies[3]; boss_x = &enemies[7].y;\n"
     "  for (int i = 0; i < 3; i++) fixed[i] = (struct Enemy){i + .5f, i, 100 + i, boss};\n"
     "  fixed_hp = &fixed[2].hp; any = head; return 0; }\n";
 
 static const char new_text[] =
-    "struct Enemy { int team; double x; float coyote_s; float y; struct Enemy *target; short hp; };\n"
+    "struct Enemy { int team; double x; float coyote_s; float y; struct Enemy *target; short hp; "
+    "};\n"
     "struct Node { struct Node *next; long key; struct Enemy *enemy; struct Node *in_bucket;\n"
     "  int extra[3]; };\n"
     "%s\n"
@@ -38,7 +41,8 @@ static const char new_text[] =
     "  CHECK(i == 99 && boss == &enemies[3] && boss_x == &enemies[7].y);\n"
     "  for (int k = 0; k < 3; k++) CHECK(fixed[k].x == k + .5 && fixed[k].hp == 100 + k && "
     "fixed[k].target == boss);\n"
-    "  CHECK(second == &fixed[1]); CHECK(fixed_hp == (int *)&fixed[2].hp && any == head); return 0; }\n";
+    "  CHECK(second == &fixed[1]); CHECK(fixed_hp == (int *)&fixed[2].hp && any == head); return "
+    "0; }\n";
 
 static void check_world(const char *compiler)
 {

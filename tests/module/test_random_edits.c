@@ -136,8 +136,9 @@ static void declare_type(writer *w, int k, bool old)
     for (int i = 0; i < t->field_count; i++) {
         const field *f = &t->fields[i];
         if (f->kind == FIELD_NESTED && (old ? !f->added : !f->dropped)) {
-            rp_text_add(&w->out, old ? "struct N%d_%d { %s a; %s b; };\n"
-                                     : "struct N%d_%d { %s b; %s more; %s a; };\n",
+            rp_text_add(&w->out,
+                        old ? "struct N%d_%d { %s a; %s b; };\n"
+                            : "struct N%d_%d { %s b; %s more; %s a; };\n",
                         k, i, numbers[old ? f->old_number : f->new_number],
                         numbers[old ? f->old_number : f->new_number], numbers[f->new_number]);
         }
@@ -172,8 +173,9 @@ static void field_line(writer *w, int k, int i, bool old)
         }
         if (f->kind == FIELD_OBJECT || f->kind == FIELD_INSIDE) {
             rp_text_add(&w->out, "    %sp->f%d %s ", front, i, set);
-            rp_text_add(&w->out, f->kind == FIELD_INSIDE ? "&at%d(hash(%d, o, %d) %% %d)->f%d%s\n"
-                                                         : "at%d(hash(%d, o, %d) %% %d)%.0d%s\n",
+            rp_text_add(&w->out,
+                        f->kind == FIELD_INSIDE ? "&at%d(hash(%d, o, %d) %% %d)->f%d%s\n"
+                                                : "at%d(hash(%d, o, %d) %% %d)%.0d%s\n",
                         f->target, k, i, types[f->target].objects, f->target_field, end);
         } else if (f->kind == FIELD_NESTED) {
             rp_text_add(&w->out, "    %sp->f%d.a %s hash(%d, o, %d)%s\n", front, i, set, k, i, end);
@@ -188,8 +190,8 @@ static void field_line(writer *w, int k, int i, bool old)
 
 static void added_line(writer *w, int k, int i)
 {
-    static const char *const zero[] = {"!p->f%d", "!p->f%d", "!p->f%d[0]", "!p->f%d.a", "!p->f%d",
-                                       "!p->f%d"};
+    static const char *const zero[] = {"!p->f%d",   "!p->f%d", "!p->f%d[0]",
+                                       "!p->f%d.a", "!p->f%d", "!p->f%d"};
     rp_text_add(&w->out, "    CHECK(");
     rp_text_add(&w->out, zero[types[k].fields[i].kind], i);
     rp_text_add(&w->out, ");\n");
@@ -226,7 +228,8 @@ static void write_build(writer *w, bool old)
     for (int k = 0; k < TYPES; k++) {
         rp_text_add(&w->out, "  for (int o = 0; o < %d; o++) { struct T%d *p = at%d(o);\n",
                     types[k].objects, k, k);
-        rp_text_add(&w->out, old ? "    p->last = o + 1000;\n" : "    CHECK(p->last == o + 1000);\n");
+        rp_text_add(&w->out,
+                    old ? "    p->last = o + 1000;\n" : "    CHECK(p->last == o + 1000);\n");
         for (int i = 0; i < types[k].field_count; i++) {
             const field *f = &types[k].fields[i];
             if (!f->added && (old || !f->dropped)) {

@@ -8,9 +8,9 @@ typedef struct refusal_case {
     const char *name;
     const char *before, *after; /* all of both sources but make() and check() */
     const char *make;
-    const char *words;          /* in the record's text; null: nothing is refused */
+    const char *words; /* in the record's text; null: nothing is refused */
     rp_refusal_kind kind;
-    const char *what;           /* rp_refusal.what; null: not looked at */
+    const char *what; /* rp_refusal.what; null: not looked at */
 } refusal_case;
 
 /* struct E grows, and is not on the heap by what stands here. */
@@ -22,7 +22,8 @@ static const refusal_case cases[] = {
      "struct E { int a; char *b; } *e;", "e = allocate(sizeof *e);",
      "member 'b' in game.c:1 is char *, was int: 1 block (16 bytes) that e leads to",
      RP_REFUSAL_FIELD, "e"},
-    {"a pointer that leads to something else", "struct F { int f; }; struct G { int g; }; struct E { struct F *p; } *e;",
+    {"a pointer that leads to something else",
+     "struct F { int f; }; struct G { int g; }; struct E { struct F *p; } *e;",
      "struct F { int f; }; struct G { int g; }; struct E { struct G *p; } *e;",
      "e = allocate(sizeof *e);", "member 'p' in game.c:1 is struct G *, was struct F *",
      RP_REFUSAL_FIELD, "e"},
@@ -35,12 +36,13 @@ static const refusal_case cases[] = {
      "struct E { union { int i; double f; } u; } *e;", "e = allocate(sizeof *e);",
      "nothing tells which member is in use", RP_REFUSAL_FIELD, "e"},
     {"a union that becomes smaller", "struct E { int a; union { int i; char t[20]; } u; } *e;",
-     "struct E { int a; union { int i; } u; } *e;", "e = allocate(sizeof *e);",
-     "union member 't'", RP_REFUSAL_FIELD, "e"},
+     "struct E { int a; union { int i; } u; } *e;", "e = allocate(sizeof *e);", "union member 't'",
+     RP_REFUSAL_FIELD, "e"},
     {"a union that becomes a struct", "struct E { union { int i; float f; } u; } *e;",
      "struct E { struct { int i; float f; } u; } *e;", "e = allocate(sizeof *e);", "member 'u'",
      RP_REFUSAL_FIELD, "e"},
-    {"a field deep inside", "struct A { int p; }; struct B { struct A a[2]; }; struct E { struct B b; } *e;",
+    {"a field deep inside",
+     "struct A { int p; }; struct B { struct A a[2]; }; struct E { struct B b; } *e;",
      "struct A { int *p; }; struct B { struct A a[2]; }; struct E { struct B b; } *e;",
      "e = allocate(sizeof *e);", "member 'b': member 'a': member 'p' in game.c:1 is int *, was int",
      RP_REFUSAL_FIELD, "e"},
@@ -54,15 +56,16 @@ static const refusal_case cases[] = {
     {"a field of no live object", "struct E { int a; } *e;", "struct E { char *a; } *e;", "", NULL,
      RP_REFUSAL_NONE, NULL},
     /* variables */
-    {"a variable of another kind", "int g = 5;", "char *g;", "", "variable 'g': it is char *, was int",
-     RP_REFUSAL_VARIABLE, "'g'"},
+    {"a variable of another kind", "int g = 5;", "char *g;", "",
+     "variable 'g': it is char *, was int", RP_REFUSAL_VARIABLE, "'g'"},
     {"a static of a function", "int f(void) { static struct { int a; } s; return s.a++; }",
      "int f(void) { static struct { int *a; } s; return s.a++ != 0; }", "f();",
      "variable 's' of f() in game.c: member 'a' is int *, was int", RP_REFUSAL_VARIABLE,
      "'s' of f() in game.c"},
     /* what nothing tells */
     {"a void pointer", GREW("void *any; struct E *e;"), "any = allocate(sizeof(struct E));",
-     "that any leads to may be of a changed type: only pointers without a type lead to it: say what "
+     "that any leads to may be of a changed type: only pointers without a type lead to it: say "
+     "what "
      "it is: any =",
      RP_REFUSAL_DOUBT, "any"},
     {"a void pointer in a struct", GREW("struct W { int n; void *user; } w; struct E *e;"),
@@ -71,16 +74,20 @@ static const refusal_case cases[] = {
      "word = (uintptr_t)allocate(64);", "that word leads to", RP_REFUSAL_DOUBT, "word"},
     {"a void pointer to what is known", GREW("void *any; struct E *e;"),
      "any = e = allocate(sizeof(struct E));", NULL, RP_REFUSAL_NONE, NULL},
-    {"a void pointer to what is too small", "struct E { int a[40]; };", "struct E { int a[50]; };@void *any; struct E *e;",
-     "any = allocate(40);", NULL, RP_REFUSAL_NONE, NULL},
+    {"a void pointer to what is too small", "struct E { int a[40]; };",
+     "struct E { int a[50]; };@void *any; struct E *e;", "any = allocate(40);", NULL,
+     RP_REFUSAL_NONE, NULL},
     {"a text", GREW("char *text; struct E *e;"), "text = allocate(200);", NULL, RP_REFUSAL_NONE,
      NULL},
     {"a type that is only declared", GREW("struct Hidden *hidden; struct E *e;"),
      "hidden = allocate(64);", "that hidden leads to", RP_REFUSAL_DOUBT, "hidden"},
-    {"a pointer in a union", GREW("struct W { int k; union { struct E *e; char *t; } u; } w; struct E *e;"), "w.u.e = allocate(64);", "that W.u leads to", RP_REFUSAL_DOUBT, "W.u"},
-    {"another type begins with it", GREW("struct F { struct E e; int f; }; struct F *f; struct E *e;"),
-     "e = allocate(64);", "it may be struct E, but another type begins with it and fits as well: say "
-                          "what it is: e =",
+    {"a pointer in a union",
+     GREW("struct W { int k; union { struct E *e; char *t; } u; } w; struct E *e;"),
+     "w.u.e = allocate(64);", "that W.u leads to", RP_REFUSAL_DOUBT, "W.u"},
+    {"another type begins with it",
+     GREW("struct F { struct E e; int f; }; struct F *f; struct E *e;"), "e = allocate(64);",
+     "it may be struct E, but another type begins with it and fits as well: say "
+     "what it is: e =",
      RP_REFUSAL_DOUBT, "e"},
     {"only what begins with it changes", "struct B { int b; }; struct F { struct B b; int f; };",
      "struct B { int b; }; struct F { struct B b; double f; };@struct F *f; struct B *b;",
@@ -91,9 +98,13 @@ static const refusal_case cases[] = {
      "f = allocate(sizeof *f); e = &f->e;", NULL, RP_REFUSAL_NONE, NULL},
     {"two pointers that disagree", GREW("struct G { long g; }; struct G *g; struct E *e;"),
      "g = allocate(64); e = (struct E *)g;", "another pointer says struct", RP_REFUSAL_DOUBT, NULL},
-    {"a size that does not divide", "struct E { int a[300]; };", "struct E { int a[301]; };@struct E *e;",
-     "e = allocate(2000);", "bytes are no multiple of its 1200", RP_REFUSAL_DOUBT, "e"},
-    {"pointers into the middle alone", GREW("struct L { struct L *next; }; struct N { struct E e; struct L l; }; struct L *l; struct N *n;"), "struct N *n = allocate(sizeof *n); l = &n->l;", "only pointers into its middle lead to it",
+    {"a size that does not divide", "struct E { int a[300]; };",
+     "struct E { int a[301]; };@struct E *e;", "e = allocate(2000);",
+     "bytes are no multiple of its 1200", RP_REFUSAL_DOUBT, "e"},
+    {"pointers into the middle alone",
+     GREW("struct L { struct L *next; }; struct N { struct E e; struct L l; }; struct L *l; struct "
+          "N *n;"),
+     "struct N *n = allocate(sizeof *n); l = &n->l;", "only pointers into its middle lead to it",
      RP_REFUSAL_DOUBT, "l"},
     {"behind a block that is not known", GREW("void *any; struct E *e;"),
      "void **p = allocate(8); *p = allocate(64); any = p;", "may be of a changed type",
@@ -108,8 +119,8 @@ static void texts(const refusal_case *c, char *old_text, char *new_text, size_t 
     const char *shared = split ? split + 1 : late ? late + 1 : "";
     int old_length = split ? (int)(split - c->before) : (int)strlen(c->before);
     int new_length = late ? (int)(late - c->after) : (int)strlen(c->after);
-    snprintf(old_text, capacity, "%.*s %s\nint make(void) { %s return 0; }\n", old_length, c->before,
-             shared, c->make);
+    snprintf(old_text, capacity, "%.*s %s\nint make(void) { %s return 0; }\n", old_length,
+             c->before, shared, c->make);
     snprintf(new_text, capacity, "%.*s %s\nint check(void) { return 0; }\n", new_length, c->after,
              shared);
 }
@@ -174,11 +185,12 @@ static uint64_t world_sum(void)
 TEST(a_refusal_leaves_the_world_as_it_was)
 {
     reload r = reload_open();
-    reload_build(&r, "gcc -g",
-                 "struct E { struct E *next; int a; } *e; void *any;\n"
-                 "int make(void) { for (int i = 0; i < 99; i++) { struct E *n = allocate(sizeof *n);\n"
-                 "  n->next = e; n->a = i; e = n; } any = allocate(500); return 0; }",
-                 "struct E { struct E *next; int a; double b[9]; } *e; void *any;");
+    reload_build(
+        &r, "gcc -g",
+        "struct E { struct E *next; int a; } *e; void *any;\n"
+        "int make(void) { for (int i = 0; i < 99; i++) { struct E *n = allocate(sizeof *n);\n"
+        "  n->next = e; n->a = i; e = n; } any = allocate(500); return 0; }",
+        "struct E { struct E *next; int a; double b[9]; } *e; void *any;");
     reload_call(&r.old_build, "make");
     uint64_t before = world_sum();
     ck_assert_int_eq(reload_carry(&r, NULL), RP_E_CHANGED);
@@ -214,7 +226,8 @@ static const answer_case answers[] = {
      "return 0; } int check(void) { struct E *e = any[1]; CHECK(e->a == 5); return 0; }",
      false},
     {"bytes", "any", "bytes",
-     "struct E *unused; void *any; int make(void) { int *n = any = allocate(64); n[9] = 7; return 0; }\n"
+     "struct E *unused; void *any; int make(void) { int *n = any = allocate(64); n[9] = 7; return "
+     "0; }\n"
      "int check(void) { int *n = any; CHECK(n[9] == 7); return 0; }",
      false},
     {"one that begins with another", "e", "struct F",
@@ -226,7 +239,8 @@ static const answer_case answers[] = {
      "struct L { struct L *next; }; struct N { struct E e; struct L l; }; struct L list;\n"
      "struct N *unused; int make(void) { for (int i = 0; i < 5; i++) {\n"
      "struct N *n = allocate(sizeof *n); n->e.a = i; n->l.next = list.next; list.next = &n->l; }\n"
-     "return 0; } int check(void) { int i = 4; for (struct L *l = list.next; l; l = l->next, i--) {\n"
+     "return 0; } int check(void) { int i = 4; for (struct L *l = list.next; l; l = l->next, i--) "
+     "{\n"
      "struct N *n = (struct N *)((char *)l - offsetof(struct N, l)); CHECK(n->e.a == i); }\n"
      "CHECK(i == -1); return 0; }",
      false},
@@ -268,18 +282,20 @@ TEST(an_answer_settles_what_nothing_tells)
 TEST(regardless_of_what_cannot_be_told_the_rest_is_carried)
 {
     reload r = reload_open();
-    reload_build(&r, "gcc -g",
-                 "struct E { int a; }; struct E *e; void *any; int number = 5; int kept = 6;\n"
-                 "int make(void) { e = allocate(sizeof *e); e->a = 7; int *n = any = allocate(64);\n"
-                 "n[0] = 8; number = 9; kept = 10; return 0; }",
-                 "struct E { double b; int a; }; struct E *e; void *any; char *number; int kept;\n"
-                 "int check(void) { CHECK(e->a == 7 && *(int *)any == 8 && !number && kept == 10);\n"
-                 "return 0; }");
+    reload_build(
+        &r, "gcc -g",
+        "struct E { int a; }; struct E *e; void *any; int number = 5; int kept = 6;\n"
+        "int make(void) { e = allocate(sizeof *e); e->a = 7; int *n = any = allocate(64);\n"
+        "n[0] = 8; number = 9; kept = 10; return 0; }",
+        "struct E { double b; int a; }; struct E *e; void *any; char *number; int kept;\n"
+        "int check(void) { CHECK(e->a == 7 && *(int *)any == 8 && !number && kept == 10);\n"
+        "return 0; }");
     reload_call(&r.old_build, "make");
     ck_assert_int_eq(reload_carry(&r, NULL), RP_E_CHANGED);
     ck_ok(reload_carry(&r, &(rp_plan_options){.regardless = true}));
     ck_assert_int_eq(reload_call(&r.new_build, "check"), 0);
-    ck_assert_ptr_nonnull(strstr(reload_report(&r), "'number': starts anew: it is char *, was int"));
+    ck_assert_ptr_nonnull(
+        strstr(reload_report(&r), "'number': starts anew: it is char *, was int"));
     reload_drop(&r);
     reload_close(&r);
 }
@@ -289,15 +305,16 @@ TEST(regardless_of_what_cannot_be_told_the_rest_is_carried)
 TEST(values_that_do_not_fit_become_the_nearest_and_are_counted)
 {
     reload r = reload_open();
-    reload_build(&r, "gcc -g",
-                 "struct E { long a; double b; float c; unsigned d; int e; } e[2];\n"
-                 "int make(void) { e[0].a = 70000; e[0].b = 1e300; e[0].c = 2.5f; e[0].d = 4000000000u;\n"
-                 "e[0].e = -3; e[1].a = -5; e[1].b = 0.1; e[1].c = 7; e[1].d = 9; e[1].e = 3;\n"
-                 "return 0; }",
-                 "struct E { short a; float b; int c; int d; unsigned e; } e[2];\n"
-                 "int check(void) { CHECK(e[0].a == 32767 && e[0].b > 1e38f && e[0].c == 2);\n"
-                 "CHECK(e[0].d == 2147483647 && e[0].e == 0 && e[1].a == -5 && e[1].b == 0.1f);\n"
-                 "CHECK(e[1].c == 7 && e[1].d == 9 && e[1].e == 3); return 0; }");
+    reload_build(
+        &r, "gcc -g",
+        "struct E { long a; double b; float c; unsigned d; int e; } e[2];\n"
+        "int make(void) { e[0].a = 70000; e[0].b = 1e300; e[0].c = 2.5f; e[0].d = 4000000000u;\n"
+        "e[0].e = -3; e[1].a = -5; e[1].b = 0.1; e[1].c = 7; e[1].d = 9; e[1].e = 3;\n"
+        "return 0; }",
+        "struct E { short a; float b; int c; int d; unsigned e; } e[2];\n"
+        "int check(void) { CHECK(e[0].a == 32767 && e[0].b > 1e38f && e[0].c == 2);\n"
+        "CHECK(e[0].d == 2147483647 && e[0].e == 0 && e[1].a == -5 && e[1].b == 0.1f);\n"
+        "CHECK(e[1].c == 7 && e[1].d == 9 && e[1].e == 3); return 0; }");
     reload_call(&r.old_build, "make");
     ck_ok(reload_carry(&r, NULL));
     ck_assert_int_eq(reload_call(&r.new_build, "check"), 0);
@@ -310,12 +327,13 @@ TEST(values_that_do_not_fit_become_the_nearest_and_are_counted)
 TEST(pointers_to_fields_that_are_gone_stay_and_are_counted)
 {
     reload r = reload_open();
-    reload_build(&r, "gcc -g",
-                 "struct E { int a, gone, b; } *e; int *p, *q; struct E *end;\n"
-                 "int make(void) { e = allocate(4 * sizeof *e); e[2].b = 5; p = &e[1].gone; q = &e[2].b;\n"
-                 "end = e + 4; return 0; }",
-                 "struct E { int a, b; double c; } *e; int *p, *q; struct E *end;\n"
-                 "int check(void) { CHECK(q == &e[2].b && *q == 5 && end == e + 4); return 0; }");
+    reload_build(
+        &r, "gcc -g",
+        "struct E { int a, gone, b; } *e; int *p, *q; struct E *end;\n"
+        "int make(void) { e = allocate(4 * sizeof *e); e[2].b = 5; p = &e[1].gone; q = &e[2].b;\n"
+        "end = e + 4; return 0; }",
+        "struct E { int a, b; double c; } *e; int *p, *q; struct E *end;\n"
+        "int check(void) { CHECK(q == &e[2].b && *q == 5 && end == e + 4); return 0; }");
     reload_call(&r.old_build, "make");
     ck_ok(reload_carry(&r, NULL));
     ck_assert_int_eq(reload_call(&r.new_build, "check"), 0);
@@ -330,7 +348,8 @@ TEST(objects_that_grow_in_slots_of_one_size_are_refused_by_the_allocators_name)
     reload r = reload_open();
     reload_build(&r, "gcc -g", "struct E { long a[2]; } *e; int make(void) { return 0; }",
                  "struct E { long a[9]; } *e;");
-    rp_allocator *slots = rp_slots_allocator(rp_slots_create(&(rp_slots_desc){.name = "enemies", .slot_bytes = 16}));
+    rp_allocator *slots =
+        rp_slots_allocator(rp_slots_create(&(rp_slots_desc){.name = "enemies", .slot_bytes = 16}));
     void **e = dlsym(r.old_build.handle, "e");
     *e = rp_alloc(slots, 16);
     ck_assert_int_eq(reload_carry(&r, NULL), RP_E_CHANGED);
@@ -345,12 +364,13 @@ TEST(objects_that_grow_in_slots_of_one_size_are_refused_by_the_allocators_name)
 TEST(an_edited_tweak_counts_at_once_and_one_that_was_not_edited_runs_on)
 {
     reload r = reload_open();
-    reload_build(&r, "gcc -g -I" RP_TEST_INCLUDE,
-                 "#include <reprise/types.h>\nRP_TWEAK(float, jump, 9.0f); RP_TWEAK(int, same, 3);\n"
-                 "int plain = 4; int make(void) { jump = 1; same = 2; plain = 1; return 0; }",
-                 "#include <reprise/types.h>\nRP_TWEAK(float, jump, 12.0f); RP_TWEAK(int, same, 3);\n"
-                 "int plain = 5; int check(void) { CHECK(jump == 12 && same == 2 && plain == 1);\n"
-                 "return 0; }");
+    reload_build(
+        &r, "gcc -g -I" RP_TEST_INCLUDE,
+        "#include <reprise/types.h>\nRP_TWEAK(float, jump, 9.0f); RP_TWEAK(int, same, 3);\n"
+        "int plain = 4; int make(void) { jump = 1; same = 2; plain = 1; return 0; }",
+        "#include <reprise/types.h>\nRP_TWEAK(float, jump, 12.0f); RP_TWEAK(int, same, 3);\n"
+        "int plain = 5; int check(void) { CHECK(jump == 12 && same == 2 && plain == 1);\n"
+        "return 0; }");
     reload_call(&r.old_build, "make");
     ck_ok(reload_carry(&r, NULL));
     ck_assert_int_eq(reload_call(&r.new_build, "check"), 0);

@@ -190,7 +190,8 @@ TEST(keys_come_in_and_are_released_and_ctrl_c_quits)
     expect_restored(t);
 }
 
-/* F12, then Shift F12 within the time in which a repeat would come: down twice, with an up between. */
+/* F12, then Shift F12 within the time in which a repeat would come: down twice, with an up between.
+ */
 TEST(a_function_key_with_shift_is_no_repeat_of_the_one_without)
 {
     char down[32], up[32], expected[128];
