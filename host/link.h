@@ -10,6 +10,7 @@
 #ifndef HOST_LINK_H
 #define HOST_LINK_H
 
+#include <history/world.h>
 #include <module/carry.h>
 #include <module/object.h>
 #include <reprise/stage.h>
@@ -53,6 +54,7 @@ typedef enum link_op {
                         copies, converts, re-points, calls reloaded, commits */
     LINK_WRITE,      /* bulk: b bytes for the module's variable at address a; commits */
     LINK_RENDER,     /* rp_module_render, then drops what it wrote */
+    LINK_TEND,       /* a: ns: the runner prepares what later commits need: rp_world_tend */
     LINK_DEBUG,      /* sets the debug modes in link->debug, beside those that are set */
     LINK_REPORT,     /* a: link_report, b: 1: as JSON, c, d: marks; the text comes as LINK_PIECE */
     LINK_MORE_SLOTS, /* answer to LINK_NEED_SLOTS, runs in the link; to LINK_PIECE: go on */
@@ -76,7 +78,8 @@ enum {
         4, /* run for its picture only: nothing is committed, what was written is dropped */
 };
 
-enum { LINK_APPLY_BEGIN = 1, LINK_APPLY_END = 2 };
+/* QUIET: no debugger is attached. */
+enum { LINK_APPLY_BEGIN = 1, LINK_APPLY_END = 2, LINK_APPLY_QUIET = 4 };
 
 typedef enum link_report {
     LINK_REPORT_TREE,
@@ -241,7 +244,8 @@ typedef struct link_memory {
     struct {
         uint32_t first, count;
     } slot_runs[LINK_SLOT_RUN_MAX];
-    uint64_t step_ns, collect_ns, page_count, clean_count;
+    uint64_t step_ns, collect_ns;
+    rp_world_stats world;  /* after the last commit or LINK_TEND */
     uint64_t render_wrote; /* pages that rp_module_render wrote, and that were put back */
     rp_reload reload;      /* of the last LINK_CARRY */
     rp_migration migration;

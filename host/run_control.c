@@ -139,6 +139,30 @@ static void history_set(run *r, json_t *answer)
     set_number(answer, "packing_ns", stats.packing_ns);
 }
 
+/* What the world's side of history decided, and what the last commit cost. Times in ns, sizes in
+ * pages of 4 KiB, chunks of 2 MiB. */
+static void world_set(const session *s, json_t *answer)
+{
+    rp_world_stats stats = s->live.link ? s->live.link->world : (rp_world_stats){0};
+    json_t *world = json_object();
+    set_number(world, "pages", stats.page_count);
+    set_number(world, "stored_pages", stats.stored_count);
+    set_number(world, "clean_pages", stats.clean_count);
+    set_number(world, "hot_pages", stats.hot_count);
+    set_number(world, "hot_runs", stats.hot_runs);
+    set_number(world, "cold_faults", stats.fault_count);
+    set_number(world, "split_chunks", stats.split_count);
+    set_number(world, "collapsed_chunks", stats.collapse_count);
+    set_number(world, "log_huge_chunks", stats.log_huge_count);
+    set_number(world, "compare_ns", stats.compare_ns);
+    set_number(world, "gather_ns", stats.gather_ns);
+    set_number(world, "copy_ns", stats.copy_ns);
+    set_number(world, "collect_ns", stats.collect_ns);
+    set_number(world, "apply_ns", stats.apply_ns);
+    set_number(world, "tend_ns", stats.tend_ns);
+    json_object_set_new(answer, "world", world);
+}
+
 /* How written pages are found, what makes that slow, and why it is so. */
 static void tracking_set(const session *s, json_t *answer)
 {
@@ -188,6 +212,7 @@ static json_t *status_json(run *r)
     json_object_set_new(answer, "mode", json_string(rp_transport_text(&r->transport)));
     tracking_set(s, answer);
     history_set(r, answer);
+    world_set(s, answer);
     set_number(answer, "steps", s->steps);
     set_number(answer, "restarts", s->restarts);
     set_number(answer, "pages", s->page_count);

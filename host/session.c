@@ -231,7 +231,7 @@ rp_status session_apply(session *s, process *p, const rp_page_slot *entries, siz
 {
     const size_t most = LINK_BULK_BYTES / sizeof *entries;
     process_wait wait = session_wait(s);
-    uint64_t bits = LINK_APPLY_BEGIN;
+    uint64_t bits = LINK_APPLY_BEGIN | (process_traced(p) ? 0 : LINK_APPLY_QUIET);
     do {
         size_t part = rp_min_size(count, most);
         memcpy(p->link->bulk, entries, part * sizeof *entries);
@@ -630,6 +630,20 @@ bool session_abandon(session *s)
 }
 
 /* ---- between frames ---- */
+
+void session_world_tend(session *s, uint64_t budget_ns)
+{
+    bool nothing_new = s->tended_steps == s->steps;
+    if (!s->loaded || !s->live.pid || s->live.asked != LINK_NONE || nothing_new ||
+        process_traced(&s->live)) {
+        return;
+    }
+    s->tended_steps = s->steps;
+    link_message answer, request = {.op = LINK_TEND, .a = budget_ns};
+    process_wait wait = session_wait(s);
+    /* A runner that died of it is noticed by session_tend. */
+    (void)process_ask(&s->live, &request, &answer, &wait);
+}
 
 rp_status session_tend(session *s)
 {

@@ -119,6 +119,7 @@ typedef struct session {
     double build_ms;           /* complete file to its first step; of the newest build */
     uint64_t waiting_since_ns; /* complete_ns of a build whose first step is still to come */
     uint64_t step_ns, commit_ns, page_count, steps, restarts;
+    uint64_t tended_steps; /* `steps` when the world was last tended */
     debug_choices_text debug;
     uint64_t debug_index; /* the log's newest record when they were changed last: what begins up to
                              there has other hashes when it is made again */
@@ -186,6 +187,9 @@ bool session_abandon(session *s);
 /* Between frames: notices a runner that ended, makes the spare ready. RP_E_DIED: there was a
  * restart. */
 rp_status session_tend(session *s);
+/* In time that is left until the next frame: the runner prepares what later commits need, for about
+ * `budget_ns`. Once for each frame. */
+void session_world_tend(session *s, uint64_t budget_ns);
 
 uint64_t session_frame(const session *s); /* at the position; 0 before the first */
 uint64_t session_oldest(const session *s);

@@ -87,12 +87,9 @@ rp_status runner_commit(link_message *answer)
     if (status) {
         return status;
     }
-    rp_world_stats stats;
-    rp_world_stats_get(the_runner.world, &stats);
+    rp_world_stats_get(the_runner.world, &the_runner.link->world);
     the_runner.link->collect_ns = rp_os_monotonic_ns() - begin_ns;
-    the_runner.link->page_count = stats.page_count;
-    the_runner.link->clean_count = stats.clean_count;
-    lost_tell(stats.lost_count);
+    lost_tell(the_runner.link->world.lost_count);
     answer->a = c.entry_count;
     return RP_OK;
 }

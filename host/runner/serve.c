@@ -12,16 +12,26 @@
 #include <sys/single_threaded.h>
 #include <trace/trace.h>
 
-/* Nothing wrote to the world since the last request committed, dropped or restored all of it: the
- * next restore need not look for what was written. */
-static bool world_rests;
+/* When a request ended that left nothing in the world to be committed, dropped or restored; 0: the
+ * last one did not. */
+static uint64_t rests_since_ns;
 
 /* Threads of the program's own may write at any time, and so does stdio when it flushes. */
 static bool leaves_the_world_at_rest(const link_message *request, rp_status status)
 {
     bool whole = request->op == LINK_STEP || request->op == LINK_START ||
-                 request->op == LINK_RENDER || request->op == LINK_APPLY;
+                 request->op == LINK_RENDER || request->op == LINK_APPLY ||
+                 (request->op == LINK_TEND && rests_since_ns);
     return whole && status == RP_OK && __libc_single_threaded && __fpending(stdout) == 0;
+}
+
+/* A debugger could have written meanwhile: the host says that none is there, and none comes, writes
+ * and goes in so short a time. */
+static bool world_rests(const link_message *request)
+{
+    const uint64_t short_ns = 50000000;
+    return rests_since_ns && request->b & LINK_APPLY_QUIET &&
+           rp_os_monotonic_ns() - rests_since_ns < short_ns;
 }
 
 static rp_status world_new(void)
@@ -46,7 +56,7 @@ static rp_status apply(const link_message *request, link_message *answer)
     }
     rp_status status = RP_OK;
     if (request->b & LINK_APPLY_BEGIN) {
-        if (world_rests) {
+        if (world_rests(request)) {
             rp_world_rested(the_runner.world);
         }
         status = rp_world_apply_begin(the_runner.world);
@@ -110,6 +120,13 @@ static rp_status step(const link_message *request, link_message *answer)
         answer->a = entries;
     }
     return status;
+}
+
+static rp_status tend(const link_message *request)
+{
+    rp_world_tend(the_runner.world, request->a);
+    rp_world_stats_get(the_runner.world, &the_runner.link->world);
+    return RP_OK;
 }
 
 static rp_status begin(link_message *answer)
@@ -227,6 +244,8 @@ static rp_status serve(const link_message *request, link_message *answer)
         return write_variable(request, answer);
     case LINK_RENDER:
         return render(answer);
+    case LINK_TEND:
+        return tend(request);
     case LINK_DEBUG:
         return runner_debug_set();
     case LINK_REPORT:
@@ -250,7 +269,8 @@ _Noreturn void runner_serve(void)
     while (runner_receive(&request)) {
         link_message answer = {.op = LINK_DONE};
         answer.status = serve(&request, &answer);
-        world_rests = leaves_the_world_at_rest(&request, answer.status);
+        rests_since_ns =
+            leaves_the_world_at_rest(&request, answer.status) ? rp_os_monotonic_ns() : 0;
         if (answer.status) {
             memcpy(the_runner.link->error, rp_error_last()->text, sizeof the_runner.link->error);
         }

@@ -234,6 +234,7 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
 {
     uint64_t start_ns = rp_os_monotonic_ns();
     world->stats.page_count = world->stats.clean_count = world->stats.stored_count = 0;
+    world->stats.fault_count = 0;
     rp_status status = world_freeze(world);
     if (status == RP_OK) {
         status = find_and_copy(world, slots, context);

@@ -109,6 +109,7 @@ static uint8_t *higher(uint8_t *a, uint8_t *b)
 static rp_status add_written(rp_world *world, world_area area, rp_os_extent written)
 {
     uint8_t *start = written.start, *end = start + written.size_bytes;
+    world->stats.fault_count += written.size_bytes >> RP_PAGE_SHIFT;
     world_chunks_touched(world, area.page + (uint32_t)((start - area.start) >> RP_PAGE_SHIFT),
                          (uint32_t)(written.size_bytes >> RP_PAGE_SHIFT));
     uint8_t *wipe_start = higher(start, world->scratch_start);

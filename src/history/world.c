@@ -227,6 +227,7 @@ void rp_world_will_write(rp_world *world, const void *start, size_t size_bytes)
 void rp_world_stats_get(const rp_world *world, rp_world_stats *stats)
 {
     *stats = world->stats;
+    stats->hot_runs = world->hot.run_count;
     for (size_t i = 0; i < world->hot.run_count; i++) {
         stats->hot_count += world->hot.runs[i].count;
     }

@@ -46,6 +46,8 @@ typedef struct rp_world_stats {
                                                 written / into slots */
     uint64_t tend_ns;                        /* of all rp_world_tend so far */
     uint64_t hot_count;      /* pages that are collected in every frame, written or not */
+    uint64_t hot_runs;       /* that they form, of at most 64 */
+    uint64_t fault_count;    /* in the last collect: first stores into protected pages, about */
     uint64_t log_huge_count; /* 2 MiB parts of the log's file that were made huge, to be written by
                                 stores */
     uint64_t split_count;    /* 2 MiB parts of the region that are not one huge page any more */
