@@ -11,29 +11,46 @@
 #define RECORD_LIMIT (UINT64_C(1) << 24)
 #define ENTRY_LIMIT (UINT64_C(1) << 28)
 #define INPUT_LIMIT_BYTES (UINT64_C(1) << 32)
+/* Pages that a packed state may differ in; what is put together outside of slots. */
+#define WANTS_MOST ((size_t)RP_LOG_FILE_BYTES >> RP_PAGE_SHIFT)
+#define SCRATCH_MOST_BYTES RP_GIB(8)
 #define PAGE_LIST_BYTES ((size_t)RP_PAGE_LIMIT * sizeof(rp_page_slot))
 enum { RECORD_INPUT_LIMIT = 65536 };
 
+/* What fits the budget, as a power of two, with room for what is made before the rest goes. */
+static uint64_t versions_most(const rp_log *log)
+{
+    uint64_t fit = rp_min_size(log->budget_bytes, RP_LOG_FILE_BYTES) / sizeof(log_version);
+    return UINT64_C(2) << rp_log2(fit + RP_PACK_PAGES_MOST);
+}
+
+/* Twice the budget: what replaces something is put before that goes, and free room is in pieces. */
+static size_t store_most_bytes(const rp_log *log)
+{
+    return 2 * rp_min_size(log->budget_bytes, RP_LOG_FILE_BYTES / 2) + RP_MIB(512);
+}
+
 static rp_status open_packed_parts(rp_log *log)
 {
-    rp_status status = rp_store_init(&log->store);
+    rp_status status = rp_store_init(&log->store, store_most_bytes(log));
     if (status == RP_OK) {
-        status = log_groups_init(log);
+        status = log_groups_init(log, versions_most(log));
     }
     if (status == RP_OK) {
-        status = rp_grow_init(&log->sought, PAGE_LIST_BYTES);
+        status = rp_grow_init(&log->sought, WANTS_MOST * sizeof(rp_page_slot));
     }
     if (status == RP_OK) {
         status = rp_sparse_init(&log->sought_at);
     }
     if (status == RP_OK) {
-        status = rp_grow_init(&log->wants, (size_t)RP_PAGE_LIMIT * sizeof(log_want));
+        status = rp_grow_init(&log->wants, WANTS_MOST * sizeof(log_want));
     }
     if (status == RP_OK) {
         status = rp_sparse_init(&log->want_at);
     }
     if (status == RP_OK) {
-        status = rp_grow_init(&log->contents, RP_LOG_FILE_BYTES);
+        status = rp_grow_init(&log->contents,
+                              log->room ? WANTS_MOST * 2 * sizeof(uint32_t) : SCRATCH_MOST_BYTES);
     }
     if (status == RP_OK) {
         status = rp_packer_init(&log->packer);

@@ -10,14 +10,14 @@
 #include "os/os.h"
 
 #define GROUP_LIMIT (UINT64_C(1) << 22)
-#define VERSION_LIMIT (UINT64_C(1) << 28)
-#define OPEN_PAGES_BYTES ((size_t)RP_PAGE_LIMIT * sizeof(uint32_t))
+/* A group has at most as many pages as one record may add to a group that is nearly full. */
+#define OPEN_PAGES_BYTES (((size_t)RP_PACK_PAGES_MOST + LOG_GROUP_PAGES) * sizeof(uint32_t))
 
-rp_status log_groups_init(rp_log *log)
+rp_status log_groups_init(rp_log *log, uint64_t versions_most)
 {
     rp_status status = rp_ring_init(&log->groups, sizeof(log_group), GROUP_LIMIT);
     if (status == RP_OK) {
-        status = rp_ring_init(&log->versions, sizeof(log_version), VERSION_LIMIT);
+        status = rp_ring_init(&log->versions, sizeof(log_version), versions_most);
     }
     if (status == RP_OK) {
         status = rp_sparse_init(&log->newest);

@@ -110,8 +110,8 @@ enum {
 
 struct rp_log {
     int fd;
-    const uint8_t *view; /* the file, read-only */
-    uint8_t *room;       /* the same, writable; null where slots are written by system calls */
+    const uint8_t *view; /* the file */
+    uint8_t *room;       /* the same where it may be written; else null */
     uint64_t budget_bytes;
     uint64_t coming_bytes; /* offered last */
 
@@ -274,7 +274,7 @@ uint64_t log_apply_cost(const rp_log *log, uint64_t from, uint64_t to);
 uint64_t log_expand_cost(const rp_log *log, uint64_t index);
 
 /* log_groups.c */
-rp_status log_groups_init(rp_log *log);
+rp_status log_groups_init(rp_log *log, uint64_t versions_most);
 void log_groups_finish(rp_log *log);
 static inline bool log_has_groups(const rp_log *log)
 {

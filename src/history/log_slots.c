@@ -18,16 +18,14 @@ enum { WARM_BATCH = 256 };
 
 rp_status log_slots_init(rp_log *log, bool writable)
 {
-    void *view = NULL, *room = NULL;
+    void *view = NULL;
     rp_status status = rp_os_memfile_create("reprise-log", RP_LOG_FILE_BYTES, &log->fd);
     if (status == RP_OK) {
-        status = rp_os_memfile_map(log->fd, 0, NULL, RP_LOG_FILE_BYTES, RP_OS_READ, &view);
+        status = rp_os_memfile_map(log->fd, 0, NULL, RP_LOG_FILE_BYTES,
+                                   writable ? RP_OS_READ_WRITE : RP_OS_READ, &view);
     }
     log->view = view;
-    if (status == RP_OK && writable) {
-        status = rp_os_memfile_map(log->fd, 0, NULL, RP_LOG_FILE_BYTES, RP_OS_READ_WRITE, &room);
-    }
-    log->room = room;
+    log->room = writable ? view : NULL;
     if (status == RP_OK) {
         status = rp_grow_init(&log->states, SLOT_LIMIT);
     }
@@ -52,9 +50,6 @@ void log_slots_finish(rp_log *log)
     rp_grow_finish(&log->offers);
     rp_grow_finish(&log->hashes);
     rp_grow_finish(&log->states);
-    if (log->room) {
-        rp_os_unmap(log->room, RP_LOG_FILE_BYTES);
-    }
     if (log->view) {
         rp_os_unmap((void *)(uintptr_t)log->view, RP_LOG_FILE_BYTES);
     }

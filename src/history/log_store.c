@@ -12,9 +12,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define STORE_BYTES RP_GIB(28)
-#define STORE_PAGES ((uint32_t)(STORE_BYTES >> RP_PAGE_SHIFT))
-#define INDEX_MOST ((size_t)1 << 27)
+#define NO_PAGE UINT32_MAX
 
 enum {
     UNIT_BYTES = 16,
@@ -62,15 +60,22 @@ static blob_head *head_of(const rp_store *store, rp_blob blob)
     return (blob_head *)(void *)(store->memory.data + (size_t)(blob - 1) * UNIT_BYTES);
 }
 
-rp_status rp_store_init(rp_store *store)
+/* Each blob is of 32 bytes at least, and the index at most half full, or just doubled. */
+static size_t index_bytes(const rp_store *store)
 {
-    *store = (rp_store){0};
-    rp_status status = rp_grow_init(&store->memory, STORE_BYTES);
+    size_t blobs = ((size_t)store->page_limit << RP_PAGE_SHIFT) / 32;
+    return rp_max_size(4 * blobs, INDEX_FIRST_CAPACITY) * sizeof(rp_blob);
+}
+
+rp_status rp_store_init(rp_store *store, size_t most_bytes)
+{
+    *store = (rp_store){.page_limit = (uint32_t)(most_bytes >> RP_PAGE_SHIFT)};
+    rp_status status = rp_grow_init(&store->memory, most_bytes);
     if (status == RP_OK) {
-        status = rp_grow_init(&store->pages, (size_t)STORE_PAGES * sizeof(page_note));
+        status = rp_grow_init(&store->pages, (size_t)store->page_limit * sizeof(page_note));
     }
     if (status == RP_OK) {
-        status = rp_grow_init(&store->index, INDEX_MOST * sizeof(rp_blob));
+        status = rp_grow_init(&store->index, index_bytes(store));
     }
     if (status != RP_OK) {
         rp_store_finish(store);
@@ -90,12 +95,12 @@ void rp_store_finish(rp_store *store)
 
 /* ---- pages ---- */
 
-/* A run of free pages at or after the cursor within reach; STORE_PAGES: none. */
+/* A run of free pages at or after the cursor within reach; NO_PAGE: none. */
 static uint32_t find_run(rp_store *store, uint32_t count)
 {
     uint32_t run = 0, looked = 0;
     if (store->free_pages < count) {
-        return STORE_PAGES;
+        return NO_PAGE;
     }
     for (uint32_t page = store->cursor; looked < SEARCH_PAGES && looked < store->page_end;
          page++, looked++) {
@@ -109,16 +114,16 @@ static uint32_t find_run(rp_store *store, uint32_t count)
         }
     }
     store->cursor = (store->cursor + looked) % store->page_end;
-    return STORE_PAGES;
+    return NO_PAGE;
 }
 
 static rp_status grow_pages(rp_store *store, uint32_t count, uint32_t *first)
 {
-    if (count > STORE_PAGES - store->page_end) {
+    if (count > store->page_limit - store->page_end) {
         return rp_fail(RP_E_LIMIT,
-                       "history: packed frames fill their %zu GiB: "
+                       "history: packed frames fill their %zu MiB: "
                        "use a smaller history budget",
-                       (size_t)(STORE_BYTES >> 30));
+                       (size_t)store->page_limit >> 8);
     }
     uint32_t end = store->page_end + count;
     rp_status status = rp_grow_need(&store->memory, (size_t)end << RP_PAGE_SHIFT);
@@ -136,7 +141,7 @@ static rp_status grow_pages(rp_store *store, uint32_t count, uint32_t *first)
 static rp_status take_pages(rp_store *store, uint32_t count, page_kind kind, uint32_t *first)
 {
     *first = find_run(store, count);
-    rp_status status = *first == STORE_PAGES ? grow_pages(store, count, first) : RP_OK;
+    rp_status status = *first == NO_PAGE ? grow_pages(store, count, first) : RP_OK;
     if (status != RP_OK) {
         return status;
     }
@@ -366,7 +371,7 @@ static rp_status index_grow(rp_store *store)
     rp_grow wider;
     uint32_t old = store->index_capacity;
     uint32_t capacity = old ? old * 2 : INDEX_FIRST_CAPACITY;
-    rp_status status = rp_grow_init(&wider, INDEX_MOST * sizeof(rp_blob));
+    rp_status status = rp_grow_init(&wider, index_bytes(store));
     if (status == RP_OK) {
         status = rp_grow_need(&wider, capacity * sizeof(rp_blob));
     }

@@ -26,11 +26,12 @@ typedef struct rp_store {
     uint32_t warm_pages;                /* of those, which still hold memory */
     uint32_t partial[RP_STORE_CLASSES]; /* first span with room, as page + 1 */
     rp_grow index;                      /* shared blobs by their checksum: open addressing */
-    uint32_t index_capacity, index_count;
+    uint32_t index_capacity, index_count, page_limit;
     uint64_t used_bytes, blob_count;
 } rp_store;
 
-rp_status rp_store_init(rp_store *store);
+/* `most_bytes` is what it may ever hold; address space, not memory. RP_E_MEMORY, RP_E_LIMIT. */
+rp_status rp_store_init(rp_store *store, size_t most_bytes);
 void rp_store_finish(rp_store *store);
 
 /* Copies the bytes. RP_E_MEMORY, RP_E_LIMIT. */

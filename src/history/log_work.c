@@ -10,8 +10,10 @@ typedef enum job_state { JOB_IDLE, JOB_POSTED, JOB_DONE, JOB_END } job_state;
 
 enum { TRIM_KEEP_BYTES = 8 << 20 };
 #define JOB_BYTES rp_align_up(sizeof(log_job), RP_PAGE_BYTES)
-#define OUTPUT_MOST_BYTES ((size_t)4 << 30)
-#define LIST_MOST_BYTES ((size_t)1 << 30)
+/* A group has at most as many pages as one record may add to a group that is nearly full. */
+#define PAGES_MOST ((size_t)RP_PACK_PAGES_MOST + LOG_GROUP_PAGES)
+#define OUTPUT_MOST_BYTES (PAGES_MOST * 2 * RP_PAGE_BYTES)
+#define LIST_MOST_BYTES (PAGES_MOST * sizeof(log_job_page))
 
 static rp_status open_parts(log_job *job)
 {
