@@ -240,6 +240,7 @@ $build || fail "the module does not build"
 for tracking in mprotect wp-sigbus; do
     host_start --stage none --paced --tracking $tracking --build "$build" --source "$work/demo" "$work/demo/game.so"
     is tracking $tracking || { quietly quit; host_ended 0; continue; } # the machine has no such
+    wait_for 'above frame 10'
     quietly pause
     debug "
     reprise seek 5
