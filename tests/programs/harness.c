@@ -10,6 +10,7 @@
 #include "deck/input.h"
 
 #include <dlfcn.h>
+#include <reprise/watch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,47 @@ void rp_stage_set_size(rp_stage *stage, int width_px, int height_px)
 {
     stage->canvas_px.width_px = stage->canvas_px.stride_px = width_px;
     stage->canvas_px.height_px = height_px;
+}
+
+/* Nobody looks at what is watched or checked here. */
+void rp_watch(const char *name, double value)
+{
+    (void)name, (void)value;
+}
+
+void rp_watch_point(const char *name, double x_px, double y_px)
+{
+    (void)name, (void)x_px, (void)y_px;
+}
+
+void rp_watch_origin(double x_px, double y_px)
+{
+    (void)x_px, (void)y_px;
+}
+
+void rp_check_int(const char *name, int64_t value)
+{
+    (void)name, (void)value;
+}
+
+void rp_check_uint(const char *name, uint64_t value)
+{
+    (void)name, (void)value;
+}
+
+void rp_check_float(const char *name, double value)
+{
+    (void)name, (void)value;
+}
+
+void rp_check_text(const char *name, const char *text)
+{
+    (void)name, (void)text;
+}
+
+void rp_check_bytes(const char *name, const void *bytes, size_t size_bytes)
+{
+    (void)name, (void)bytes, (void)size_bytes;
 }
 
 void rp_stage_set_rate(rp_stage *stage, int rate)
