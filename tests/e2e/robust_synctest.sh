@@ -27,7 +27,7 @@ differs() {
     done
 }
 differs "$cheats/robust_cheat.so" "0 bytes into variable 'cheated' of 8 bytes: "
-differs "$cheats/robust_cheat_heap.so" '16 bytes into a block of 32 of heap '
+differs "$cheats/robust_cheat_heap.so" '16 bytes into a block of 48 of heap '
 timeout 60 reprise run --stage none --frames 200 --synctest --debug '*=trace' "$cheats/robust_cheat_heap.so" 2>"$work/err"
 grep -q '16 bytes into a block of 32 of heap .*made at ' "$work/err" || fail "no site: $(cat "$work/err")"
 
