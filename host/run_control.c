@@ -227,7 +227,8 @@ static json_t *status_json(run *r)
     json_object_set_new(answer, "loop", r->transport.looping ? loop_json(r) : json_null());
     json_object_set_new(answer, "synctest", r->options.synctest ? synctest_json(s) : json_null());
     json_object_set_new(answer, "failure",
-                        s->failure.active ? failure_json(&s->failure) : json_null());
+                        s->failure.active && !s->restarting ? failure_json(&s->failure)
+                                                            : json_null());
     json_object_set_new(answer, "refused", run_refused_build_json(s));
     json_object_set_new(answer, "notice", notice_json(r));
     return answer;

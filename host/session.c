@@ -287,7 +287,9 @@ static rp_status go_on_fresh(session *s)
 {
     s->entry_count = 0;
     rp_log_slots_reset(s->log);
+    s->restarting = true;
     rp_status status = session_restart(s);
+    s->restarting = false;
     if (status) {
         s->loaded = 0;
         process_end(&s->live);

@@ -99,6 +99,7 @@ typedef struct session {
     uint32_t *picture; /* of the last shown frame, width × height; null: none yet */
     uint32_t picture_width_px, picture_height_px;
     session_failure failure;
+    bool restarting; /* a fresh runner is on its way: whether there is a failure is not settled */
     rp_loop_store loop;
     divergence *divergence;  /* pages of the loop's first pass */
     uint64_t diverged_frame; /* 0: no pass differed */
