@@ -103,8 +103,9 @@ static void seek(play *p)
     const rp_page_slot *entries;
     size_t count;
     rp_record record;
+    bool kept = rp_log_record(p->log, index, &record) && record.kept;
     rp_status status = rp_log_seek(p->log, index, &entries, &count);
-    require((status == RP_OK) == (index <= last && first <= last));
+    require((status == RP_OK) == (kept && index <= last && first <= last));
     if (status == RP_OK) {
         require(rp_log_position(p->log) == index && rp_log_record(p->log, index, &record));
         p->frame = record.frame;
@@ -156,7 +157,8 @@ static void step(play *p)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     play p = {.input = {data, size}};
-    if (rp_log_create(BUDGET_BYTES, &p.log) != RP_OK) {
+    const rp_log_desc desc = {.budget_bytes = BUDGET_BYTES, .pack_inline = true};
+    if (rp_log_create_with(&desc, &p.log) != RP_OK) {
         abort();
     }
     for (int i = 0; i < STEPS_MAX && p.input.left; i++) {
