@@ -1,14 +1,16 @@
-/* Reading a build from hostile bytes, and planning from it to itself, from and to the build that
- * was read before it: an error or a description, never a crash. The two are mostly mutations of one
- * file, so that their types are compared. Entry point for libFuzzer and for plain drivers that call
- * it with mutated files. */
+/* Reading a build from hostile bytes: symbols, lines, types, and plans between two of them. From a
+ * build to itself, and from and to the build that was read before it: an error or a description,
+ * never a crash. The two are mostly mutations of one file, so that their types are compared. */
 #include "module/elf.h"
 #include "module/plan.h"
 
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+__attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 static uint64_t use_symbols(const rp_elf *elf)
 {
@@ -36,6 +38,45 @@ static void check_plan(const rp_elf *old_elf, const rp_elf *new_elf)
         abort();
     }
 }
+
+/* ---- mutations that keep the file an ELF file ---- */
+
+static bool in_file(uint64_t offset, uint64_t bytes, size_t size)
+{
+    return offset <= size && bytes <= size - offset;
+}
+
+/* The part of the file that section `index` takes; empty where the file does not hold it. */
+static uint8_t *section_bytes(uint8_t *data, size_t size, unsigned index, size_t *bytes)
+{
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)data;
+    uint64_t at = header->e_shoff + index * sizeof(Elf64_Shdr);
+    Elf64_Shdr section = {0};
+    if (in_file(at, sizeof section, size)) {
+        memcpy(&section, data + at, sizeof section);
+    }
+    bool whole = section.sh_type != SHT_NOBITS && in_file(section.sh_offset, section.sh_size, size);
+    *bytes = whole ? section.sh_size : 0;
+    return data + (whole ? section.sh_offset : 0);
+}
+
+/* Most changes of an ELF file's frame end at its first check. So three of four go into a section's
+ * bytes and leave its length, which is how they come to the symbols and the debug information. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)data;
+    if (size < sizeof *header || !header->e_shnum || seed % 4 == 0) {
+        return LLVMFuzzerMutate(data, size, max_size);
+    }
+    size_t bytes;
+    uint8_t *part = section_bytes(data, size, seed / 4 % header->e_shnum, &bytes);
+    if (bytes) {
+        LLVMFuzzerMutate(part, bytes, bytes);
+    }
+    return size;
+}
+
+/* ---- the target ---- */
 
 static rp_elf *before; /* what was read last */
 

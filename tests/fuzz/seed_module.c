@@ -3,6 +3,42 @@
 #ifdef EDIT
 int seed_added = 3;
 #endif
+
+/* Each kind of type once, so that mutations reach the reader of types and the comparison of two. */
+enum seed_kind { SEED_PLAIN, SEED_OTHER = 40 };
+
+union seed_either {
+    int whole;
+    float real;
+};
+
+struct seed_place {
+    float x, y;
+#ifdef EDIT
+    float z;
+#endif
+};
+
+typedef struct seed_item {
+    struct seed_item *next;
+#ifdef EDIT
+    double weight;
+#endif
+    enum seed_kind kind;
+    unsigned small : 3, wide : 17;
+    union seed_either either;
+    struct seed_place places[3];
+    int (*apply)(int);
+    struct seed_unknown *unknown;
+    struct {
+        short inner;
+    };
+} seed_item;
+
+seed_item seed_items[2];
+seed_item *seed_list = &seed_items[1];
+long seed_grid[2][3];
+
 static int seed_hidden = 1;
 int seed_counts[4] = {1, 2, 3, 4};
 static const char *const seed_names[] = {"one", "two"};
