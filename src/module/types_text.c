@@ -26,6 +26,13 @@ static void add_named(const type_table *table, Dwarf_Die *die, const char *word,
     rp_text_add(text, "%s%.80s", word, name ? name : "{…}");
 }
 
+/* "int *" and "int **". A damaged build may give its types empty names. */
+static void add_star(rp_text_buffer *text)
+{
+    bool after_star = text->length && text->text[text->length - 1] == '*';
+    rp_text_add(text, "%s", after_star ? "*" : " *");
+}
+
 static void add_type(const type_table *table, Dwarf_Die *type, rp_text_buffer *text, int depth)
 {
     Dwarf_Die die = *type, target;
@@ -40,7 +47,7 @@ static void add_type(const type_table *table, Dwarf_Die *type, rp_text_buffer *t
     case DW_TAG_rvalue_reference_type:
         rp_type_of(&die, &target);
         add_type(table, &target, text, depth + 1);
-        rp_text_add(text, "%s", text->text[text->length - 1] == '*' ? "*" : " *");
+        add_star(text);
         break;
     case DW_TAG_array_type:
         rp_type_of(&die, &target);
