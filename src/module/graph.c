@@ -220,18 +220,32 @@ static number_form enum_form(Dwarf_Die *die)
                : FORM_UNSIGNED;
 }
 
+/* The one kind whose entry needs another's first. Damaged debug information has arrays of
+ * themselves, so an element deeper than a program has is void. */
+static uint32_t element_of(type_graph *graph, Dwarf_Die *array)
+{
+    enum { NESTING_MOST = 64 };
+    Dwarf_Die element;
+    if (!rp_type_of(array, &element) || graph->nesting == NESTING_MOST) {
+        return GRAPH_VOID;
+    }
+    graph->nesting++;
+    uint32_t node = rp_graph_of(graph, &element);
+    graph->nesting--;
+    return node;
+}
+
 /* An array of several dimensions is an array of arrays, the last bound innermost. */
 static uint32_t add_array(type_graph *graph, Dwarf_Die *die)
 {
     enum { DIMENSIONS_MOST = 8 };
     uint64_t counts[DIMENSIONS_MOST];
-    Dwarf_Die child = {0}, element;
+    Dwarf_Die child = {0};
     int dimensions = 0;
     while (dimensions < DIMENSIONS_MOST && rp_type_next_count(die, &child, &counts[dimensions])) {
         dimensions++;
     }
-    rp_type_of(die, &element);
-    uint32_t inner = rp_graph_of(graph, &element);
+    uint32_t inner = element_of(graph, die);
     for (int i = dimensions - 1; i >= 0; i--) {
         uint64_t size = 0;
         bool fits = !__builtin_mul_overflow(graph->nodes[inner].size_bytes, counts[i], &size);

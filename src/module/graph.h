@@ -90,6 +90,7 @@ typedef struct type_graph {
     uint32_t slot_count, slots_used;
     graph_hint *hints;
     uint32_t hint_count;
+    uint32_t nesting; /* arrays that are being added, each the element of the one before */
     rp_status status; /* the first failure: no memory */
 } type_graph;
 

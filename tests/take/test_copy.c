@@ -133,8 +133,10 @@ TEST(a_part_that_is_not_there_is_refused)
     ck_ok(tape_whole(&t, w, 6));
     ck_ok(tape_open(&t, &take));
     ck_assert_int_eq(copy(take, &p, 2, 6, false), RP_E_RANGE);
+    free(p.bytes);
     p = (tape){0};
     ck_assert_int_eq(copy(take, &p, 3, 2, false), RP_E_RANGE);
+    free(p.bytes);
     rp_take_close(take);
     free(t.bytes);
     world_free(w);

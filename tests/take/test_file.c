@@ -90,6 +90,7 @@ TEST(a_take_made_at_once_has_no_name_before_it_is_complete)
     rp_take_file_close(&file);
     ck_assert_uint_eq(expect_file("a.take", w), 30);
     unlink("a.take");
+    world_free(w);
     leave_directory();
 }
 
@@ -108,6 +109,7 @@ TEST(a_recording_has_its_name_with_the_first_frame_and_is_of_use_without_an_end)
     rp_take_file_close(&file);
     ck_assert_uint_eq(expect_file("a.take", w), 30);
     unlink("a.take");
+    world_free(w);
     leave_directory();
 }
 
@@ -134,6 +136,7 @@ TEST(only_a_take_is_replaced_and_only_when_told_to)
     }
     ck_assert_uint_eq(expect_file("a.take", NULL), 3);
     unlink("notes.txt"), unlink("empty"), rmdir("folder"), unlink("a.take");
+    world_free(w);
     leave_directory();
 }
 
@@ -150,6 +153,7 @@ TEST(what_came_to_stand_at_the_path_meanwhile_is_not_replaced)
     rp_take_writer_close(writer);
     rp_take_file_close(&file);
     unlink("a.take");
+    world_free(w);
     leave_directory();
 }
 
@@ -295,6 +299,7 @@ TEST(a_full_disk_is_told_and_the_take_on_it_can_be_read)
     ck_assert_uint_gt(frames, 10);
     ck_assert_uint_eq(expect_file("elsewhere.take", NULL), 5);
     unlink("elsewhere.take");
+    world_free(w);
     leave_directory();
 }
 
