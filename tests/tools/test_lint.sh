@@ -163,7 +163,7 @@ test_size() {
     grep -q 'src/base/long.c:1: notice' "$work/out" || fail "size does not notice a file of 900 lines"
     { echo 'int f(int x)'; echo '{'; repeat 70 '    x++;'; echo '    return x;'; echo '}'; } > src/base/long.c
     passes size
-    if ctags --version 2>/dev/null | grep -q ^Universal; then
+    if grep -q ^Universal <<<"$(ctags --version 2>/dev/null)"; then
         grep -q 'src/base/long.c:1: notice: f has 74' "$work/out" || fail "size does not notice a long function"
     fi
 }

@@ -80,14 +80,22 @@ check_words() {
     done
 }
 
+# Not `--help | grep -q`: grep ends at the first match, and the program may then fail at its next line.
+reprise_help() { # SUBCOMMAND
+    if grep -qE "^  $1 " <<<"$("$reprise" --help)"; then
+        "$reprise" "$1" --help 2>&1
+    else # or one inside gdb
+        "$reprise" gdb --help 2>/dev/null | grep -E "^  reprise $1( |\$)" || true
+    fi
+}
+
 declare -A help_of
 help_for() { # PROGRAM SUBCOMMAND; sets $help, empty where there is no such command
     local key="$1 $2"
     if [ -z "${help_of[$key]+set}" ]; then
         case $1 in
         ./dev) help_of[$key]=$(printf '%s\n  help\n' "$(./dev help)" | grep -E "^  $2( |\$)" -A 1 || true) ;;
-        reprise) help_of[$key]=$("$reprise" --help | grep -qE "^  $2 " && "$reprise" "$2" --help 2>&1 ||
-            "$reprise" gdb --help 2>/dev/null | grep -E "^  reprise $2( |\$)" || true) ;; # or one inside gdb
+        reprise) help_of[$key]=$(reprise_help "$2") ;;
         esac
     fi
     help=${help_of[$key]}
