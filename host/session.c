@@ -5,6 +5,7 @@
 #include <base/bits.h>
 #include <base/error.h>
 #include <base/text.h>
+#include <deck/environment.h>
 #include <deck/input.h>
 #include <history/world.h>
 #include <os/os.h>
@@ -18,6 +19,20 @@ enum { SLOTS_AHEAD = 2048 };
 
 /* ---- open and close ---- */
 
+/* The frames of a sleeping coroutine and jump buffers hold the secrets, and are state, so
+ * they follow from the seed, or each session would have hashes of its own. Kept from an attacker
+ * they are not: randomisation of addresses is off, too. The generator is not the one that the
+ * program reads, which would hand them out. */
+static rp_os_secrets secrets_of(uint64_t seed)
+{
+    rp_os_secrets secrets;
+    rp_environment generator;
+    rp_environment_init(&generator, ~seed, 0);
+    rp_environment_random(&generator, &secrets, sizeof secrets);
+    secrets.canary &= ~UINT64_C(0xff); /* its first byte is zero: strings stop at it */
+    return secrets;
+}
+
 rp_status session_open(const session_desc *desc, session *s)
 {
     *s = (session){.desc = *desc,
@@ -29,19 +44,16 @@ rp_status session_open(const session_desc *desc, session *s)
                    .spare = {.socket = -1, .output = -1}};
     const rp_log_desc history = {.budget_bytes = desc->budget_bytes, .writable = true};
     rp_status status = rp_log_create_with(&history, &s->log);
-    uint64_t secrets[2];
-    if (!status) {
-        status = rp_os_random(secrets, sizeof secrets);
-    }
     if (status) {
         return status;
     }
+    const rp_os_secrets secrets = secrets_of(desc->seed);
     s->start = (process_desc){
         .log_fd = rp_log_fd(s->log),
         .seed = desc->seed,
         .start_wall_ns = desc->start_wall_ns,
-        .canary = secrets[0] & ~UINT64_C(0xff), /* its first byte is zero: strings stop at it */
-        .pointer_guard = secrets[1],
+        .canary = secrets.canary,
+        .pointer_guard = secrets.pointer_guard,
         .tracking = desc->tracking,
         .check_threads = desc->check_threads,
         .audio_rate_hz = 48000,

@@ -29,7 +29,7 @@ same() {
         fail "$module: other hashes $2, from frame $(diff "$work/first" "$work/$1" | sed -n '2s/< \([0-9]*\).*/\1/p')"
 }
 
-for module in "$demo" "$programs"/{counter,lua,sqlite,chipmunk}_module.so; do
+for module in "$demo" "$programs"/{counter,lua,sqlite,chipmunk,context}_module.so; do
     [ -e "$module" ] || continue
     hashes first "$module"
     [ "$(grep -c '^[0-9]* [0-9a-f]\{16\}$' "$work/first")" -eq 600 ] || fail "$module: not 600 hashes"

@@ -21,7 +21,7 @@ reprise-input 1
 INPUT
 
 # ---- the same hashes
-for module in "$demo" "$programs"/{counter,lua,sqlite,chipmunk,memory}_module.so; do
+for module in "$demo" "$programs"/{counter,lua,sqlite,chipmunk,memory,context}_module.so; do
     [ -e "$module" ] || continue
     first=
     for rung in $rungs; do
