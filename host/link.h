@@ -20,7 +20,7 @@
 
 #define LINK_MAGIC UINT32_C(0x4b4e4c52)
 enum {
-    LINK_VERSION = 4,
+    LINK_VERSION = 5,
     LINK_CANVAS_MAX_PX = 4096,
     LINK_AUDIO_MAX_FRAMES = 65536,
     LINK_STACK_COPY_BYTES = 256 << 10,
@@ -89,6 +89,7 @@ typedef enum link_report {
     LINK_REPORT_MARK,   /* no text; answer: a: the mark's number */
     LINK_REPORT_GROWTH, /* between the marks c and d */
     LINK_REPORT_MODES,  /* which debug modes hold for which allocator */
+    LINK_REPORT_TYPES,  /* what blocks are made of, by the plan that came before; JSON alone */
     LINK_REPORT_COUNT
 } link_report;
 

@@ -9,6 +9,7 @@
 #include "cmd_new.h"
 #include "cmd_run.h"
 #include "cmd_trim.h"
+#include "cmd_types.h"
 
 #include <base/bits.h>
 #include <reprise/version.h>
@@ -23,6 +24,7 @@ static const struct {
     {"new", cmd_new, "writes a small project that runs"},
     {"run", cmd_run, "runs a module; picks up each new build of it"},
     {"ctl", cmd_ctl, "drives a running program: pause, step, seek, loop, status"},
+    {"types", cmd_types, "says what is known of the types of a running program's memory"},
     {"doctor", cmd_doctor, "says whether this machine and a program suit, and what is missing"},
     {"gdb", cmd_gdb, "attaches gdb to a running program, and follows it"},
     {"info", cmd_info, "says what is in a take"},

@@ -161,6 +161,8 @@ rp_status run_reload_way(run *r, run_way way);
 void run_reload_say(run *r);     /* once, of a build that was taken */
 void run_reload_refused(run *r); /* why, and the ways on */
 json_t *run_reload_answer(run *r, const json_t *request);
+/* `reprise types`: what the world is made of. */
+json_t *run_types_answer(run *r);
 json_t *run_converted_json(const rp_migration *migration);
 /* Of the build that was refused and waits, with the ways on; null: there is none. */
 json_t *run_refused_build_json(const session *s);

@@ -385,6 +385,9 @@ json_t *run_answer(void *context, const json_t *request)
     if (strcmp(name, "reload") == 0) {
         return run_reload_answer(r, request);
     }
+    if (strcmp(name, "types") == 0) {
+        return run_types_answer(r);
+    }
     if (strcmp(name, "watch") == 0) {
         return run_watch_answer(r, request);
     }

@@ -310,7 +310,28 @@ static char *report_text(const session *s)
     return text;
 }
 
-/* {"World.user": "struct Enemy"}: kept in the project's file; then the refused build once more. */
+json_t *run_types_answer(run *r)
+{
+    session_report report;
+    if (session_survey(&r->session, &report)) {
+        return run_refused();
+    }
+    json_t *value = json_loadb(report.text, report.length, 0, NULL);
+    free(report.text);
+    if (!value) {
+        rp_fail(RP_E_FORMAT, "types: the report cannot be read, or there is no memory for it");
+        return run_refused();
+    }
+    json_t *answer = json_object();
+    json_object_set_new(answer, "ok", json_true());
+    json_object_set_new(answer, "name", run_text_json(r->name));
+    json_object_set_new(answer, "build", json_integer(r->session.loaded));
+    json_object_set_new(answer, "frame", json_integer((json_int_t)session_frame(&r->session)));
+    json_object_set_new(answer, "types", value);
+    return answer;
+}
+
+/* {"World.user": "struct Enemy"}: kept in the project's file; then a refused build once more. */
 static rp_status answers_take(run *r, json_t *answers)
 {
     const char *what;
@@ -323,7 +344,7 @@ static rp_status answers_take(run *r, json_t *answers)
             return status;
         }
     }
-    return build_again(r, false);
+    return r->session.refused.elf ? build_again(r, false) : RP_OK;
 }
 
 json_t *run_reload_answer(run *r, const json_t *request)

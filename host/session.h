@@ -220,6 +220,9 @@ typedef struct session_report {
 /* RP_E_MEMORY, RP_E_DIED …: with a text. `a`, `b`: marks, for LINK_REPORT_GROWTH. */
 rp_status session_report_make(session *s, link_report kind, bool json, uint64_t a, uint64_t b,
                               session_report *report);
+/* What the blocks of the world are made of: src/module/survey.h. RP_E_UNSUPPORTED: no debug
+ * information. Reads that of the whole build: up to seconds for a large one. */
+rp_status session_survey(session *s, session_report *report);
 /* At an orderly end: says goodbye to the module, and then what is left. */
 rp_status session_leaks(session *s, session_report *report);
 

@@ -285,9 +285,8 @@ rp_status session_restart(session *s)
 
 /* ---- carrying ---- */
 
-static rp_status plan_send(session *s, const rp_plan *plan)
+static rp_status plan_send(session *s, process *p, const rp_plan *plan)
 {
-    process *p = &s->spare;
     rp_status status = RP_OK;
     for (uint64_t at = 0; !status && at < plan->total_bytes;) {
         uint64_t part = rp_min_size(plan->total_bytes - at, LINK_BULK_BYTES);
@@ -304,7 +303,7 @@ static rp_status plan_send(session *s, const rp_plan *plan)
 static rp_status carry_ask(session *s, rp_plan *plan, uint32_t from, link_message *answer)
 {
     process *p = &s->spare;
-    rp_status status = plan_send(s, plan);
+    rp_status status = plan_send(s, p, plan);
     if (!status) {
         known_write(s, p, 0, from, false);
         status = session_offer_slots(s, p, 4096);
@@ -341,6 +340,36 @@ static rp_status plan_make(session *s, uint32_t from, uint32_t to, rp_plan **pla
     s->times.plan_ms = (double)(rp_os_monotonic_ns() - begin_ns) / 1e6;
     type_answers_drop(&answers);
     return status;
+}
+
+/* Of the build that runs to itself. */
+static rp_status survey_plan_make(session *s, rp_plan **plan)
+{
+    const session_build *build = session_build_at(s, s->loaded);
+    type_answers answers;
+    rp_status status = type_answers_read(s->desc.types, &answers);
+    if (!status) {
+        const rp_plan_options options = {.answers = answers.first, .survey = true};
+        status = rp_plan_make(build->elf, s->loaded, build->base, build->tls_address, build->elf,
+                              s->loaded, &options, plan);
+        type_answers_drop(&answers);
+    }
+    return status;
+}
+
+rp_status session_survey(session *s, session_report *report)
+{
+    rp_plan *plan;
+    *report = (session_report){0};
+    if (!session_has_world(s)) {
+        return rp_fail(RP_E_INCOMPLETE, "types: no build runs yet: wait for the first, or mend it");
+    }
+    rp_status status = survey_plan_make(s, &plan);
+    if (!status) {
+        status = plan_send(s, &s->live, plan);
+        rp_plan_free(plan);
+    }
+    return status ? status : session_report_make(s, LINK_REPORT_TYPES, true, 0, 0, report);
 }
 
 static rp_status spare_carry(session *s, uint32_t from, uint32_t to, rp_plan *plan, uint64_t frame)

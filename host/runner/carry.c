@@ -8,6 +8,7 @@
 #include <base/bits.h>
 #include <base/error.h>
 #include <module/carry.h>
+#include <module/survey.h>
 #include <os/os.h>
 #include <region/region.h>
 #include <string.h>
@@ -204,14 +205,51 @@ rp_status runner_plan(const link_message *request)
     return RP_OK;
 }
 
-rp_status runner_carry(void)
+/* The plan that was taken, checked. */
+static rp_status plan_whole(void)
 {
     if (!taken.plan || taken.have != taken.bytes) {
         return rp_fail(RP_E_ARGUMENT, "runner: the plan is not complete");
     }
-    rp_status status = rp_plan_check(taken.plan, taken.bytes);
+    return rp_plan_check(taken.plan, taken.bytes);
+}
+
+rp_status runner_carry(void)
+{
+    rp_status status = plan_whole();
     if (!status) {
         status = carry_by(taken.plan);
+    }
+    plan_drop();
+    return status;
+}
+
+/* ---- looking only ---- */
+
+/* Of the build that runs; only what is state. */
+static bool read_live(void *context, uint64_t address, void *to, size_t size_bytes)
+{
+    (void)context;
+    const rp_world_range *ranges;
+    size_t count = rp_world_ranges(the_runner.world, &ranges);
+    for (size_t i = the_runner.library_ranges; i < count; i++) {
+        uint64_t start = (uint64_t)(uintptr_t)ranges[i].start;
+        if (address >= start && address - start < ranges[i].size_bytes &&
+            size_bytes <= ranges[i].size_bytes - (address - start)) {
+            memcpy(to, (const void *)(uintptr_t)address, size_bytes);
+            return true;
+        }
+    }
+    return false;
+}
+
+rp_status runner_survey(rp_report_writer *writer, void *context)
+{
+    rp_carry_span foreign[LINK_RANGE_MAX];
+    rp_status status = plan_whole();
+    if (!status) {
+        size_t count = foreign_spans(foreign, LINK_RANGE_MAX);
+        status = rp_survey(taken.plan, read_live, NULL, foreign, count, writer, context);
     }
     plan_drop();
     return status;

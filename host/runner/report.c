@@ -127,6 +127,8 @@ static rp_status make(const link_message *request, link_message *answer, sending
     case LINK_REPORT_MODES:
         modes_report(format, write_piece, s);
         return RP_OK;
+    case LINK_REPORT_TYPES:
+        return runner_survey(write_piece, s);
     case LINK_REPORT_MARK:
         answer->a = rp_growth_mark();
         return answer->a ? RP_OK

@@ -20,6 +20,7 @@
 #define RUNNER_RUNNER_H
 
 #include "../link.h"
+#include <reprise/trace.h>
 
 #include <base/text.h>
 #include <deck/environment.h>
@@ -88,6 +89,7 @@ rp_status runner_commit(link_message *answer);
 /* carry.c */
 rp_status runner_plan(const link_message *request); /* takes a piece of one */
 rp_status runner_carry(void); /* by the plan that was taken, which then goes */
+rp_status runner_survey(rp_report_writer *writer, void *context); /* the same */
 
 /* malloc.c */
 rp_status runner_memory_open(void); /* region and heaps; also by the first malloc */

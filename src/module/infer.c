@@ -1,6 +1,7 @@
 /* Following claims through the heap. Layer: module. */
 #include "module/infer.h"
 
+#include "base/error.h"
 #include "base/text.h"
 #include "trace/trace.h"
 
@@ -85,6 +86,24 @@ static void set_type(infer *in, uint32_t block, uint32_t type, uint32_t claim, b
     enqueue(in, block);
 }
 
+static void note_origin(infer *in, uint32_t block)
+{
+    if (in->origins) {
+        in->origins[block] = in->from;
+    }
+}
+
+static uint32_t origin_here(const infer *in)
+{
+    return in->root ? INFER_FROM_ROOT | in->root : in->holder;
+}
+
+static void claim_type(infer *in, uint32_t block, uint32_t type, uint32_t claim, bool sure)
+{
+    set_type(in, block, type, claim, sure);
+    note_origin(in, block);
+}
+
 /* The class of an object by the pointer to its virtual table; 0: it has none that we know. */
 static uint32_t class_of(const infer *in, uint32_t block)
 {
@@ -122,6 +141,7 @@ static void touch(infer *in, uint32_t block, uint32_t claim, uint32_t flags)
         return;
     }
     mark_of(in, block)->claim = claim & ((1u << BLOCK_CLAIM_BITS) - 1);
+    note_origin(in, block);
     note_doubt(in, block, BLOCK_TOUCHED | flags | (in->foreign ? BLOCK_FOREIGN : 0u));
 }
 
@@ -139,20 +159,20 @@ static void claim_start(infer *in, uint32_t block, uint32_t type, uint32_t claim
     }
     uint32_t exact = is->flags & RP_TYPE_VIRTUAL ? class_of(in, block) : 0;
     if (exact && (exact == type || begins_with(in, exact, type))) {
-        set_type(in, block, exact, claim, true);
+        claim_type(in, block, exact, claim, true);
     } else if (!mark_of(in, block)->type ||
                (was->flags & RP_TYPE_CHARACTER && !(is->flags & RP_TYPE_CHARACTER))) {
-        set_type(in, block, type, claim, false);
+        claim_type(in, block, type, claim, false);
     } else if (is->flags & RP_TYPE_CHARACTER || begins_with(in, mark_of(in, block)->type, type)) {
         return; /* what is known already says more */
     } else if (begins_with(in, type, mark_of(in, block)->type)) {
-        set_type(in, block, type, claim, false);
+        claim_type(in, block, type, claim, false);
     } else if (is->flags & RP_TYPE_SCALAR && is_part(is, was)) {
         if (was->flags & RP_TYPE_SCALAR && is->slot_count && !was->slot_count) {
-            set_type(in, block, type, claim, false); /* pointers rather than numbers */
+            claim_type(in, block, type, claim, false); /* pointers rather than numbers */
         }
     } else if (was->flags & RP_TYPE_SCALAR && is_part(was, is)) {
-        set_type(in, block, type, claim, false);
+        claim_type(in, block, type, claim, false);
     } else {
         disagree(in, block, type, claim);
     }
@@ -161,11 +181,12 @@ static void claim_start(infer *in, uint32_t block, uint32_t type, uint32_t claim
 static void settle(infer *in, const infer_pending *p)
 {
     block_mark *mark = mark_of(in, p->block);
+    in->from = p->origin;
     if (type_at(in, p->type)->flags & RP_TYPE_UNKNOWN) {
         touch(in, p->block, p->claim, p->start ? 0 : BLOCK_INSIDE);
     } else if (p->within) {
         if (mark->type != p->type || !(mark->flags & BLOCK_SURE)) {
-            set_type(in, p->block, p->type, p->claim, true);
+            claim_type(in, p->block, p->type, p->claim, true);
         }
     } else if (!p->start) {
         touch(in, p->block, p->claim, BLOCK_INSIDE);
@@ -196,7 +217,7 @@ static void claim_at(infer *in, uint64_t value, uint32_t type, uint32_t claim, b
         settle_oldest(in);
     }
     in->pending[(in->pending_first + in->pending_count++) % INFER_AHEAD] =
-        (infer_pending){block, type, claim, value == start, within};
+        (infer_pending){block, type, claim, origin_here(in), value == start, within};
 }
 
 /* ---- walking ---- */
@@ -212,6 +233,7 @@ static void walk_words(infer *in, const uint8_t *at, uint64_t bytes, uint32_t cl
         uint32_t block =
             value - low <= span ? rp_blocks_find(in->index, value, &start) : BLOCK_NONE;
         if (block != BLOCK_NONE) {
+            in->from = origin_here(in);
             touch(in, block, claim, value == start ? 0 : BLOCK_INSIDE);
         }
     }
@@ -266,9 +288,7 @@ static void walk_objects(infer *in, uint32_t type, const uint8_t *at, uint64_t c
     }
 }
 
-/* Whether the block may as well be of a type that begins with its own; `other` is one that fits
- * where its own does not. */
-static uint32_t rivals(const infer *in, uint32_t block, uint32_t *other)
+uint32_t rp_infer_rivals(const infer *in, uint32_t block, uint32_t *other)
 {
     const rp_plan_type *of = type_at(in, mark_of(in, block)->type);
     const uint32_t *heirs = rp_plan_part(in->plan, in->plan->heirs_offset);
@@ -290,7 +310,7 @@ static void walk_block(infer *in, uint32_t block)
     uint32_t other = 0;
     bool sure = mark_of(in, block)->flags & BLOCK_SURE,
          fits = rp_infer_fits(of, in->index->places[block].size_bytes);
-    uint32_t rival_count = sure ? 0 : rivals(in, block, &other);
+    uint32_t rival_count = sure ? 0 : rp_infer_rivals(in, block, &other);
     if (!fits && rival_count == 1) {
         set_type(in, block, other, mark_of(in, block)->claim, false);
         return;
@@ -329,6 +349,7 @@ static void look_into_next(infer *in)
     in->queue_count--;
     mark_of(in, block)->flags &= (uint8_t)~BLOCK_QUEUED;
     in->root = 0;
+    in->holder = block + 1;
     walk_block(in, block);
 }
 
@@ -354,6 +375,7 @@ void rp_infer_run_doubts(infer *in)
         if (!settled) {
             bool before = in->foreign;
             in->foreign = mark_of(in, block)->flags & BLOCK_FOREIGN;
+            in->holder = block + 1;
             walk_words(in, (const uint8_t *)(uintptr_t)in->index->places[block].start,
                        in->index->places[block].size_bytes, mark_of(in, block)->claim);
             in->foreign = before;
@@ -368,6 +390,7 @@ void rp_infer_variable(infer *in, uint32_t number, const uint8_t *value)
 {
     const rp_plan_copy *copy = &rp_plan_copies(in->plan)[number];
     in->root = number + 1;
+    in->holder = 0;
     if (copy->type && type_at(in, copy->type)->size_bytes == copy->size_bytes) {
         walk_objects(in, copy->type, value, 1);
     } else if (!copy->type) {
@@ -378,9 +401,24 @@ void rp_infer_variable(infer *in, uint32_t number, const uint8_t *value)
 void rp_infer_foreign(infer *in, const void *start, size_t size_bytes)
 {
     in->foreign = true;
-    in->root = 0;
+    in->root = in->holder = 0;
     walk_words(in, start, size_bytes, 0);
     in->foreign = false;
+}
+
+rp_status rp_infer_all(infer *in, const uint8_t *const *values, const rp_carry_span *foreign,
+                       size_t foreign_count)
+{
+    for (uint32_t i = 0; i < in->plan->copy_count; i++) {
+        rp_infer_variable(in, i, values[i]);
+    }
+    rp_infer_run(in);
+    rp_infer_run_doubts(in);
+    for (size_t i = 0; i < foreign_count; i++) {
+        rp_infer_foreign(in, foreign[i].start, foreign[i].size_bytes);
+    }
+    rp_infer_run_doubts(in);
+    return in->status;
 }
 
 /* ---- what is said ---- */
@@ -400,8 +438,7 @@ typedef struct said {
     uint32_t last_site, last_type;
 } said;
 
-/* "game.c:12 Enemy" and "struct Enemy" name the same. */
-static bool names_type(const char *site, const char *name)
+bool rp_infer_names_type(const char *site, const char *name)
 {
     static const char *const words[] = {"struct ", "union ", "enum ", "class "};
     const char *given = strchr(site, ' ');
@@ -432,7 +469,7 @@ static uint32_t type_of_site(const infer *in, const char *site)
         }
     }
     for (uint32_t i = 1; i < in->plan->type_count; i++) {
-        if (names_type(site, rp_plan_name(in->plan, type_at(in, i)->name))) {
+        if (rp_infer_names_type(site, rp_plan_name(in->plan, type_at(in, i)->name))) {
             return type_at(in, i)->flags & RP_TYPE_UNKNOWN ? 0 : i;
         }
     }
@@ -455,6 +492,28 @@ static int take_said(const rp_trace_block *traced, void *context)
         set_type(s->in, block, s->last_type, 0, true);
     }
     return 0;
+}
+
+rp_status rp_infer_values(const rp_plan *plan, block_index *index, rp_carry_read_fn *read,
+                          void *context, const uint8_t ***values)
+{
+    const rp_plan_copy *copies = rp_plan_copies(plan);
+    *values = rp_arena_take(&index->arena, plan->copy_count + 1, sizeof **values);
+    for (uint32_t i = 0; *values && i < plan->copy_count; i++) {
+        const rp_plan_copy *copy = &copies[i];
+        uint8_t *value = rp_arena_take(&index->arena, 1, copy->size_bytes + 1);
+        if (!value) {
+            return index->arena.failure;
+        }
+        if (!read(context, copy->old_address, value, (size_t)copy->size_bytes)) {
+            return rp_fail(RP_E_NOT_FOUND,
+                           "variable '%s': its value in build %u is not in the saved state: it "
+                           "cannot be carried over: restart the program",
+                           rp_plan_name(plan, copy->name), plan->old_build);
+        }
+        (*values)[i] = value;
+    }
+    return *values ? RP_OK : index->arena.failure;
 }
 
 rp_status rp_infer_begin(infer *in, const rp_plan *plan, block_index *index)

@@ -17,10 +17,11 @@
 #include "module/carry.h"
 
 enum { INFER_CONFLICTS_MOST = 64, INFER_AHEAD = 16 };
+#define INFER_FROM_ROOT (UINT32_C(1) << 31)
 
 /* A pointer that was read and whose block is on its way from memory. */
 typedef struct infer_pending {
-    uint32_t block, type, claim;
+    uint32_t block, type, claim, origin;
     bool start, within; /* it leads to the block's start; it is an answer */
 } infer_pending;
 
@@ -40,12 +41,23 @@ typedef struct infer {
     infer_conflict conflicts[INFER_CONFLICTS_MOST];
     uint32_t conflict_count; /* may be more than were kept */
     uint32_t root;           /* the variable that is being walked; 0: none */
+    uint32_t holder;         /* 1 + the block that is being walked; 0: none */
+    uint32_t from;           /* where the pointer that is being settled lies, as in `origins` */
+    uint32_t *origins; /* by block, where the pointer that claims it lies: a holder, or a root with
+                          INFER_FROM_ROOT; 0: not known. Null: not wanted */
     bool foreign;
     rp_status status;
 } infer;
 
 /* Collects nothing itself: `index` is filled. RP_E_MEMORY. */
 rp_status rp_infer_begin(infer *in, const rp_plan *plan, block_index *index);
+/* Copies the value of every variable of the plan into the index' memory: values[copy].
+ * RP_E_NOT_FOUND: `read` does not know one. */
+rp_status rp_infer_values(const rp_plan *plan, block_index *index, rp_carry_read_fn *read,
+                          void *context, const uint8_t ***values);
+/* All of it: what is said, the variables, what they lead to, then `foreign`. */
+rp_status rp_infer_all(infer *in, const uint8_t *const *values, const rp_carry_span *foreign,
+                       size_t foreign_count);
 /* The value of variable `number` (of the plan's copies), as the old build had it. */
 void rp_infer_variable(infer *in, uint32_t number, const uint8_t *value);
 /* Memory that nothing is known of and that is none of the module's: after all variables. */
@@ -59,6 +71,10 @@ void rp_infer_run_doubts(infer *in);
 void rp_infer_claim_text(const infer *in, uint32_t claim, char *text, size_t capacity);
 /* "game.c:12 Enemy" where the allocation of the block that begins there is traced; "" else. */
 const char *rp_infer_site(uint64_t start);
+/* Of the types that begin with the block's own: how many fit as well, and the last of them. */
+uint32_t rp_infer_rivals(const infer *in, uint32_t block, uint32_t *other);
+/* Whether a site's text, "game.c:12 Enemy", gives that type itself. */
+bool rp_infer_names_type(const char *site, const char *name);
 /* Whether blocks of that size may be made of the type alone. */
 bool rp_infer_fits(const rp_plan_type *type, uint64_t size_bytes);
 

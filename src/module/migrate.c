@@ -62,50 +62,24 @@ static void *bytes_at(uint64_t address)
 
 /* ---- looking ---- */
 
-static rp_status read_variables(migration *m, rp_carry_read_fn *read, void *context)
+static rp_status has_thread_data(const migration *m)
 {
     const rp_plan_copy *copies = rp_plan_copies(m->plan);
-    m->values = rp_arena_take(&m->index.arena, m->plan->copy_count + 1, sizeof *m->values);
-    for (uint32_t i = 0; m->values && i < m->plan->copy_count; i++) {
-        const rp_plan_copy *copy = &copies[i];
-        const char *name = rp_plan_name(m->plan, copy->name);
-        if (copy->thread && !m->tls_block) {
+    for (uint32_t i = 0; i < m->plan->copy_count; i++) {
+        if (copies[i].thread && !m->tls_block) {
             return rp_fail(RP_E_MODULE,
                            "variable '%s': build %u has no thread-local data: it was not loaded as "
                            "planned: build the module again",
-                           name, m->plan->new_build);
+                           rp_plan_name(m->plan, copies[i].name), m->plan->new_build);
         }
-        uint8_t *value = rp_arena_take(&m->index.arena, 1, copy->size_bytes + 1);
-        if (!value) {
-            return m->index.arena.failure;
-        }
-        if (!read(context, copy->old_address, value, (size_t)copy->size_bytes)) {
-            return rp_fail(RP_E_NOT_FOUND,
-                           "variable '%s': its value in build %u is not in the saved state: it "
-                           "cannot be carried over: restart the program",
-                           name, m->plan->old_build);
-        }
-        m->values[i] = value;
     }
-    return m->values ? RP_OK : m->index.arena.failure;
+    return RP_OK;
 }
 
 static rp_status look(migration *m)
 {
     rp_status status = rp_infer_begin(&m->in, m->plan, &m->index);
-    for (uint32_t i = 0; status == RP_OK && i < m->plan->copy_count; i++) {
-        rp_infer_variable(&m->in, i, m->values[i]);
-    }
-    if (status == RP_OK) {
-        rp_infer_run(&m->in);
-        rp_infer_run_doubts(&m->in);
-        for (size_t i = 0; i < m->foreign_count; i++) {
-            rp_infer_foreign(&m->in, m->foreign[i].start, m->foreign[i].size_bytes);
-        }
-        rp_infer_run_doubts(&m->in);
-        status = m->in.status;
-    }
-    return status;
+    return status == RP_OK ? rp_infer_all(&m->in, m->values, m->foreign, m->foreign_count) : status;
 }
 
 /* ---- deciding ---- */
@@ -537,7 +511,10 @@ static rp_status run(migration *m, rp_carry_read_fn *read, void *context)
 {
     rp_status status = rp_blocks_collect(&m->index);
     if (status == RP_OK) {
-        status = read_variables(m, read, context);
+        status = has_thread_data(m);
+    }
+    if (status == RP_OK) {
+        status = rp_infer_values(m->plan, &m->index, read, context, &m->values);
     }
     if (status == RP_OK) {
         status = look(m);

@@ -84,7 +84,8 @@ typedef struct rp_type_answer {
 
 typedef struct rp_plan_options {
     const rp_type_answer *answers;
-    bool regardless;     /* what cannot be carried starts anew or is left, and is counted */
+    bool survey;     /* for rp_survey: the types are told though none changed, and all of them */
+    bool regardless; /* what cannot be carried starts anew or is left, and is counted */
     rp_refusal *refusal; /* filled with RP_E_CHANGED; null: not wanted */
 } rp_plan_options;
 

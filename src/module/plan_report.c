@@ -298,7 +298,8 @@ static bool needs_types(const plan_build *build)
                   rp_types_variable_differs(build->old_elf, entry->symbol, build->new_elf,
                                             entry->partner, NULL);
     }
-    return build->types_known && differs;
+    bool wanted = build->options && build->options->survey;
+    return build->types_known && (differs || wanted);
 }
 
 static rp_status begin_types(plan_build *build)
@@ -308,6 +309,7 @@ static rp_status begin_types(plan_build *build)
         build->with_types = true;
         status = rp_types_build_init(&build->types, build->old_elf, build->new_elf,
                                      build->options ? build->options->answers : NULL);
+        build->types.all = build->options && build->options->survey;
     }
     return status;
 }

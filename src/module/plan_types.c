@@ -375,9 +375,9 @@ static void add_changed(types_build *build)
             continue;
         }
         size_t first, count = rp_graph_run(new_types, type, &first);
-        bool same = count == 0;
+        bool same = count == 0 && !build->all;
         for (size_t k = first; k < first + count; k++) {
-            same |= new_types->types[k]->hash == type->hash;
+            same |= new_types->types[k]->hash == type->hash && !build->all;
         }
         if (!same) {
             uint32_t node = rp_graph_of(&build->old_graph, &type->die);

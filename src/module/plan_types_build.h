@@ -35,6 +35,7 @@ typedef struct types_build {
     const rp_type_answer *answers;
     types_pool bases; /* types_link: a struct, and one that begins with it */
     bool regardless;
+    bool all; /* types that did not change, too */
     rp_status status;
 } types_build;
 
