@@ -213,3 +213,9 @@ TEST(each_edit_keeps_values_and_pointers_with_older_debug_information_and_optimi
     check_all("gcc -gdwarf-4 -O2 -gz");
     check_all("clang -gdwarf-4 -O1");
 }
+
+TEST(each_edit_keeps_values_and_pointers_with_link_time_optimisation_and_packed_sections)
+{
+    check_all("gcc -g -O2 -flto");
+    check_all("clang -g -gz=zlib -fuse-ld=lld -Wl,--compress-debug-sections=zlib");
+}
