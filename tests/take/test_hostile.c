@@ -165,8 +165,8 @@ TEST(a_byte_that_is_changed_anywhere_is_noticed_and_no_frame_is_ever_wrong)
     for (size_t i = 0; i < s->t.size_bytes * rounds; i++) {
         size_t at = i / rounds;
         memcpy(changed.bytes, s->t.bytes, s->t.size_bytes);
-        changed.bytes[at] ^=
-            rounds == 1 ? (uint8_t)(1 + test_random(&random) % 255) : (uint8_t)(1 << i % 8);
+        uint64_t flip = rounds == 1 ? 1 + test_random(&random) % 255 : UINT64_C(1) << i % 8;
+        changed.bytes[at] ^= (uint8_t)flip;
         int indexed = read_all(s, &changed, false, true, &noticed);
         ck_assert_msg(noticed, "byte %zu was changed and nobody noticed", at);
         if (i % 4 == 0) {
