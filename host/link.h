@@ -188,6 +188,9 @@ typedef struct link_object {
     uint32_t build; /* of the user's module; 0: a library */
     uint32_t zone;
     uint64_t tls_address; /* of its state in the stepping thread; 0: none */
+    uint8_t build_id[32];
+    uint32_t build_id_bytes; /* that count; 0: it has none */
+    uint32_t reserved;
 } link_object;
 
 typedef struct link_range {

@@ -42,12 +42,13 @@ rp_status session_open(const session_desc *desc, session *s)
                    .rate_hz = desc->rate_hz,
                    .live = {.socket = -1, .output = -1},
                    .spare = {.socket = -1, .output = -1}};
+    s->desc.origin = NULL; /* it may end before the session */
     const rp_log_desc history = {.budget_bytes = desc->budget_bytes, .writable = true};
     rp_status status = rp_log_create_with(&history, &s->log);
     if (status) {
         return status;
     }
-    const rp_os_secrets secrets = secrets_of(desc->seed);
+    const rp_os_secrets secrets = desc->origin ? *desc->origin : secrets_of(desc->seed);
     s->start = (process_desc){
         .log_fd = rp_log_fd(s->log),
         .seed = desc->seed,

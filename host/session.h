@@ -24,6 +24,7 @@
 #include <deck/loop.h>
 #include <history/log.h>
 #include <module/elf.h>
+#include <os/os.h>
 
 typedef struct session_build {
     rp_elf *elf;                     /* owned */
@@ -65,6 +66,8 @@ typedef struct session_times {
 } session_times;
 
 typedef struct session_desc {
+    const rp_os_secrets *origin; /* of a world that began elsewhere; null: they follow from the
+                                    seed. Read by session_open alone. */
     size_t budget_bytes;
     rp_tracking tracking;
     bool check_threads;

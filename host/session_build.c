@@ -50,6 +50,21 @@ static rp_status known_add(session *s, const link_range *range)
     return RP_OK;
 }
 
+static rp_status range_check(const link_range *range)
+{
+    uint64_t pages = range->size_bytes / RP_PAGE_BYTES + 2;
+    bool good = range->first_page >= RP_PAGE_EXTRA && range->first_page < RP_PAGE_LIMIT &&
+                pages < RP_PAGE_LIMIT - range->first_page;
+    return good ? RP_OK
+                : rp_fail(RP_E_FORMAT, "runner: range %s has no sensible page number", range->name);
+}
+
+rp_status session_range_learn(session *s, const link_range *range)
+{
+    rp_status status = range_check(range);
+    return status || is_known(s, range) ? status : known_add(s, range);
+}
+
 /* Takes over what a runner declared. */
 static rp_status known_update(session *s, const process *p)
 {
@@ -60,10 +75,7 @@ static rp_status known_update(session *s, const process *p)
     for (uint32_t i = 0; i < count; i++) {
         link_range range = p->link->ranges[i];
         range.name[sizeof range.name - 1] = 0;
-        if (range.first_page < RP_PAGE_EXTRA || range.first_page >= RP_PAGE_LIMIT) {
-            return rp_fail(RP_E_FORMAT, "runner: range %s has no sensible page number", range.name);
-        }
-        rp_status status = is_known(s, &range) ? RP_OK : known_add(s, &range);
+        rp_status status = session_range_learn(s, &range);
         if (status) {
             return status;
         }
@@ -244,6 +256,21 @@ static rp_status spare_failed(session *s, rp_status status, const char *doing)
     rp_log_slots_reset(s->log);
     process_end(&s->spare);
     return status;
+}
+
+rp_status session_build_place(session *s, uint32_t number)
+{
+    session_build *build = session_build_at(s, number);
+    rp_status status = session_spare_prepare(s);
+    status = status ? status : spare_load(s, number);
+    if (status == RP_E_TAKEN) {
+        build->high = 0; /* forgotten: where it is now counts */
+        status = place_note(s, number);
+    }
+    if (!status) {
+        return RP_OK;
+    }
+    return spare_failed(s, status, "the build cannot be loaded");
 }
 
 /* Whether somebody ended it from outside, or the system did for want of memory: that says nothing
@@ -438,7 +465,7 @@ rp_status session_carry_forward(session *s)
 
 /* ---- new builds ---- */
 
-static rp_status preload_learn(session *s, const rp_elf *elf, bool *changed)
+rp_status session_preload_learn(session *s, const rp_elf *elf, bool *changed)
 {
     *changed = false;
     for (int i = 0; i < elf->needed_count; i++) {
@@ -553,7 +580,7 @@ static rp_status carry_to_new(session *s, uint32_t build)
 static rp_status build_use(session *s, rp_elf *elf, const char *path, uint64_t complete_ns)
 {
     bool changed;
-    rp_status status = preload_learn(s, elf, &changed);
+    rp_status status = session_preload_learn(s, elf, &changed);
     if (status) {
         copy_drop(elf, path);
         return status;

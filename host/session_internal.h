@@ -32,6 +32,15 @@ rp_status session_restart(session *s);
 /* Carries the state at the log's position to the newest build. */
 rp_status session_carry_forward(session *s);
 
+/* Libraries that a build needs join the list that runners open ahead; `changed`: runners that were
+ * started before lack one. */
+rp_status session_preload_learn(session *s, const rp_elf *elf, bool *changed);
+/* A range's page numbers, which were given in another process. RP_E_FORMAT. */
+rp_status session_range_learn(session *s, const link_range *range);
+/* Loads a build into the spare and notes where it comes to lie, wherever that was before; the spare
+ * then holds it, without a state. */
+rp_status session_build_place(session *s, uint32_t number);
+
 /* The build becomes the last of the list. On failure it is closed and its file removed. */
 rp_status session_build_add(session *s, rp_elf *elf, const char *path, uint64_t complete_ns);
 /* A new world under a build, in the spare, which becomes the live runner. */

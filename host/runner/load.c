@@ -118,6 +118,8 @@ void runner_objects_report(uint32_t build)
         to->low = object->low;
         to->high = object->high;
         to->zone = object->zone;
+        memcpy(to->build_id, object->build_id, sizeof to->build_id);
+        to->build_id_bytes = object->build_id_bytes;
         to->build = object == the_runner.module.object ? build : 0;
         void *tls = is_state(object) ? rp_object_tls(object) : NULL;
         to->tls_address = (uint64_t)(uintptr_t)tls;
