@@ -88,7 +88,8 @@ static void idle(void *context)
 
 static void name_set(run *r)
 {
-    const char *path = r->options.name ? r->options.name : r->options.module;
+    const char *file = r->options.opens ? r->options.opens : r->options.module;
+    const char *path = r->options.name ? r->options.name : file;
     const char *slash = r->options.name ? NULL : strrchr(path, '/');
     rp_text_copy(r->name, sizeof r->name, slash ? slash + 1 : path);
     char *dot = r->options.name ? NULL : strrchr(r->name, '.');
@@ -100,7 +101,8 @@ static void name_set(run *r)
 /* Beside the module, where the project's other files are. */
 static void types_path_set(run *r)
 {
-    const char *module = r->options.module, *slash = strrchr(module, '/');
+    const char *module = r->options.module ? r->options.module : r->options.opens;
+    const char *slash = strrchr(module, '/');
     rp_text_buffer text = rp_text_buffer_over(r->types_path, sizeof r->types_path);
     if (r->options.types) {
         rp_text_add(&text, "%s", r->options.types);
@@ -144,6 +146,9 @@ static void path_lead(void)
 
 static rp_status watch_open(run *r)
 {
+    if (!r->options.module) {
+        return RP_OK; /* a take alone */
+    }
     path_lead();
     builds_desc desc = {.module_path = r->options.module,
                         .build_command = r->options.build,
@@ -153,29 +158,35 @@ static rp_status watch_open(run *r)
     return builds_open(&desc, &r->builds);
 }
 
-static rp_status world_open(run *r)
+session_desc run_session_desc(run *r)
 {
     const run_options *o = &r->options;
     bool fixed = o->fixed_time || r->stage_class == &stage_none_class;
-    session_desc desc = {.budget_bytes = o->budget_bytes,
-                         .tracking = o->tracking,
-                         .check_threads = o->check_threads,
-                         .seed = o->seed,
-                         .start_wall_ns = o->fixed_time ? o->start_wall_ns
-                                          : fixed       ? DEFAULT_START_S * UINT64_C(1000000000)
-                                                        : rp_os_wall_ns(),
-                         .width_px = o->width_px,
-                         .height_px = o->height_px,
-                         .rate_hz = o->rate_hz,
-                         .watchdog_ms = o->watchdog_ms,
-                         .keep = o->keep,
-                         .keep_count = o->keep_count,
-                         .types = r->types_path,
-                         .debug = o->debug.text,
-                         .print = print_output,
-                         .idle = idle,
-                         .context = r};
-    return session_open(&desc, &r->session);
+    return (session_desc){.budget_bytes = o->budget_bytes,
+                          .tracking = o->tracking,
+                          .check_threads = o->check_threads,
+                          .seed = o->seed,
+                          .start_wall_ns = o->fixed_time ? o->start_wall_ns
+                                           : fixed       ? DEFAULT_START_S * UINT64_C(1000000000)
+                                                         : rp_os_wall_ns(),
+                          .width_px = o->width_px,
+                          .height_px = o->height_px,
+                          .rate_hz = o->rate_hz,
+                          .watchdog_ms = o->watchdog_ms,
+                          .keep = o->keep,
+                          .keep_count = o->keep_count,
+                          .types = r->types_path,
+                          .debug = o->debug.text,
+                          .print = print_output,
+                          .idle = idle,
+                          .context = r};
+}
+
+static rp_status world_begin(run *r)
+{
+    const session_desc desc = run_session_desc(r);
+    rp_status status = session_open(&desc, &r->session);
+    return status ? status : run_first_build(r);
 }
 
 static rp_status control_start(run *r)
@@ -208,12 +219,12 @@ static void signals_set(void)
 /* It goes on where the file does not fit: whether the region can be had is found out at once. */
 static void project_file_check(const run *r)
 {
-    if (address_file_check_project(r->options.module)) {
+    if (r->options.module && address_file_check_project(r->options.module)) {
         fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
     }
 }
 
-static rp_status start(run *r)
+static rp_status start(run *r, rp_status (*begin)(run *r))
 {
     name_set(r);
     types_path_set(r);
@@ -236,10 +247,7 @@ static rp_status start(run *r)
         status = watch_open(r);
     }
     if (!status) {
-        status = world_open(r);
-    }
-    if (!status) {
-        status = run_first_build(r);
+        status = begin(r);
     }
     return status ? status : stage_start(r);
 }
@@ -264,7 +272,7 @@ static void tick_schedule(run *r)
 static int fds_of(run *r, struct pollfd *fds, int capacity)
 {
     int list[32], count = 0;
-    count += builds_fds(r->builds, list, 16);
+    count += r->builds ? builds_fds(r->builds, list, 16) : 0;
     count += control_fds(r->control, list + count, 8);
     int stage_fd = r->stage_class->wait_fd(r->stage);
     if (stage_fd >= 0) {
@@ -286,7 +294,7 @@ static void wait_for_tick(run *r)
     int count = fds_of(r, fds, 40);
     uint64_t now_ns = rp_os_monotonic_ns();
     uint64_t left_ns = r->tick_ns > now_ns ? r->tick_ns - now_ns : 0;
-    int builds_ms = builds_timeout_ms(r->builds);
+    int builds_ms = r->builds ? builds_timeout_ms(r->builds) : -1;
     if (builds_ms >= 0 && (uint64_t)builds_ms * 1000000u < left_ns) {
         left_ns = (uint64_t)builds_ms * 1000000u;
     }
@@ -438,6 +446,8 @@ static void finish(run *r)
     if (r->session.log) {
         session_close(&r->session);
     }
+    take_session_close(&r->take_opened);
+    take_file_close(&r->take);
     copies_close(&r->copies);
     if (r->script_text.data) {
         rp_os_file_free(&r->script_text);
@@ -448,6 +458,31 @@ static int usage_failed(void)
 {
     fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
     return RUN_EXIT_USAGE;
+}
+
+int run_all(run *r, rp_status (*begin)(run *r))
+{
+    rp_status status = start(r, begin);
+    if (status) {
+        if (!r->notice_count || strcmp(r->notice[0], rp_error_last()->text) != 0) {
+            fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
+        }
+        finish(r);
+        return r->exit_code ? r->exit_code : RUN_EXIT_FAILED;
+    }
+    if (is_fast(r)) {
+        run_fast(r);
+    } else {
+        run_paced(r);
+    }
+    if (r->keys.lost) {
+        fprintf(stderr, "reprise: the stage went away: the display or the terminal was closed\n");
+        r->exit_code = r->exit_code ? r->exit_code : RUN_EXIT_FAILED;
+    }
+    run_leaks(r);
+    finish(r);
+    fflush(stdout);
+    return r->exit_code;
 }
 
 int cmd_run(int argc, char **argv)
@@ -461,25 +496,5 @@ int cmd_run(int argc, char **argv)
         run_options_help();
         return RUN_EXIT_DONE;
     }
-    rp_status status = start(&r);
-    if (status) {
-        if (!r.notice_count || strcmp(r.notice[0], rp_error_last()->text) != 0) {
-            fprintf(stderr, "reprise: %s\n", rp_error_last()->text);
-        }
-        finish(&r);
-        return RUN_EXIT_FAILED;
-    }
-    if (is_fast(&r)) {
-        run_fast(&r);
-    } else {
-        run_paced(&r);
-    }
-    if (r.keys.lost) {
-        fprintf(stderr, "reprise: the stage went away: the display or the terminal was closed\n");
-        r.exit_code = r.exit_code ? r.exit_code : RUN_EXIT_FAILED;
-    }
-    run_leaks(&r);
-    finish(&r);
-    fflush(stdout);
-    return r.exit_code;
+    return run_all(&r, world_begin);
 }

@@ -7,6 +7,7 @@
 #include "cmd_gdb.h"
 #include "cmd_info.h"
 #include "cmd_new.h"
+#include "cmd_open.h"
 #include "cmd_run.h"
 #include "cmd_trim.h"
 #include "cmd_types.h"
@@ -23,6 +24,7 @@ static const struct {
 } commands[] = {
     {"new", cmd_new, "writes a small project that runs"},
     {"run", cmd_run, "runs a module; picks up each new build of it"},
+    {"open", cmd_open, "goes on with a take, at any of its frames"},
     {"ctl", cmd_ctl, "drives a running program: pause, step, seek, loop, status"},
     {"types", cmd_types, "says what is known of the types of a running program's memory"},
     {"doctor", cmd_doctor, "says whether this machine and a program suit, and what is missing"},

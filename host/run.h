@@ -17,6 +17,7 @@
 #include "copies.h"
 #include "session.h"
 #include "stage/stage.h"
+#include "take_session.h"
 
 #include <deck/input.h>
 #include <deck/transport.h>
@@ -28,6 +29,8 @@ enum {
     RUN_EXIT_FAILED = 1, /* it could not run: no module, no region, no display … */
     RUN_EXIT_USAGE = 2,
     RUN_EXIT_PROGRAM = 3, /* the program failed, on a stage without a person */
+    RUN_EXIT_UNKNOWN = 5, /* a take's build did not run here yet, and --trust was not said */
+    RUN_EXIT_PLACE = 6,   /* a take's memory or libraries cannot be where they were */
     RUN_EXIT_DIFFERS = 4, /* a frame of a synctest came out different, where nothing else failed */
     RUN_EXIT_LEAKS = RP_LEAKS_EXIT_CODE,
 };
@@ -42,8 +45,12 @@ typedef struct run_growth_mark {
 } run_growth_mark;
 
 typedef struct run_options {
-    const char *module;
-    const char *stage; /* null: choose */
+    const char *module; /* null: none, with `opens` alone */
+    const char *opens;  /* a take; null: `reprise run` */
+    const char *at;     /* its frame; null: the last */
+    bool trust;         /* its builds are run though they are not known here */
+    bool plays;         /* from there at once */
+    const char *stage;  /* null: choose */
     const char *build;
     const char *sources[RUN_LIST_MAX];
     int source_count;
@@ -70,6 +77,8 @@ typedef struct run {
     char name[64];
     char types_path[RP_OBJECT_PATH_BYTES];
     copies copies;
+    take_file take;           /* that was opened */
+    take_session take_opened; /* how it stands in the session */
     session session;
     rp_transport transport;
     builds *builds;
@@ -109,6 +118,8 @@ typedef struct run {
 
 /* run_options.c: RP_E_ARGUMENT with what to do; *help: the text was asked for. */
 rp_status run_options_read(int argc, char **argv, run_options *options, bool *help);
+/* The same for `reprise open`, whose last argument is a take. */
+rp_status run_options_read_open(int argc, char **argv, run_options *options, bool *help);
 void run_options_help(void);
 
 /* run_frame.c */
@@ -130,6 +141,11 @@ void run_step_failed(run *r, rp_status status);
 bool run_finished(const run *r);
 
 /* cmd_run.c */
+/* Start, main loop and end, with the options that were read. `begin` makes the first world, in the
+ * session that it opens with run_session_desc; where it fails with an exit code set, that one
+ * counts. */
+int run_all(run *r, rp_status (*begin)(run *r));
+session_desc run_session_desc(run *r);
 bool run_asked_to_end(void); /* a signal asked the host to end */
 void run_idle(run *r);       /* in the middle of something long: events, status, picture */
 

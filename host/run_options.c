@@ -86,6 +86,10 @@ enum {
     OPT_SIZE,
     OPT_RATE,
     OPT_SCALE,
+    OPT_MODULE,
+    OPT_AT,
+    OPT_TRUST,
+    OPT_PLAY,
     OPT_HELP
 };
 
@@ -112,9 +116,24 @@ static const struct option table[] = {
     {"size", required_argument, NULL, OPT_SIZE},
     {"rate", required_argument, NULL, OPT_RATE},
     {"scale", required_argument, NULL, OPT_SCALE},
+    {"module", required_argument, NULL, OPT_MODULE},
+    {"frame", required_argument, NULL, OPT_AT},
+    {"trust", no_argument, NULL, OPT_TRUST},
+    {"play", no_argument, NULL, OPT_PLAY},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
 };
+
+/* Some are of one command alone: a take says what its world began with. */
+static bool is_of_open(int option)
+{
+    return option == OPT_MODULE || option == OPT_AT || option == OPT_TRUST || option == OPT_PLAY;
+}
+
+static bool is_of_run(int option)
+{
+    return option == OPT_SEED || option == OPT_TIME || option == OPT_SIZE || option == OPT_RATE;
+}
 
 static rp_status bad(const char *option, const char *value, const char *wanted)
 {
@@ -271,6 +290,18 @@ static rp_status option_read(run_options *o, int option, const char *value)
         status = number("--scale", value, 1, 16, &n);
         o->scale = (int)n;
         return status;
+    case OPT_MODULE:
+        o->module = value;
+        return RP_OK;
+    case OPT_AT:
+        o->at = value;
+        return RP_OK;
+    case OPT_TRUST:
+        o->trust = true;
+        return RP_OK;
+    case OPT_PLAY:
+        o->plays = true;
+        return RP_OK;
     default:
         return rp_fail(RP_E_ARGUMENT,
                        "run: unknown option or missing value: see `reprise run --help`");
@@ -301,15 +332,9 @@ static rp_status debug_complete(run_options *o)
     return RP_OK;
 }
 
-rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
+static rp_status options_read(int argc, char **argv, bool opening, run_options *o, bool *help)
 {
-    *o = (run_options){.budget_bytes = RP_MIB(512),
-                       .seed = 1,
-                       .watchdog_ms = 2000,
-                       .width_px = 320,
-                       .height_px = 180,
-                       .rate_hz = 60};
-    *help = false;
+    const char *command = opening ? "open" : "run";
     optind = 0;
     opterr = 0;
     int option;
@@ -318,11 +343,11 @@ rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
             *help = true;
             return RP_OK;
         }
-        if (option == '?') {
+        if (option == '?' || (opening ? is_of_run(option) : is_of_open(option))) {
             return rp_fail(RP_E_ARGUMENT,
-                           "run: %s: unknown option, or its value is missing: see "
-                           "`reprise run --help`",
-                           argv[optind - 1]);
+                           "%s: %s: unknown option, or its value is missing: see "
+                           "`reprise %s --help`",
+                           command, argv[optind - 1], command);
         }
         rp_status status = option_read(o, option, optarg);
         if (status) {
@@ -330,9 +355,46 @@ rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
         }
     }
     if (optind + 1 != argc) {
-        return rp_fail(RP_E_ARGUMENT, "run: %s: say which module to run: see `reprise run --help`",
-                       optind == argc ? "no module" : "more than one module");
+        return rp_fail(RP_E_ARGUMENT, "%s: %s: say which %s to %s: see `reprise %s --help`",
+                       command,
+                       optind == argc ? (opening ? "no take" : "no module")
+                       : opening      ? "more than one take"
+                                      : "more than one module",
+                       opening ? "take" : "module", command, command);
+    }
+    return RP_OK;
+}
+
+static const run_options options_at_first = {.budget_bytes = RP_MIB(512),
+                                             .seed = 1,
+                                             .watchdog_ms = 2000,
+                                             .width_px = 320,
+                                             .height_px = 180,
+                                             .rate_hz = 60};
+
+rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
+{
+    *o = options_at_first;
+    *help = false;
+    rp_status status = options_read(argc, argv, false, o, help);
+    if (status || *help) {
+        return status;
     }
     o->module = argv[optind];
+    return debug_complete(o);
+}
+
+rp_status run_options_read_open(int argc, char **argv, run_options *o, bool *help)
+{
+    *o = options_at_first;
+    *help = false;
+    rp_status status = options_read(argc, argv, true, o, help);
+    if (status || *help) {
+        return status;
+    }
+    o->opens = argv[optind];
+    if (o->build && !o->module) {
+        return rp_fail(RP_E_ARGUMENT, "open: --build: say with --module which file it makes");
+    }
     return debug_complete(o);
 }

@@ -49,19 +49,18 @@ rp_status session_open(const session_desc *desc, session *s)
         return status;
     }
     const rp_os_secrets secrets = desc->origin ? *desc->origin : secrets_of(desc->seed);
-    s->start = (process_desc){
-        .log_fd = rp_log_fd(s->log),
-        .seed = desc->seed,
-        .start_wall_ns = desc->start_wall_ns,
-        .canary = secrets.canary,
-        .pointer_guard = secrets.pointer_guard,
-        .tracking = desc->tracking,
-        .check_threads = desc->check_threads,
-        .audio_rate_hz = 48000,
-        .audio_channels = 2,
-        .keep = desc->keep,
-        .keep_count = desc->keep_count,
-        .debug = s->debug.text};
+    s->start = (process_desc){.log_fd = rp_log_fd(s->log),
+                              .seed = desc->seed,
+                              .start_wall_ns = desc->start_wall_ns,
+                              .canary = secrets.canary,
+                              .pointer_guard = secrets.pointer_guard,
+                              .tracking = desc->tracking,
+                              .check_threads = desc->check_threads,
+                              .audio_rate_hz = 48000,
+                              .audio_channels = 2,
+                              .keep = desc->keep,
+                              .keep_count = desc->keep_count,
+                              .debug = s->debug.text};
     if (desc->debug && debug_choices_add(&s->debug, desc->debug)) {
         return rp_error_last()->status;
     }

@@ -90,8 +90,8 @@ static bool is_file_of_the_user(const take_session_desc *desc, const rp_take_arr
     if (!desc->known || rp_os_file_read(desc->known, BUILD_MOST_BYTES, &own)) {
         return false;
     }
-    bool same = own.size_bytes == bytes->used_bytes &&
-                memcmp(own.data, bytes->data, own.size_bytes) == 0;
+    bool same =
+        own.size_bytes == bytes->used_bytes && memcmp(own.data, bytes->data, own.size_bytes) == 0;
     rp_os_file_free(&own);
     return same;
 }
@@ -126,8 +126,7 @@ static rp_status build_unpack(const take_session_desc *desc, const rp_take_build
 {
     char path[RP_OBJECT_PATH_BYTES];
     rp_elf *elf;
-    int length =
-        snprintf(path, sizeof path, "%s/build-t%05u.so", desc->copies, s->build_count + 1);
+    int length = snprintf(path, sizeof path, "%s/build-t%05u.so", desc->copies, s->build_count + 1);
     if (length >= (int)sizeof path) {
         return rp_fail(RP_E_RANGE, "%s: too long a path for builds", desc->copies);
     }
@@ -140,7 +139,8 @@ static rp_status build_unpack(const take_session_desc *desc, const rp_take_build
     }
     bool changed;
     status = session_preload_learn(s, elf, &changed);
-    if (!status && (build->base + elf->low != build->low || build->base + elf->high != build->high)) {
+    if (!status &&
+        (build->base + elf->low != build->low || build->base + elf->high != build->high)) {
         status = rp_fail(RP_E_FORMAT, "%s: build %u does not fit the place that the take says",
                          desc->file->path, build->number);
     }

@@ -14,7 +14,8 @@
  * state points into it or holds its variables, and is of no matter elsewhere.
  *
  * Layer: host.  Threads: the main thread.  Users: cmd_open.c, resume.c and whatever replays takes
- * Design: docs/internals/host.md  Tests: tests/e2e/test_robust_take.c, tests/e2e/open_*.sh
+ * Design: docs/internals/host.md  Tests: tests/e2e/test_robust_take.c, tests/e2e/robust_open.sh,
+ * play_open.sh
  */
 #ifndef HOST_TAKE_SESSION_H
 #define HOST_TAKE_SESSION_H
@@ -23,10 +24,10 @@
 #include "take_file.h"
 
 typedef struct take_session_desc {
-    take_file *file;     /* open for as long as this */
-    const char *copies;  /* a folder of this host alone, for the builds */
-    bool trust;          /* runs builds that are not known here */
-    const char *known;   /* a file of the user's: a build with the same bytes is known; null: none */
+    take_file *file;    /* open for as long as this */
+    const char *copies; /* a folder of this host alone, for the builds */
+    bool trust;         /* runs builds that are not known here */
+    const char *known;  /* a file of the user's: a build with the same bytes is known; null: none */
     session_desc session; /* origin, seed, start_wall_ns and the canvas are the take's */
 } take_session_desc;
 
@@ -48,6 +49,7 @@ typedef struct take_session {
     take_move *moves; /* TAKE_SESSION_MOVES_MOST */
     size_t move_count;
     uint64_t moved_words; /* in all frames that were loaded */
+    bool forgot;          /* variables of a library that nothing used: they are here as they are */
     struct rp_take_state *state;
     char notes[1024]; /* what differs here and is of no matter, a line each */
 } take_session;
@@ -70,10 +72,10 @@ rp_status take_session_load(take_session *t, uint64_t first, uint64_t last,
 /* A fresh runner stands at a frame that was loaded, and all that is loaded in it was compared with
  * the take's. RP_E_CHANGED, RP_E_TAKEN: a build or library cannot be brought to where it was. */
 rp_status take_session_stand(take_session *t, uint64_t frame);
-/* Whether states have the hashes that the take says: nothing had to be moved. */
+/* Whether states have the hashes that the take says: nothing had to be moved or left out. */
 static inline bool take_session_hashes_hold(const take_session *t)
 {
-    return t->move_count == 0;
+    return t->move_count == 0 && !t->forgot;
 }
 /* The session's number of a build of the take; 0: it has none. */
 uint32_t take_session_build(const take_session *t, uint32_t take_number);

@@ -61,8 +61,7 @@ static rp_status pages_write(loading *l, const uint32_t *pages, uint32_t slot, s
     rp_status status = RP_OK;
     for (size_t i = 0; !status && i < count; i++) {
         const uint8_t *content = rp_take_state_page(l->t->state, pages[i]);
-        size_t words =
-            l->t->move_count ? take_words_move(l->t, content, l->moved[i]) : 0;
+        size_t words = l->t->move_count ? take_words_move(l->t, content, l->moved[i]) : 0;
         l->t->moved_words += words;
         contents[i] = words ? l->moved[i] : content;
         status = entry_add(l, pages[i], slot + (uint32_t)i);
@@ -202,8 +201,8 @@ static rp_status records_load(loading *l, uint64_t first, uint64_t last,
         status = record_load(l, index);
         if (!status && progress && (index - first) % PROGRESS_FRAMES == 0 &&
             !progress(context, index - first, last - first + 1)) {
-            status = rp_fail(RP_E_CLOSED, "%s: it was given up while it was read",
-                             l->t->file->path);
+            status =
+                rp_fail(RP_E_CLOSED, "%s: it was given up while it was read", l->t->file->path);
         }
     }
     if (!status && !l->whole) {

@@ -70,18 +70,41 @@ static rp_status move_add(take_session *t, const char *name, uint64_t low, uint6
     return RP_OK;
 }
 
-/* Of the state that is opened, those words that lead into [low, high). */
-static uint64_t words_into(const take_session *t, uint64_t low, uint64_t high)
+static bool is_range_of(const link_range *range, const rp_take_object *object)
+{
+    return range->build == 0 && range->start >= object->low && range->start < object->high;
+}
+
+static bool is_page_of(const session *s, uint32_t page, const rp_take_object *object)
+{
+    for (uint32_t i = 0; page >= RP_PAGE_EXTRA && i < s->known_count; i++) {
+        const link_range *range = &s->known[i];
+        if (is_range_of(range, object) && page >= range->first_page &&
+            page - range->first_page <=
+                (range->start % RP_PAGE_BYTES + range->size_bytes - 1) / RP_PAGE_BYTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of the state that is opened: words that lead into an object from elsewhere, and in `within` those
+ * of its own variables that hold anything but zeros and addresses of its own. */
+static uint64_t words_into(const take_session *t, const rp_take_object *object, uint64_t *within)
 {
     size_t cursor = 0;
     uint32_t page;
     const uint8_t *content;
     uint64_t count = 0;
+    *within = 0;
     while (rp_take_state_next(t->state, &cursor, &page, &content)) {
+        bool own = is_page_of(t->session, page, object);
         for (size_t at = 0; at < RP_PAGE_BYTES; at += sizeof(uint64_t)) {
             uint64_t word;
             memcpy(&word, content + at, sizeof word);
-            count += word >= low && word < high;
+            bool leads = word >= object->low && word < object->high;
+            count += leads && !own;
+            *within += own && word && !leads;
         }
     }
     return count;
@@ -107,21 +130,24 @@ static bool is_same(const rp_take_object *there, const link_object *here)
 {
     uint32_t bytes = there->id_bytes;
     if (!bytes || bytes > sizeof there->id || here->build_id_bytes != bytes) {
-        return !bytes && !here->build_id_bytes && there->high - there->low == here->high - here->low;
+        return !bytes && !here->build_id_bytes &&
+               there->high - there->low == here->high - here->low;
     }
     return memcmp(there->id, here->build_id, bytes) == 0;
 }
 
-static bool has_range_in(const take_session *t, const rp_take_object *object)
+/* Its variables are taken as they are here: nothing used it. */
+static void ranges_forget(take_session *t, const rp_take_object *object)
 {
-    const session *s = t->session;
-    for (uint32_t i = 0; i < s->known_count; i++) {
-        if (s->known[i].build == 0 && s->known[i].start >= object->low &&
-            s->known[i].start < object->high) {
-            return true;
+    session *s = t->session;
+    for (uint32_t i = 0; i < s->known_count;) {
+        if (is_range_of(&s->known[i], object)) {
+            s->known[i] = s->known[--s->known_count];
+            t->forgot = true;
+        } else {
+            i++;
         }
     }
-    return false;
 }
 
 static uint64_t thread_bytes(const take_session *t, uint64_t tls_address)
@@ -149,8 +175,8 @@ static rp_status changed_take(take_session *t, const rp_take_object *there, bool
     rp_text_copy(name, sizeof name, file_name(there->path));
     take_file_plain(name);
     const char *what = missing ? "is not loaded here" : "is another version here";
-    uint64_t words = words_into(t, there->low, there->high);
-    if (has_range_in(t, there)) {
+    uint64_t within, words = words_into(t, there, &within);
+    if (within) {
         return rp_fail(RP_E_CHANGED,
                        "%s: %s %s, and the take holds its variables: install the version that the "
                        "take was made with (reprise info --records tells its build id), or keep "
@@ -163,8 +189,10 @@ static rp_status changed_take(take_session *t, const rp_take_object *there, bool
                        "that the take was made with (reprise info --records tells its build id)",
                        t->file->path, name, what, (unsigned long long)words);
     }
-    note(t, name, missing ? "not loaded here; nothing of the state leads into it"
-                          : "another version here; nothing of the state leads into it");
+    ranges_forget(t, there);
+    note(t, name,
+         missing ? "not loaded here; nothing of the state leads into it"
+                 : "another version here; nothing of the state leads into it");
     return RP_OK;
 }
 
@@ -178,8 +206,8 @@ static rp_status library_compare(take_session *t, const rp_take_object *there, c
     uint64_t thread = thread_bytes(t, there->tls_address);
     rp_status status = RP_OK;
     if (all_loaded) {
-        status = move_add(t, file_name(there->path), there->low, there->high,
-                          here->base - there->base);
+        status =
+            move_add(t, file_name(there->path), there->low, there->high, here->base - there->base);
     }
     if (!status && all_loaded && thread && here->tls_address) {
         status = move_add(t, file_name(there->path), there->tls_address,
@@ -253,8 +281,9 @@ rp_status take_objects_settle(take_session *t, uint64_t index)
     const rp_take_index_frame *frame = rp_take_frame_at(t->file->take, index);
     uint32_t build = frame ? take_session_build(t, frame->build) : 0;
     if (!build) {
-        return rp_fail(RP_E_NOT_FOUND, "%s: frame record %llu was made by a build that is not in it",
-                       t->file->path, (unsigned long long)index);
+        return rp_fail(RP_E_NOT_FOUND,
+                       "%s: frame record %llu was made by a build that is not in it", t->file->path,
+                       (unsigned long long)index);
     }
     rp_status status = rp_take_state_seek(t->state, index);
     status = status ? status : session_spare_prepare(s);

@@ -188,6 +188,22 @@ static void read_only_map(const link_old_build *old)
     close(fd);
 }
 
+/* Whose places were free and are kept by us: what else lies at one may not be released. */
+enum { BUILDS_KEPT_MOST = 1 << 16 };
+static uint8_t places_kept[BUILDS_KEPT_MOST / 8];
+
+static bool place_is_kept(uint32_t build)
+{
+    return build < BUILDS_KEPT_MOST && places_kept[build / 8] >> build % 8 & 1;
+}
+
+static void place_keep(uint32_t build)
+{
+    if (build < BUILDS_KEPT_MOST) {
+        places_kept[build / 8] |= (uint8_t)(1 << build % 8);
+    }
+}
+
 /* Reserves the places of earlier builds, so that the new one does not land on addresses that old
  * pointers name. A place that is in use already belongs to what this process loaded first. */
 rp_status runner_old_builds(const link_old_build *old, uint64_t count)
@@ -200,8 +216,11 @@ rp_status runner_old_builds(const link_old_build *old, uint64_t count)
         if (!size || size > RP_GIB(4) || old[i].low % RP_PAGE_BYTES || size % RP_PAGE_BYTES) {
             return rp_fail(RP_E_FORMAT, "runner: build %u has no sensible place", old[i].build);
         }
-        if (rp_os_vm_reserve_at((void *)(uintptr_t)old[i].low, size) == RP_OK && old[i].path[0]) {
-            read_only_map(&old[i]);
+        if (rp_os_vm_reserve_at((void *)(uintptr_t)old[i].low, size) == RP_OK) {
+            place_keep(old[i].build);
+            if (old[i].path[0]) {
+                read_only_map(&old[i]);
+            }
         }
     }
     return RP_OK;
@@ -288,8 +307,8 @@ rp_status runner_load(const link_load *load, size_t bytes)
     if (status) {
         return status;
     }
-    if (load->low &&
-        load->high > load->low) { /* the loader picks the highest place that fits: this */
+    if (load->low && load->high > load->low && place_is_kept(load->build)) {
+        /* the loader picks the highest place that fits: this */
         rp_os_vm_release((void *)(uintptr_t)load->low, load->high - load->low);
     }
     the_runner.link->build = load->build;

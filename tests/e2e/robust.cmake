@@ -12,7 +12,8 @@ foreach(script IN LISTS scripts)
   get_filename_component(name ${script} NAME_WE)
   add_test(NAME e2e/${name}
     COMMAND ${BASH} ${script} $<TARGET_FILE_DIR:reprise> $<TARGET_FILE_DIR:harness>
-            $<TARGET_FILE:demo_game> ${PROJECT_SOURCE_DIR} $<TARGET_FILE:robust_refuse>)
+            $<TARGET_FILE:demo_game> ${PROJECT_SOURCE_DIR} $<TARGET_FILE:robust_refuse>
+            ${CMAKE_BINARY_DIR}/tests/e2e)
   set_tests_properties(e2e/${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
 endforeach()
 
@@ -33,12 +34,20 @@ add_custom_command(OUTPUT ${robust_out}/reprise-runner
   DEPENDS reprise-runner)
 add_custom_target(robust_runner DEPENDS ${robust_out}/reprise-runner)
 
+add_executable(robust_take_maker robust_take_maker.c robust_play.c robust_take_write.c ../support/test.c)
+target_include_directories(robust_take_maker PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+target_link_libraries(robust_take_maker PRIVATE rp_flags host_core PkgConfig::CHECK)
+target_compile_definitions(robust_take_maker PRIVATE
+  ROBUST_PROGRAMS="$<TARGET_FILE_DIR:harness>" ROBUST_DEMO="$<TARGET_FILE:demo_game>")
+set_target_properties(robust_take_maker PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${robust_out})
+add_dependencies(robust_take_maker programs demo_game robust_runner)
+
 file(GLOB sources CONFIGURE_DEPENDS test_robust_*.c)
 foreach(source IN LISTS sources)
   get_filename_component(name ${source} NAME_WE)
   string(REPLACE "test_" "e2e_" target ${name})
   string(REPLACE "test_" "" name ${name})
-  add_executable(${target} ${source} robust_play.c ../support/test.c)
+  add_executable(${target} ${source} robust_play.c robust_take_write.c ../support/test.c)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(${target} PRIVATE rp_flags host_core PkgConfig::CHECK)
   target_compile_definitions(${target} PRIVATE

@@ -40,7 +40,8 @@ TEST(a_build_stands_in_the_list_once_and_a_name_makes_no_line)
 {
     enter();
     char path[256], line[600];
-    ck_ok(take_trust_add("a", 1, "", "one\nca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785a"));
+    ck_ok(take_trust_add("a", 1, "",
+                         "one\nca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785a"));
     ck_ok(take_trust_add("a", 1, "", "one"));
     ck_ok(take_trust_add("b", 1, "", "two"));
     ck_ok(take_trust_path(path, sizeof path));
