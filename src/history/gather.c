@@ -2,6 +2,7 @@
  * was collected, reverted or applied over, so a failure in between loses nothing.
  */
 #include "base/assert.h"
+#include "base/error.h"
 #include "history/page.h"
 #include "history/world_private.h"
 
@@ -252,6 +253,14 @@ static rp_status gather_checked(rp_world *world)
 rp_status world_gather(rp_world *world)
 {
     world->list_count = 0; /* an earlier collect can no longer be taken back */
+    /* It is open only where a collect could not close it: then a stray store may have changed what
+     * is kept, so no frame is taken and none is restored before it is closed. */
+    if (world_window_close(world) != RP_OK) {
+        return rp_fail(RP_E_SYSTEM,
+                       "history: the log cannot be closed against stray stores: no frame is kept "
+                       "or restored until it is: %.200s",
+                       rp_error_last()->text);
+    }
     bool rested = world->rested && !world->unknown;
     world->rested = false;
     if (rested) {

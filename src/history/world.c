@@ -217,10 +217,37 @@ bool rp_world_refuses_system_calls(const rp_world *world)
     return world_tracks(world) && rp_os_track_takes_signals(&world->tracker);
 }
 
+static void touch_within(rp_world *world, uint8_t *area, size_t area_bytes, uintptr_t start,
+                         uintptr_t end)
+{
+    uintptr_t area_start = (uintptr_t)area, area_end = area_start + area_bytes;
+    start = start > area_start ? start : area_start;
+    end = end < area_end ? end : area_end;
+    if (start < end) {
+        rp_os_track_touch(&world->tracker, area + (start - area_start), end - start);
+    }
+}
+
+/* Within what is tracked: the system refuses a stretch with holes, and then it is page by page. */
 void rp_world_will_write(rp_world *world, const void *start, size_t size_bytes)
 {
-    if (world_tracks(world)) {
-        rp_os_track_touch(&world->tracker, start, size_bytes);
+    uintptr_t from = (uintptr_t)start, to;
+    if (!world_tracks(world)) {
+        return;
+    }
+    if (__builtin_add_overflow(from, size_bytes, &to)) {
+        to = UINTPTR_MAX;
+    }
+    rp_region_span spans[RP_REGION_SPANS];
+    rp_region_committed(RP_ZONE_WORLD, spans);
+    for (size_t i = 0; i < RP_REGION_SPANS; i++) {
+        touch_within(world, spans[i].start, spans[i].size_bytes, from, to);
+    }
+    for (size_t i = 0; i < world->range_count; i++) {
+        world_area middle = world_range_middle(&world->ranges[i]);
+        if (!world->range_states[i].compared) {
+            touch_within(world, middle.start, middle.size_bytes, from, to);
+        }
     }
 }
 

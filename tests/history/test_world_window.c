@@ -185,3 +185,62 @@ TEST(no_failing_call_leaves_the_log_writable_or_loses_a_page)
     play_expect_at(p, last);
     play_close(p);
 }
+
+#ifdef RP_FAULTS
+/* Every call from the k-th of a commit on fails, and those of what is tried then. Returns whether
+ * the log was left open; *any: whether there was a k-th call. */
+static bool all_fail_from(size_t k, bool *any)
+{
+    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    tended t = {p, block(), 1};
+    size_t page_count;
+    uint32_t first_page;
+    play_commit(p);
+    rp_world_tend(p->world, LONG_NS);
+    play_commit_snapped(p);
+    write_pages(t.start, 80, 9);
+    rp_os_fault_set_run(k, SIZE_MAX / 2, ENOMEM);
+    rp_status status = play_collect(p);
+    *any = rp_os_fault_count() >= k;
+    ck_assert_int_eq(status != RP_OK, *any);
+    rp_os_fault_pause();
+    bool open = writable_views() != 0;
+    rp_log_slots_reset(p->log);
+    if (open) {
+        rp_os_fault_set_run(1, SIZE_MAX / 2, ENOMEM);
+        ck_assert_int_eq(play_collect(p), RP_E_SYSTEM);
+        ck_assert_int_eq(rp_world_revert(p->world, &page_count, &first_page), RP_E_SYSTEM);
+        ck_assert_int_eq(rp_world_apply_begin(p->world), RP_E_SYSTEM);
+        ck_assert_msg(strstr(rp_error_last()->text, "stray"), "%s", rp_error_last()->text);
+    }
+    rp_os_fault_set(0, 0);
+    if (status != RP_OK) {
+        ck_ok(rp_world_revert(p->world, &page_count, &first_page));
+        play_expect_at(p, rp_log_last(p->log));
+    }
+    ck_assert_int_eq(writable_views(), 0);
+    rp_log_slots_reset(p->log);
+    write_pages(t.start, 90, 10);
+    play_commit_snapped(p);
+    play_seek(p, rp_log_first(p->log));
+    play_seek(p, rp_log_last(p->log));
+    play_expect_at(p, rp_log_last(p->log));
+    play_close(p);
+    rp_region_destroy();
+    return open;
+}
+
+TEST(a_log_that_cannot_be_closed_takes_and_gives_no_frame)
+{
+    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play_commit(p);
+    bool huge = has_huge(p), any = true;
+    play_close(p);
+    rp_region_destroy();
+    size_t open_count = 0;
+    for (size_t k = 1; any; k++) {
+        open_count += all_fail_from(k, &any);
+    }
+    ck_assert(!huge || open_count);
+}
+#endif

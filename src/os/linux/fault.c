@@ -6,14 +6,20 @@
 #include <errno.h>
 
 static _Thread_local struct {
-    size_t count, failing, shortened;
+    size_t count, failing, failing_end, shortened;
     int system_code, paused;
 } faults;
 
 void rp_os_fault_set(size_t k, int system_code)
 {
+    rp_os_fault_set_run(k, 1, system_code);
+}
+
+void rp_os_fault_set_run(size_t k, size_t count, int system_code)
+{
     faults.count = 0;
     faults.failing = k;
+    faults.failing_end = k + count;
     faults.system_code = system_code;
     faults.paused = 0;
 }
@@ -30,7 +36,7 @@ size_t rp_os_fault_count(void)
 
 int rp_os_fault_next(void)
 {
-    if (faults.paused || ++faults.count != faults.failing) {
+    if (faults.paused || ++faults.count < faults.failing || faults.count >= faults.failing_end) {
         return 0;
     }
     errno = faults.system_code;

@@ -20,6 +20,8 @@
 
 /* `k` counts from 1; 0: none fails. Starts the count anew. */
 void rp_os_fault_set(size_t k, int system_code);
+/* The k-th fails and all behind it, `count` in a row; k > 0. */
+void rp_os_fault_set_run(size_t k, size_t count, int system_code);
 /* Calls through the seam since rp_os_fault_set. */
 size_t rp_os_fault_count(void);
 /* Until the next rp_os_fault_set calls are made and not counted: for a test that looks at the
