@@ -79,6 +79,7 @@ typedef struct rp_deck_status {
     rp_tracking tracking;
     uint64_t
         every_frame_from; /* older frames may be thinned out: every 2nd, 4th, 8th ... is kept */
+    bool lost; /* memory ran out in the middle of a restore: the state is not that of `frame` */
 } rp_deck_status;
 
 /* Reserves the region at its static address and starts an empty history. One deck a process. The
@@ -158,11 +159,13 @@ void rp_will_write(rp_deck *deck, const void *start, size_t size_bytes);
 rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes);
 /* Commits everything that was written since the last frame's end. `info` may be null.
  * RP_E_MEMORY, RP_E_SYSTEM, RP_E_LIMIT: the frame cannot be kept and was taken back: the state is
- * that of the frame before, and the next frame may be tried. Where even that fails every later call
- * says so. RP_E_TIMEOUT: a worker, which is named, does not rest; the frame is still open and
- * nothing was done: end it again. RP_E_BUDGET: the frame is kept, but in return the first one of
- * the loop is not: the loop is over. Cost: the pages written, a scan of what may have been, and in
- * a loop their hash. */
+ * that of the frame before, and the next frame may be tried. Where even that fails the state is
+ * lost until there is memory again: rp_frame_begin and rp_seek try to bring back that of
+ * rp_deck_status.frame (the moment is RP_MOMENT_SOUGHT then), and until they could
+ * rp_deck_status.lost is set, and every frame's end and every seek fails. RP_E_TIMEOUT: a worker,
+ * which is named, does not rest; the frame is still open and nothing was done: end it again.
+ * RP_E_BUDGET: the frame is kept, but in return the first one of the loop is not: the loop is over.
+ * Cost: the pages written, a scan of what may have been, and in a loop their hash. */
 rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info);
 
 /* Restores the state after `frame`; what was written since the last frame's end is dropped. Between

@@ -169,6 +169,7 @@ rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes)
 {
     RP_ASSERT(!deck->in_frame && input_bytes <= deck->input_capacity && (input || !input_bytes));
     deck->in_frame = true;
+    (void)deck_make_whole(deck, "frame"); /* a failure is reported by the frame's end */
     if (deck->broken == RP_OK && !deck->started) {
         (void)start(deck); /* a failure breaks the deck, which the frame's end reports */
     }
@@ -259,6 +260,7 @@ void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status)
         .loop_from = deck->loop.from,
         .loop_to = deck->loop.to,
         .loop_pass = rp_loop_is_set(&deck->loop) ? deck->loop_pass : 0,
+        .lost = deck->broken != RP_OK,
         .tracking = rp_world_tracking(deck->world),
         .every_frame_from = stats.every_frame_from,
     };

@@ -32,7 +32,7 @@ rp_status rp_loop(rp_deck *deck, uint64_t from, uint64_t to)
         return RP_OK;
     }
     rp_loop_store made = {0};
-    rp_status status = deck_check_whole(deck, "loop");
+    rp_status status = deck_make_whole(deck, "loop");
     if (status == RP_OK) {
         status = rp_loop_set(&made, deck->log, from, to);
     }

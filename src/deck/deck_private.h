@@ -9,7 +9,7 @@
  *   deck_twice.c  synctest: frames again with the same input, compared
  *
  * A frame that cannot be committed is taken back, so that log and world always say the same; where
- * even that fails the deck is broken and says so from then on.
+ * even that fails the deck is broken and says so until the whole state could be restored.
  *
  * The deck lies in pages of its own, outside the region: what it knows must not change with a
  * restore.
@@ -110,6 +110,8 @@ struct rp_deck {
 /* deck_state.c */
 /* RP_OK, or the failure that broke the deck, with its text behind `what`. */
 rp_status deck_check_whole(const rp_deck *deck, const char *what);
+/* The same, after it tried to bring the state back. */
+rp_status deck_make_whole(rp_deck *deck, const char *what);
 /* Breaks the deck; the error record says why. Returns `status`. */
 rp_status deck_break(rp_deck *deck, rp_status status);
 /* Publishes what was written as a record. On failure the world is as it was after the last record.

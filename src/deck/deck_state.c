@@ -2,8 +2,10 @@
 #include "deck/deck_private.h"
 
 #include "base/assert.h"
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "region/region.h"
 
 #include <string.h>
 
@@ -22,8 +24,9 @@ rp_status deck_check_whole(const rp_deck *deck, const char *what)
         return RP_OK;
     }
     return rp_fail(deck->broken,
-                   "%s: the state was lost by an earlier failure (%s): close the deck", what,
-                   deck->broken_text);
+                   "%s: the state was lost by an earlier failure (%s) and is not back yet: "
+                   "free memory and try again, or close the deck",
+                   what, deck->broken_text);
 }
 
 static bool offer_slots(void *context, uint32_t want, rp_slot_run *run)
@@ -53,13 +56,13 @@ static rp_status apply(rp_deck *deck, const rp_page_slot *entries, size_t count)
 {
     size_t skipped;
     rp_status status = rp_world_apply_begin(deck->world);
-    if (status == RP_OK) {
-        status = rp_world_apply(deck->world, entries, count);
+    if (status != RP_OK) {
+        return status;
     }
-    if (status == RP_OK) {
-        status = rp_world_apply_end(deck->world, &skipped);
-    }
-    return status;
+    status = rp_world_apply(deck->world, entries, count);
+    rp_error failure = *rp_error_last();
+    rp_status ended = rp_world_apply_end(deck->world, &skipped);
+    return status == RP_OK ? ended : rp_fail(status, "%s", failure.text);
 }
 
 /* The world believes to be where the log refused to go: the same pages get back what the log has.
@@ -95,6 +98,91 @@ static rp_status take_back(rp_deck *deck, rp_status why, bool collected)
     deck_ranges_rebuild(deck);
     return rp_fail(why, "%s", kept.text);
 }
+
+/* ---- when that failed, too ---- */
+
+enum { MEND_BATCH = 512 };
+
+/* What the world believes to have and the log does not. */
+static rp_status zero_others(rp_deck *deck, uint32_t first_page, size_t page_count)
+{
+    rp_page_slot batch[MEND_BATCH];
+    rp_status status = RP_OK;
+    size_t count = 0;
+    for (size_t i = 0; i < page_count && status == RP_OK; i++) {
+        uint32_t page = first_page + (uint32_t)i;
+        if (rp_world_page_image(deck->world, page) &&
+            rp_log_slot_of(deck->log, page) == RP_SLOT_ZERO) {
+            batch[count++] = (rp_page_slot){page, RP_SLOT_ZERO};
+        }
+        if (count == MEND_BATCH || (count && i + 1 == page_count)) {
+            status = rp_world_apply(deck->world, batch, count);
+            count = 0;
+        }
+    }
+    return status;
+}
+
+static rp_status zero_all_others(rp_deck *deck)
+{
+    rp_region_span spans[RP_REGION_SPANS];
+    const rp_world_range *ranges;
+    size_t range_count = rp_world_ranges(deck->world, &ranges);
+    rp_status status = RP_OK;
+    rp_region_committed(RP_ZONE_WORLD, spans);
+    for (size_t i = 0; i < RP_REGION_SPANS && status == RP_OK; i++) {
+        uint32_t first = (uint32_t)(((uintptr_t)spans[i].start - RP_REGION_BASE) / RP_PAGE_BYTES);
+        status = zero_others(deck, first, spans[i].size_bytes / RP_PAGE_BYTES);
+    }
+    for (size_t i = 0; i < range_count && status == RP_OK; i++) {
+        status = zero_others(deck, ranges[i].first_page,
+                             rp_world_range_pages(ranges[i].start, ranges[i].size_bytes));
+    }
+    return status;
+}
+
+/* All of the state at the log's position, whatever the world holds. */
+static rp_status apply_everything(rp_deck *deck)
+{
+    const rp_page_slot *entries;
+    size_t count, skipped;
+    rp_status status = rp_log_full(deck->log, &entries, &count);
+    if (status == RP_OK) {
+        status = rp_world_apply_begin(deck->world);
+    }
+    if (status != RP_OK) {
+        return status;
+    }
+    status = rp_world_apply(deck->world, entries, count);
+    if (status == RP_OK) {
+        status = zero_all_others(deck);
+    }
+    rp_status ended = rp_world_apply_end(deck->world, &skipped);
+    return status == RP_OK ? ended : status;
+}
+
+rp_status deck_make_whole(rp_deck *deck, const char *what)
+{
+    rp_record record;
+    if (deck->broken == RP_OK || !deck->started ||
+        !rp_log_record(deck->log, rp_log_position(deck->log), &record)) {
+        return deck_check_whole(deck, what);
+    }
+    rp_os_lock_take(&deck->workers.world_lock);
+    rp_status status = apply_everything(deck);
+    rp_os_lock_drop(&deck->workers.world_lock);
+    if (status != RP_OK) {
+        return deck_check_whole(deck, what);
+    }
+    deck->broken = RP_OK;
+    deck->frame = record.frame;
+    deck->sought = true;
+    deck->twice.pending = false;
+    deck_ranges_rebuild(deck);
+    return RP_OK;
+}
+
+/* ---- committing a frame ---- */
 
 static rp_status commit(rp_deck *deck, const rp_record_desc *desc)
 {
@@ -141,7 +229,7 @@ rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)
     const rp_page_slot *entries;
     size_t count;
     uint64_t index;
-    rp_status status = deck_check_whole(deck, what);
+    rp_status status = deck_make_whole(deck, what);
     if (status == RP_OK) {
         status = deck_find_frame(deck, what, frame, &index);
     }
