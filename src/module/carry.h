@@ -46,8 +46,8 @@ typedef bool rp_carry_read_fn(void *context, uint64_t old_address, void *to, siz
 /* Copies the variables: old values come from `read`, new places are new_base + new_offset
  * (thread-local: tls_block + new_offset). RP_E_NOT_FOUND: `read` does not know a variable; what was
  * copied before it stays copied, so the process is to be given up. RP_E_MODULE: thread-local
- * variables, but no `tls_block`. The plan has passed rp_plan_check and has no types: what they change
- * is converted by rp_migrate. */
+ * variables, but no `tls_block`. The plan has passed rp_plan_check and has no types: what they
+ * change is converted by rp_migrate. */
 rp_status rp_carry_copy(const rp_plan *plan, uint64_t new_base, void *tls_block,
                         rp_carry_read_fn *read, void *context, rp_carry_report *report);
 /* The same for a plan with types (plan->type_count): the types of heap blocks are found from the
