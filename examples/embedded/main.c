@@ -49,6 +49,7 @@ static rp_frame_info play(rp_deck *deck, ball *balls, int push)
     rp_frame_begin(deck, &in, sizeof in);
     step(balls, &in);
     check(rp_frame_end(deck, &info));
+    rp_deck_idle(deck, 2000000); /* a game gives it what is left of the tick, here 2 ms */
     return info;
 }
 
@@ -84,6 +85,10 @@ int main(void)
             print(deck, info.diverged ? "repeated, DIFFERS" : "repeated, the same", 150);
         }
     }
+    rp_deck_status status;
+    rp_deck_status_get(deck, &status);
+    printf("history: frames %llu to %llu in %llu KiB\n", (unsigned long long)status.oldest_frame,
+           (unsigned long long)status.newest_frame, (unsigned long long)status.history_bytes >> 10);
     rp_deck_close(deck);
     return 0;
 }

@@ -245,6 +245,7 @@ static int play(peer *p)
         if (!failed && net_now_ns() >= due_ns) {
             failed = frame_due(p);
             due_ns += tick_ns;
+            rp_deck_idle(p->deck, tick_ns / 8); /* within what is left until the next one */
         }
         net_wait(&p->net, due_ns);
     }

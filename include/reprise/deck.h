@@ -79,6 +79,12 @@ typedef struct rp_deck_status {
     rp_tracking tracking;
     uint64_t
         every_frame_from; /* older frames may be thinned out: every 2nd, 4th, 8th ... is kept */
+    uint64_t raw_bytes, packed_bytes; /* of history_bytes: frames as they are, and packed ones */
+    uint64_t sought_bytes;  /* beside history_bytes while the state is an old, packed one */
+    uint64_t thinned_count; /* frames of which only input and hash are left */
+    uint64_t hot_pages;     /* of 4 KiB: copied in every frame, written or not */
+    uint64_t split_chunks;  /* of 2 MiB, of the state: not one huge page any more */
+    uint64_t collapsed_chunks, idle_ns; /* by all of rp_deck_idle so far: made huge again, time */
     bool lost; /* memory ran out in the middle of a restore: the state is not that of `frame` */
 } rp_deck_status;
 
@@ -167,6 +173,18 @@ rp_moment rp_frame_begin(rp_deck *deck, void *input, size_t input_bytes);
  * RP_E_BUDGET: the frame is kept, but in return the first one of the loop is not: the loop is over.
  * Cost: the pages written, a scan of what may have been, and in a loop their hash. */
 rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info);
+
+/* Does what is put off to a time that nobody waits for: takes what was packed in the background and
+ * hands out what comes next, thins and drops what is over the budget, makes room for the next
+ * frames, and makes huge pages of the state and of the log whole again, one at a time. Without it
+ * the first two are done by frames' ends, which then take up to some milliseconds more, and the
+ * last not at all, so that frames' ends and seeks become dearer the more of the state was ever
+ * written. Call it once a frame between rp_frame_end and the next rp_frame_begin, with the time
+ * that is left until then, as before the wait for the picture's turn. Returns when nothing is left
+ * to do or `budget_ns` is over; what is under way is ended first, usually within 0.3 ms. 0: packing
+ * alone. Changes no state and no frame; it cannot fail, what could not be done is done later. Not
+ * within a frame. */
+void rp_deck_idle(rp_deck *deck, uint64_t budget_ns);
 
 /* Restores the state after `frame`; what was written since the last frame's end is dropped. Between
  * frames only. The frames behind it stay reachable until the next rp_frame_end. A loop goes on when

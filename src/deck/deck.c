@@ -237,6 +237,42 @@ rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info)
     return status;
 }
 
+/* ---- between frames ---- */
+
+enum { AHEAD_PAGES = 2048, AHEAD_STEP = 64 };
+
+/* Fresh memory of the log's file, in small steps, as a page of it costs some 5 us. */
+static void make_room(rp_deck *deck, uint64_t end_ns)
+{
+    uint32_t most = (uint32_t)rp_min_size(deck->entry_count * 2, RP_PAGE_LIMIT / 4);
+    most = most > AHEAD_PAGES ? most : AHEAD_PAGES;
+    for (uint32_t ahead = AHEAD_STEP; ahead <= most && rp_os_monotonic_ns() < end_ns;
+         ahead += AHEAD_STEP) {
+        rp_log_prepare(deck->log, ahead);
+    }
+}
+
+void rp_deck_idle(rp_deck *deck, uint64_t budget_ns)
+{
+    RP_ASSERT(!deck->in_frame);
+    if (deck->broken != RP_OK || !deck->started) {
+        return;
+    }
+    uint64_t begin_ns = rp_os_monotonic_ns(), end_ns;
+    if (__builtin_add_overflow(begin_ns, budget_ns, &end_ns)) {
+        end_ns = UINT64_MAX;
+    }
+    rp_os_lock_take(&deck->workers.world_lock);
+    rp_log_tend(deck->log);
+    make_room(deck, begin_ns + (end_ns - begin_ns) / 2);
+    uint64_t now_ns = rp_os_monotonic_ns();
+    if (now_ns < end_ns) {
+        rp_world_tend(deck->world, end_ns - now_ns);
+    }
+    rp_os_lock_drop(&deck->workers.world_lock);
+    deck->idle_ns += rp_os_monotonic_ns() - begin_ns;
+}
+
 /* ---- what is known ---- */
 
 rp_status rp_state_hash(rp_deck *deck, uint64_t frame, uint64_t *hash)
@@ -250,6 +286,8 @@ void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status)
 {
     rp_log_stats stats;
     rp_log_stats_get(deck->log, &stats);
+    rp_world_stats world;
+    rp_world_stats_get(deck->world, &world);
     *status = (rp_deck_status){
         .frame = deck->frame,
         .oldest_frame = stats.oldest_frame,
@@ -261,6 +299,14 @@ void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status)
         .loop_to = deck->loop.to,
         .loop_pass = rp_loop_is_set(&deck->loop) ? deck->loop_pass : 0,
         .lost = deck->broken != RP_OK,
+        .raw_bytes = stats.raw_bytes,
+        .packed_bytes = stats.packed_bytes,
+        .sought_bytes = stats.sought_bytes,
+        .thinned_count = stats.thinned_count,
+        .hot_pages = world.hot_count,
+        .split_chunks = world.split_count,
+        .collapsed_chunks = world.collapse_count,
+        .idle_ns = deck->idle_ns,
         .tracking = rp_world_tracking(deck->world),
         .every_frame_from = stats.every_frame_from,
     };

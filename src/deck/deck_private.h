@@ -92,6 +92,7 @@ struct rp_deck {
     uint64_t loop_pass;
     uint64_t frame; /* the state that the world holds, between frames */
     uint64_t frame_start_ns;
+    uint64_t idle_ns;      /* of all rp_deck_idle */
     rp_status broken;      /* the world is not what the log says; RP_OK: all is well */
     char broken_text[256]; /* why */
     bool started, in_frame, sought;
