@@ -3,6 +3,7 @@
  *   gcc     static int count;  in step()     count.0
  *   clang                                    step.count     a second one: step.count.1
  *   both    link-time optimisation           count.lto_priv.0
+ *   C++     static int count;                _ZL5count
  */
 #include "module/elf_internal.h"
 
@@ -52,13 +53,28 @@ static size_t without_suffix(const char *name, size_t length)
     }
 }
 
+/* How long "_ZL5" of "_ZL5count" is; 0: it is no such name. */
+static size_t static_prefix(const char *name, size_t length)
+{
+    size_t at = 3, rest = 0;
+    if (length < 5 || memcmp(name, "_ZL", 3) != 0) {
+        return 0;
+    }
+    for (; at < length && at < 9 && name[at] >= '0' && name[at] <= '9'; at++) {
+        rest = rest * 10 + (size_t)(name[at] - '0');
+    }
+    return at > 3 && rest > 0 && rest == length - at ? at : 0;
+}
+
 void rp_elf_split_name(elf_file *file, rp_symbol *symbol)
 {
     const char *name = symbol->name;
     size_t length = without_suffix(name, strlen(name)), part = last_dot(name, length);
-    symbol->base = name;
-    symbol->base_length = (uint32_t)length;
-    if (symbol->kind == RP_SYMBOL_FUNCTION || part < 2 || part == length || part > SCOPE_LIMIT) {
+    size_t prefix = symbol->kind == RP_SYMBOL_FUNCTION ? 0 : static_prefix(name, length);
+    symbol->base = name + prefix;
+    symbol->base_length = (uint32_t)(length - prefix);
+    if (prefix || symbol->kind == RP_SYMBOL_FUNCTION || part < 2 || part == length ||
+        part > SCOPE_LIMIT) {
         return;
     }
     char *scope = rp_arena_take(&file->arena, 1, part);

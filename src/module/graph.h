@@ -46,6 +46,7 @@ typedef struct graph_member {
     uint32_t node;
     int line;
     bool base, table; /* a base class; the pointer to the virtual table */
+    bool apart;       /* a virtual base: the object's virtual table tells where it lies */
 } graph_member;
 
 typedef struct graph_constant {
@@ -61,7 +62,7 @@ typedef struct graph_node {
     const char *name; /* "" : none */
     uint64_t size_bytes;
     uint64_t count;  /* of an array; 0: open */
-    uint32_t target; /* of a pointer or array */
+    uint32_t target; /* of a pointer or array; of a pointer to a data member, the class */
     uint32_t member_count;
     graph_member *members;     /* as declared */
     graph_constant *constants; /* of NODE_ENUM, member_count of them */

@@ -108,7 +108,8 @@ static void add_base(type_graph *graph, member_list *list, Dwarf_Die *die, uint6
             .offset_bits = base_bits + rp_type_place_of(die, DW_AT_data_member_location) * 8,
             .node = node,
             .line = line_of(die),
-            .base = true};
+            .base = true,
+            .apart = rp_type_number(die, DW_AT_virtuality, 0) != 0};
     }
 }
 
@@ -171,6 +172,20 @@ static void fill_constants(type_graph *graph, uint32_t index)
 
 /* ---- all ---- */
 
+/* A pointer to a data member is its offset in the class. */
+static void fill_member_pointer(type_graph *graph, uint32_t index)
+{
+    Dwarf_Die die = graph->nodes[index].die, type, owner;
+    Dwarf_Attribute attribute;
+    bool data = dwarf_tag(&die) == DW_TAG_ptr_to_member_type && rp_type_of(&die, &type) &&
+                rp_type_peel(&type) != DW_TAG_subroutine_type;
+    if (data && dwarf_attr(&die, DW_AT_containing_type, &attribute) &&
+        dwarf_formref_die(&attribute, &owner)) {
+        uint32_t target = rp_graph_of(graph, &owner);
+        graph->nodes[index].target = target;
+    }
+}
+
 static void fill(type_graph *graph, uint32_t index)
 {
     graph_node node = graph->nodes[index];
@@ -188,6 +203,9 @@ static void fill(type_graph *graph, uint32_t index)
         graph->nodes[index].members = list.items;
         graph->nodes[index].member_count = list.count;
         rp_graph_apply_hints(graph, &graph->nodes[index]);
+        break;
+    case NODE_NUMBER:
+        fill_member_pointer(graph, index);
         break;
     case NODE_ENUM:
         fill_constants(graph, index);

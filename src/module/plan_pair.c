@@ -355,6 +355,25 @@ static void pair_arrays(pairing *p, const part *at)
     pair_whole(p, at, old_element, new_element, count);
 }
 
+/* A pointer to a data member holds an offset, which an edit of the class may have changed. */
+static bool leads_to_member(const graph_node *node)
+{
+    return node->kind == NODE_NUMBER && node->target;
+}
+
+static void pair_member_pointers(pairing *p, const part *at)
+{
+    const graph_node *a = old_at(p->build, at->old_node), *b = new_at(p->build, at->new_node);
+    const type_layout *was = leads_to_member(a) ? old_at(p->build, a->target)->layout : NULL;
+    const type_layout *is = leads_to_member(b) ? new_at(p->build, b->target)->layout : NULL;
+    if (!was || !is || was->hash != is->hash) {
+        refuse_types(p, at->new_member, at->old_node, at->new_node,
+                     "the class that it leads into changed, and it holds an offset");
+        p->differs = true;
+    }
+    add_bytes(p, at->old_offset, at->new_offset, a->size_bytes);
+}
+
 static void pair_part(pairing *p, const part *at)
 {
     const graph_node *a = old_at(p->build, at->old_node), *b = new_at(p->build, at->new_node);
@@ -371,6 +390,8 @@ static void pair_part(pairing *p, const part *at)
         pair_arrays(p, at);
     } else if (a->kind == b->kind && (a->kind == NODE_STRUCT || a->kind == NODE_UNION)) {
         pair_whole(p, at, at->old_node, at->new_node, 1);
+    } else if (leads_to_member(a) && leads_to_member(b) && a->size_bytes == b->size_bytes) {
+        pair_member_pointers(p, at);
     } else if (a->kind == b->kind && a->size_bytes == b->size_bytes &&
                strcmp(a->name, b->name) == 0) {
         add_bytes(p, at->old_offset, at->new_offset, a->size_bytes);
@@ -429,6 +450,7 @@ static void pair_member(pairing *p, const graph_member *was, const graph_member 
 {
     part at = {was, is, was->node, is->node, was->offset_bits / 8, is->offset_bits / 8, name};
     p->differs |= was->offset_bits != is->offset_bits || was->width_bits != is->width_bits;
+    p->differs |= was->apart != is->apart;
     if (was->table || is->table) {
         if (was->table && is->table) {
             add_bytes(p, at.old_offset, at.new_offset, sizeof(void *));
@@ -442,6 +464,38 @@ static void pair_member(pairing *p, const graph_member *was, const graph_member 
         }
     } else {
         pair_part(p, &at);
+    }
+}
+
+/* The virtual base of a struct, or of one that it is made of; null: none. */
+static const graph_member *virtual_base(const type_graph *graph, uint32_t node, int depth)
+{
+    const graph_node *at = rp_graph_node(graph, node);
+    for (uint32_t i = 0; i < at->member_count && at->kind == NODE_STRUCT; i++) {
+        const graph_member *member = &at->members[i], *found = NULL;
+        if (member->apart) {
+            return member;
+        }
+        if (member->base && depth < PAIR_DEPTH_MOST) {
+            found = virtual_base(graph, member->node, depth + 1);
+        }
+        if (found) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* Its place in an object is told by the virtual table of the object's class, which is not read. */
+static void refuse_virtual_base(pairing *p)
+{
+    const graph_member *base = virtual_base(&p->build->old_graph, p->old_node, 0);
+    base = base ? base : virtual_base(&p->build->new_graph, p->new_node, 0);
+    if (base && !*p->refusal) {
+        rp_text_buffer text = rp_text_buffer_over(p->refusal, sizeof p->refusal);
+        rp_text_add(&text, "virtual base '%.80s'", base->name);
+        add_place(p, NULL, &text);
+        rp_text_add(&text, ": objects with a virtual base are not converted");
     }
 }
 
@@ -463,6 +517,9 @@ static void pair_structs(pairing *p)
         }
     }
     p->differs |= matched != a.member_count;
+    if (p->differs || a.size_bytes != b.size_bytes) {
+        refuse_virtual_base(p);
+    }
 }
 
 /* A union's bytes are kept where each of its members is still what it was: nothing tells which one

@@ -211,7 +211,10 @@ static void add_members(slot_list *list, const graph_node *node)
         if (member->width_bits || member->table) {
             continue;
         }
-        if (inside->kind == NODE_ARRAY && inside->count == 0) {
+        if (member->apart) { /* it lies somewhere in the object */
+            uint64_t bytes = node->size_bytes / WORD_BYTES * WORD_BYTES;
+            add_slot(list, (rp_plan_slot){.count = bytes, .kind = RP_SLOT_BYTES}, member->name, 1);
+        } else if (inside->kind == NODE_ARRAY && inside->count == 0) {
             list->tail_offset = member->offset_bits / 8;
             list->tail_node = inside->target;
         } else {
