@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "build_command.h"
 #include "builds_file.h"
+#include "module/types.h"
 #include "os/os.h"
 #include "watch.h"
 
@@ -24,7 +25,9 @@
 #define REWATCH_NS (200 * MS)  /* while the module's directory is missing */
 #define GONE_NS (300 * MS)     /* linkers remove the old file before they write the new one */
 #define CUT_OFF_NS (2000 * MS) /* nobody writes to it and it is still not whole */
+#define BUSY_LOOK_NS (2 * MS)  /* while a build is read by the thread */
 #define NEVER UINT64_MAX
+#define APART_BYTES (4 << 20) /* reading that much takes longer than a frame has */
 
 enum { SOURCE_DEPTH = 4, EVENT_MAX = 4, HASH_SLOTS = 256, ERROR_BYTES = 480 };
 enum { TAG_MODULE = 1, TAG_SOURCES = 2, TAG_LISTED = 4 };
@@ -38,6 +41,19 @@ typedef struct source_hash {
     uint64_t path, content;
 } source_hash;
 
+/* One look at the module's file, on the caller's thread or on one of its own. */
+typedef struct build_reading {
+    const char *module;
+    char copy[BUILDS_PATH_BYTES];
+    bool with_types; /* of a large build they are read here, not at the first plan */
+    rp_elf *elf;
+    bool has_writer;
+    rp_status status;
+    char why[ERROR_BYTES];
+    uint64_t noticed_ns;
+    uint32_t done; /* set last, by the thread */
+} build_reading;
+
 struct builds {
     char *module, *directory, *name, *command_text, *copies;
     watch *watch;
@@ -49,6 +65,8 @@ struct builds {
     bool complained;    /* the last word about the file was BUILDS_BAD */
     bool any_name;      /* the module is a link: what it points to may lie in the directory */
     unsigned copy_count;
+    rp_os_thread reader; /* runs while a large build is read */
+    build_reading reading;
     /* the sources */
     uint64_t start_ns; /* of the command; NEVER: nothing changed */
     bool running, changed_meanwhile;
@@ -126,8 +144,10 @@ static void wait_for_its_return(builds *b, uint64_t now)
     complain(b, RP_E_NOT_FOUND, (uint64_t)RP_E_NOT_FOUND);
 }
 
-static void take_build(builds *b, rp_elf *elf, const char *copy)
+static void take_build(builds *b, build_reading *reading)
 {
+    rp_elf *elf = reading->elf;
+    const char *copy = reading->copy;
     if (elf->content_hash == b->good) {
         if (b->complained) {
             add_event(b, BUILDS_BACK);
@@ -137,7 +157,7 @@ static void take_build(builds *b, rp_elf *elf, const char *copy)
     } else {
         builds_event *event = add_event(b, BUILDS_NEW);
         event->elf = elf;
-        event->complete_ns = b->noticed_ns;
+        event->complete_ns = reading->noticed_ns;
         rp_text_copy(event->copy_path, sizeof event->copy_path, copy);
         b->good = elf->content_hash;
         b->copy_count++;
@@ -148,19 +168,26 @@ static void take_build(builds *b, rp_elf *elf, const char *copy)
 
 /* A writer before and none after, or the other way round, may have torn what was read in between.
  */
-static rp_status open_build(const builds *b, const char *copy, rp_elf **elf, bool *has_writer)
+static void read_build(void *context)
 {
-    *has_writer = builds_file_has_writer(b->module);
-    rp_status status = *has_writer ? RP_E_INCOMPLETE : rp_elf_open(b->module, copy, elf);
-    if (status == RP_OK && builds_file_has_writer(b->module)) {
-        rp_elf_close(*elf);
-        unlink(copy);
-        *has_writer = true;
-        status = RP_E_INCOMPLETE;
-    } else if (status != RP_OK) {
-        unlink(copy); /* it may be there in part */
+    build_reading *r = context;
+    r->has_writer = builds_file_has_writer(r->module);
+    r->status = r->has_writer ? RP_E_INCOMPLETE : rp_elf_open(r->module, r->copy, &r->elf);
+    if (r->status == RP_OK && builds_file_has_writer(r->module)) {
+        rp_elf_close(r->elf);
+        r->elf = NULL;
+        unlink(r->copy);
+        r->has_writer = true;
+        r->status = RP_E_INCOMPLETE;
+    } else if (r->status != RP_OK) {
+        rp_text_copy(r->why, sizeof r->why, rp_error_last()->text);
+        unlink(r->copy); /* it may be there in part */
     }
-    return status;
+    const type_table *types;
+    if (r->status == RP_OK && r->with_types) {
+        (void)rp_types_of(r->elf, &types); /* a failure is met again, and told, at the plan */
+    }
+    __atomic_store_n(&r->done, 1, __ATOMIC_RELEASE);
 }
 
 static bool is_link(const char *path)
@@ -169,31 +196,58 @@ static bool is_link(const char *path)
     return lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
 }
 
-static void check_module(builds *b, uint64_t now)
+/* What came of a look at the module's file. */
+static void finish_reading(builds *b, uint64_t now)
 {
-    char copy[BUILDS_PATH_BYTES];
-    rp_elf *elf = NULL;
-    bool has_writer;
-    rp_text_buffer text = rp_text_buffer_over(copy, sizeof copy);
-    rp_text_add(&text, "%s/build-%06u.so", b->copies, b->copy_count + 1);
-    b->check_ns = NEVER;
-    b->any_name = is_link(b->module);
-    rp_status status = open_build(b, copy, &elf, &has_writer);
-    if (status == RP_E_NOT_FOUND) {
+    build_reading *r = &b->reading;
+    if (r->status == RP_E_NOT_FOUND) {
         wait_for_its_return(b, now);
         return;
     }
     b->missing_ns = NEVER;
-    if (status == RP_OK) {
-        take_build(b, elf, copy);
-    } else if (status == RP_E_INCOMPLETE) {
-        wait_for_the_rest(b, has_writer, now);
+    if (r->status == RP_OK) {
+        take_build(b, r);
+    } else if (r->status == RP_E_INCOMPLETE) {
+        wait_for_the_rest(b, r->has_writer, now);
     } else {
-        char why[ERROR_BYTES];
-        rp_text_copy(why, sizeof why, rp_error_last()->text);
-        uint64_t key = builds_file_hash(b->module) ^ (uint64_t)status;
-        rp_fail(status, "%s", why);
-        complain(b, status, key);
+        uint64_t key = builds_file_hash(b->module) ^ (uint64_t)r->status;
+        rp_fail(r->status, "%s", r->why);
+        complain(b, r->status, key);
+    }
+}
+
+static bool is_large(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && info.st_size >= APART_BYTES;
+}
+
+/* A large build is read by a thread, and frames go on meanwhile. */
+static void check_module(builds *b, uint64_t now)
+{
+    b->reading = (build_reading){
+        .module = b->module, .noticed_ns = b->noticed_ns, .with_types = is_large(b->module)};
+    rp_text_buffer text = rp_text_buffer_over(b->reading.copy, sizeof b->reading.copy);
+    rp_text_add(&text, "%s/build-%06u.so", b->copies, b->copy_count + 1);
+    b->check_ns = NEVER;
+    b->any_name = is_link(b->module);
+    bool apart =
+        b->reading.with_types && rp_os_thread_start(&b->reader, read_build, &b->reading) == RP_OK;
+    if (!apart) {
+        read_build(&b->reading);
+        finish_reading(b, now);
+    }
+}
+
+/* What was noticed while it was read is looked at next. */
+static void poll_reader(builds *b, uint64_t now)
+{
+    if (rp_os_thread_is_here(&b->reader) && __atomic_load_n(&b->reading.done, __ATOMIC_ACQUIRE)) {
+        rp_os_thread_join(&b->reader);
+        b->reader = (rp_os_thread){0};
+        uint64_t noticed = b->check_ns;
+        finish_reading(b, now);
+        b->check_ns = earlier(b->check_ns, noticed);
     }
 }
 
@@ -347,7 +401,8 @@ static void look(builds *b)
     if (now >= b->rewatch_ns) {
         watch_module_directory(b, now);
     }
-    if (now >= b->check_ns) {
+    poll_reader(b, now);
+    if (now >= b->check_ns && !rp_os_thread_is_here(&b->reader)) {
         check_module(b, now);
     }
     if (now >= b->start_ns && !b->running) {
@@ -390,6 +445,10 @@ int builds_timeout_ms(const builds *b)
         return 0;
     }
     uint64_t now = rp_os_monotonic_ns();
+    if (rp_os_thread_is_here(&b->reader)) {
+        next =
+            earlier(earlier(b->rewatch_ns, b->running ? NEVER : b->start_ns), now + BUSY_LOOK_NS);
+    }
     return next == NEVER ? -1 : next <= now ? 0 : (int)((next - now + MS - 1) / MS);
 }
 
@@ -501,6 +560,10 @@ void builds_close(builds *b)
         return;
     }
     build_command_stop(&b->command);
+    if (rp_os_thread_is_here(&b->reader)) {
+        rp_os_thread_join(&b->reader);
+        rp_elf_close(b->reading.elf);
+    }
     for (; b->event_at < b->event_count; b->event_at++) {
         rp_elf_close(b->events[b->event_at].elf);
     }

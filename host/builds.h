@@ -14,6 +14,8 @@
  * What the command itself writes among the sources starts it again only when the content is
  * another.
  *
+ * A build of 4 MiB and more is read by a thread, its types too, so that frames go on meanwhile.
+ *
  * Layer: host.  Threads: the host's main thread.  Tests: tests/host/test_builds.c
  */
 #ifndef HOST_BUILDS_H
@@ -65,7 +67,7 @@ rp_status builds_open(const builds_desc *desc, builds **out);
 /* Ends a running command. */
 void builds_close(builds *b); /* null is nothing */
 /* The next event; false: none now. Call it until then, when a descriptor is readable or the timeout
- * is over. Reads and copies a complete build; waits for nothing. */
+ * is over. Reads and copies a complete build, where it is not a large one; waits for nothing. */
 bool builds_poll(builds *b, builds_event *event);
 /* Descriptors to wait for with POLLIN; returns how many. They change with each builds_poll. */
 int builds_fds(const builds *b, int *fds, int capacity);

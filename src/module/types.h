@@ -3,8 +3,8 @@
  * Where no named type differs, the bytes of all objects stay as they are and nothing else has to be
  * asked; else the types become part of the plan (plan_types_build.h).
  *
- * Layer: module, internal to plan*.c and elf.c.  Threads: one at a time for each rp_elf.
- * Design: docs/internals/module.md  Tests: tests/module/test_types.c, tests/fuzz/fuzz_elf.c
+ * Layer: module, for plan*.c, elf.c, and who reads a build ahead.  Threads: one at a time for each
+ * rp_elf. Design: docs/internals/module.md  Tests: tests/module/test_types.c, tests/fuzz/fuzz_elf.c
  */
 #ifndef RP_MODULE_TYPES_H
 #define RP_MODULE_TYPES_H

@@ -191,6 +191,55 @@ TEST(the_linker_itself_is_followed)
     end();
 }
 
+/* Of 6 MiB: read by a thread. */
+static void make_large(int count)
+{
+    for (int i = 1; i <= count; i++) {
+        run("echo 'int variant = %d; char room[6 << 20] = {1}; void rp_module_step(void *s) { "
+            "(void)s; }' > %s/made/v.c && gcc -shared -fPIC -g -o %s %s/made/v.c",
+            i, directory, made(i), directory);
+    }
+}
+
+TEST(a_large_build_is_read_while_the_caller_goes_on_and_the_newest_counts)
+{
+    begin();
+    make_large(3);
+    rename_into_place(1);
+    watch_module(NULL);
+    ck_assert(!builds_poll(b, &event)); /* begun, and not waited for */
+    ck_assert_int_ge(builds_timeout_ms(b), 0);
+    expect_build(1);
+    event.kind = BUILDS_NONE;
+    rename_into_place(2);
+    for (int i = 0; i < 20 && !builds_poll(b, &event); i++) {
+        rp_os_sleep_until_ns(rp_os_monotonic_ns() + 500000); /* in the middle of it, on most runs */
+    }
+    if (event.kind == BUILDS_NEW) {
+        rp_elf_close(event.elf);
+    }
+    rename_into_place(3);
+    int variant;
+    do {
+        expect(BUILDS_NEW);
+        variant = variant_of(&event);
+        rp_elf_close(event.elf);
+    } while (variant == 2);
+    ck_assert_int_eq(variant, 3);
+    expect_nothing();
+    end();
+}
+
+TEST(closing_while_a_large_build_is_read_waits_for_the_reader)
+{
+    begin();
+    make_large(1);
+    rename_into_place(1);
+    watch_module(NULL);
+    ck_assert(!builds_poll(b, &event));
+    end();
+}
+
 TEST(a_file_written_slowly_in_place_is_taken_when_it_is_whole)
 {
     size_t size;
