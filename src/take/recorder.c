@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { ALIGN_BYTES = 16, FILE_PATH_BYTES = 1024, FRONT_PART = 8 };
+enum { ALIGN_BYTES = 16, FILE_PATH_BYTES = 1024, FRONT_PART = 2, SPARE_PART = 8 };
 #define QUEUE_BYTES RP_MIB(64)
 #define FILE_MOST_BYTES RP_GIB(4)
 #define SYNC_NS UINT64_C(1000000000)
@@ -183,7 +183,9 @@ static void tell(rp_take_recorder *r)
 static job *begin_job(rp_take_recorder *r, uint64_t size_bytes, uint64_t spare_bytes)
 {
     uint64_t used = r->tail - LOAD(r->head), at = r->tail & (r->queue_bytes - 1);
-    /* An empty queue begins anew at its front, where its memory is warm. */
+    /* An empty queue begins anew at its front, where its memory is warm. What lies behind can be
+     * used only once the thread has passed it, which may be late, so the front has to do until
+     * then. */
     bool anew = used == 0 && at >= size_bytes + r->queue_bytes / FRONT_PART;
     uint64_t skip = anew || at + size_bytes > r->queue_bytes ? r->queue_bytes - at : 0;
     if (size_bytes > r->queue_bytes || used + skip + size_bytes + spare_bytes > r->queue_bytes) {
@@ -334,7 +336,7 @@ rp_status rp_take_recorder_frame(rp_take_recorder *r, const rp_take_frame_desc *
     r->stats.frames++;
     uint64_t total = count + settle(r, pages, count);
     uint64_t size = frame_bytes(desc->input_bytes, total);
-    job *j = desc->thin ? NULL : begin_job(r, size, r->queue_bytes / FRONT_PART);
+    job *j = desc->thin ? NULL : begin_job(r, size, r->queue_bytes / SPARE_PART);
     if (j) {
         fill_frame(r, j, desc, pages, count, total);
         j->size_bytes = size;

@@ -25,7 +25,7 @@ typedef struct rp_take_recorder rp_take_recorder;
 
 typedef struct rp_take_recorder_desc {
     rp_take_writer *writer; /* stays the caller's, who must not use it meanwhile */
-    size_t queue_bytes;     /* 0: 64 MiB; an eighth at once, more as it fills */
+    size_t queue_bytes;     /* 0: 64 MiB; half of it at once, more as it fills */
     uint64_t sync_ns;       /* how often the file is brought to the disk; 0: each second */
     /* A page's content in the frame that is being handed over; null: zeros. Called by
      * rp_take_recorder_frame, for pages that are owed. */

@@ -99,6 +99,55 @@ static void expect_take(const world *w, tape *t, uint64_t frames)
     rp_take_close(take);
 }
 
+static void wait_until_written(rp_take_recorder *r)
+{
+    rp_take_recorder_stats stats;
+    do {
+        rp_os_sleep_until_ns(rp_os_monotonic_ns() + 50000);
+        rp_take_recorder_stats_get(r, &stats);
+    } while (stats.queued_bytes);
+}
+
+/* Wherever in it the writing stands, and whether the thread has looked meanwhile. */
+TEST(an_empty_queue_holds_a_quarter_of_it_before_a_frame_is_thin)
+{
+    enum { QUEUE = 1 << 20 };
+    slow s = {0};
+    world *w = world_new(33);
+    rp_take_writer *writer = writer_of(&s);
+    rp_take_recorder *r;
+    bool thin;
+    ck_ok(rp_take_recorder_create(
+        &(rp_take_recorder_desc){
+            .writer = writer, .queue_bytes = QUEUE, .content = content_of, .context = w},
+        &r));
+    for (int round = 0; round < 40; round++) {
+        ck_ok(hand_over(w, r, &thin)); /* what is owed goes with it */
+        wait_until_written(r);
+        for (int i = 0; i < round % 7; i++) {
+            write_some(w);
+            ck_ok(hand_over(w, r, &thin));
+            ck_assert(!thin);
+            wait_until_written(r);
+        }
+        __atomic_store_n(&s.open, 0, __ATOMIC_RELEASE);
+        uint64_t held = 0;
+        for (thin = false; !thin; held += 6 * RP_PAGE_BYTES) {
+            for (int j = 0; j < 6; j++) {
+                world_write(w, (round + j) % WORLD_PAGES);
+            }
+            ck_ok(hand_over(w, r, &thin));
+        }
+        ck_assert_uint_ge(held, QUEUE / 4);
+        __atomic_store_n(&s.open, 1, __ATOMIC_RELEASE);
+        wait_until_written(r);
+    }
+    ck_ok(rp_take_recorder_destroy(r, true));
+    rp_take_writer_close(writer);
+    free(s.t.bytes);
+    world_free(w);
+}
+
 TEST(all_frames_that_the_disk_can_follow_are_in_the_take)
 {
     slow s = {0};
