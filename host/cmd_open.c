@@ -180,7 +180,8 @@ static rp_status world_stand(run *r, uint64_t index)
                                     .session = run_session_desc(r)};
     rp_status status = take_session_open(&desc, index, t, &r->session);
     status =
-        status ? status : take_session_load(t, 0, r->take.overview.frame_count - 1, loads_on, NULL);
+        status ? status
+               : take_session_load(t, 0, take_session_course_end(&r->take, index), loads_on, NULL);
     status = status ? status : take_session_stand(t, rp_take_frame_at(r->take.take, index)->frame);
     if (status) {
         r->exit_code = exit_code_of(status);
@@ -205,6 +206,7 @@ static rp_status begin(run *r)
         return status;
     }
     moved_tell(r);
+    r->opened = true;
     run_at(r);
     status = rp_take_array_init(&input, RP_TAKE_INPUT_MOST_BYTES);
     status = status ? status : others_take(r, &input);

@@ -184,9 +184,14 @@ session_desc run_session_desc(run *r)
 
 static rp_status world_begin(run *r)
 {
-    const session_desc desc = run_session_desc(r);
-    rp_status status = session_open(&desc, &r->session);
-    return status ? status : run_first_build(r);
+    bool resumed = false;
+    rp_status status = r->options.resumes ? run_resume(r, &resumed) : RP_OK;
+    if (!status && !resumed) {
+        const session_desc desc = run_session_desc(r);
+        status = session_open(&desc, &r->session);
+        status = status ? status : run_first_build(r);
+    }
+    return status || !r->options.resumes ? status : run_resume_record(r);
 }
 
 static rp_status control_start(run *r)
@@ -364,6 +369,7 @@ static void slow_tell(run *r)
 static void others_serve(run *r)
 {
     slow_tell(r);
+    run_resume_tend(r);
     control_poll(r->control);
     run_builds_poll(r);
     run_finding_take(r);
@@ -443,6 +449,7 @@ static void finish(run *r)
         builds_close(r->builds);
     }
     control_close(r->control);
+    resume_close(&r->resume, &r->session);
     if (r->session.log) {
         session_close(&r->session);
     }

@@ -26,7 +26,8 @@ typedef struct process_desc {
 
 enum { PROCESS_OUTPUT_BYTES = 4096 };
 
-typedef struct process {
+typedef struct process process;
+struct process {
     pid_t pid;          /* 0: none */
     int socket, output; /* output: what the program printed */
     link_memory *link;
@@ -43,7 +44,7 @@ typedef struct process {
     void *print_context;
     char tail[PROCESS_OUTPUT_BYTES]; /* the last that it printed, terminated */
     size_t tail_length;
-} process;
+};
 
 /* How to wait for an answer. All may be null. */
 typedef struct process_wait {

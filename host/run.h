@@ -15,6 +15,7 @@
 #include "builds.h"
 #include "control/control.h"
 #include "copies.h"
+#include "resume.h"
 #include "session.h"
 #include "stage/stage.h"
 #include "take_session.h"
@@ -50,6 +51,7 @@ typedef struct run_options {
     const char *at;     /* its frame; null: the last */
     bool trust;         /* its builds are run though they are not known here */
     bool plays;         /* from there at once */
+    bool resumes;       /* goes on where the last run ended, and keeps what the next one needs */
     const char *stage;  /* null: choose */
     const char *build;
     const char *sources[RUN_LIST_MAX];
@@ -79,6 +81,8 @@ typedef struct run {
     copies copies;
     take_file take;           /* that was opened */
     take_session take_opened; /* how it stands in the session */
+    resume resume;
+    bool opened; /* the world is a take's, not a new one */
     session session;
     rp_transport transport;
     builds *builds;
@@ -148,6 +152,13 @@ int run_all(run *r, rp_status (*begin)(run *r));
 session_desc run_session_desc(run *r);
 bool run_asked_to_end(void); /* a signal asked the host to end */
 void run_idle(run *r);       /* in the middle of something long: events, status, picture */
+
+/* run_resume.c */
+/* The world of the last run, where there is one; *resumed says so. What keeps it from that is told
+ * and is no failure. */
+rp_status run_resume(run *r, bool *resumed);
+rp_status run_resume_record(run *r); /* from the position on, for the next run */
+void run_resume_tend(run *r);
 
 /* run_builds.c */
 void run_builds_poll(run *r);

@@ -14,7 +14,7 @@ enum { FIRST_BUILD_TIMEOUT_MS = 3000 };
 static bool is_the_takes(run *r, const builds_event *event)
 {
     const session *s = &r->session;
-    if (!r->options.opens || !s->newest) {
+    if (!r->opened || !s->newest) {
         return false;
     }
     const rp_elf *newest = s->builds[s->newest - 1].elf;

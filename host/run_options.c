@@ -12,55 +12,58 @@
 
 void run_options_help(void)
 {
-    puts("usage: reprise run [OPTIONS] MODULE.so\n"
-         "\n"
-         "Runs a module: shows it, takes its input, picks up each new build of it, keeps every\n"
-         "frame. A module is a shared library with rp_module_step (see <reprise/stage.h>).\n"
-         "\n"
-         "  --build CMD          run CMD when a source changes; compile errors are shown\n"
-         "  --source PATH        a folder or file whose changes start the build; default: the\n"
-         "                       module's folder (may be given more than once)\n"
-         "  --stage sdl|term|none   where it is shown; default: a window where there is a\n"
-         "                       display, else the terminal, else none\n"
-         "  --input FILE         take the input from a script (docs/start.md), not from a person\n"
-         "  --frames N           end after frame N; without a stage as fast as it goes\n"
-         "  --hashes             print `frame hash` for each frame\n"
-         "  --synctest           run every frame twice from the same state and compare: what\n"
-         "                       differs is named; with --frames the exit code is then 4\n"
-         "  --paced              with --stage none: at the frame rate, not as fast as it goes\n"
-         "  --name NAME          name for `reprise ctl`; default: the module's name\n"
-         "  --budget SIZE        history to keep beyond the newest frame, as 512M (default)\n"
-         "  --tracking auto|wp-async|wp-sigbus|mprotect|compare\n"
-         "                       how written pages are found; all but wp-async are slow\n"
-         "  --check-threads      report threads that write while a frame is committed\n"
-         "  --seed N             seed of the program's random numbers (1)\n"
-         "  --time SECONDS       its wall clock at frame 0, since 1970; default: now, and with\n"
-         "                       --stage none 946684800 (1 January 2000)\n"
-         "  --watchdog SECONDS   a step that takes longer is a hang (2; 0: never)\n"
-         "  --keep-lib PATTERN   a library that is not part of the state (more than once)\n"
-         "  --types FILE         answers about types of heap blocks (docs/types.md); default:\n"
-         "                       reprise.types beside the module\n"
-         "  --debug NAME=MODES   debug modes of an allocator or a scope, as 'physics=end-of-page' "
-         "or\n"
-         "                       '*=canary,fill'; more than once; default: $REPRISE_DEBUG\n"
-         "  --leaks              at the end: what lives that nothing points to, and its stacks\n"
-         "  --size WxH, --rate HZ, --scale N   of the canvas; its rate; pixels of the window\n"
-         "  --help               this text\n"
-         "\n"
-         "Keys: F1 shows them. F5 pause, F6 held: backwards, F7 mark in, out, end of the loop.\n"
-         "\n"
-         "Debug modes: trace stacks fill canary end-of-page start-of-page quarantine sampled "
-         "failing\n"
-         "leaks, or off (docs/memory). While it runs: `reprise ctl debug`, `reprise ctl memory`.\n"
-         "\n"
-         "Exit codes: 0 done · 1 it could not run · 2 wrong usage · 3 the program failed, or "
-         "memory\n"
-         "was found broken (without a stage) · 4 a frame came out different (--synctest with\n"
-         "--frames) · 23 leaks (with --leaks, where nothing else failed)\n"
-         "\n"
-         "Examples:\n"
-         "  reprise run --build make ./game.so\n"
-         "  reprise run --stage none --input play.input --debug '*=canary' --leaks ./game.so");
+    puts(
+        "usage: reprise run [OPTIONS] MODULE.so\n"
+        "\n"
+        "Runs a module: shows it, takes its input, picks up each new build of it, keeps every\n"
+        "frame. A module is a shared library with rp_module_step (see <reprise/stage.h>).\n"
+        "\n"
+        "  --build CMD          run CMD when a source changes; compile errors are shown\n"
+        "  --source PATH        a folder or file whose changes start the build; default: the\n"
+        "                       module's folder (may be given more than once)\n"
+        "  --stage sdl|term|none   where it is shown; default: a window where there is a\n"
+        "                       display, else the terminal, else none\n"
+        "  --input FILE         take the input from a script (docs/start.md), not from a person\n"
+        "  --frames N           end after frame N; without a stage as fast as it goes\n"
+        "  --hashes             print `frame hash` for each frame\n"
+        "  --synctest           run every frame twice from the same state and compare: what\n"
+        "                       differs is named; with --frames the exit code is then 4\n"
+        "  --resume             go on where the last run with --resume of this module ended, also\n"
+        "                       where it was killed; keep in memory what the next one needs\n"
+        "  --paced              with --stage none: at the frame rate, not as fast as it goes\n"
+        "  --name NAME          name for `reprise ctl`; default: the module's name\n"
+        "  --budget SIZE        history to keep beyond the newest frame, as 512M (default)\n"
+        "  --tracking auto|wp-async|wp-sigbus|mprotect|compare\n"
+        "                       how written pages are found; all but wp-async are slow\n"
+        "  --check-threads      report threads that write while a frame is committed\n"
+        "  --seed N             seed of the program's random numbers (1)\n"
+        "  --time SECONDS       its wall clock at frame 0, since 1970; default: now, and with\n"
+        "                       --stage none 946684800 (1 January 2000)\n"
+        "  --watchdog SECONDS   a step that takes longer is a hang (2; 0: never)\n"
+        "  --keep-lib PATTERN   a library that is not part of the state (more than once)\n"
+        "  --types FILE         answers about types of heap blocks (docs/types.md); default:\n"
+        "                       reprise.types beside the module\n"
+        "  --debug NAME=MODES   debug modes of an allocator or a scope, as 'physics=end-of-page' "
+        "or\n"
+        "                       '*=canary,fill'; more than once; default: $REPRISE_DEBUG\n"
+        "  --leaks              at the end: what lives that nothing points to, and its stacks\n"
+        "  --size WxH, --rate HZ, --scale N   of the canvas; its rate; pixels of the window\n"
+        "  --help               this text\n"
+        "\n"
+        "Keys: F1 shows them. F5 pause, F6 held: backwards, F7 mark in, out, end of the loop.\n"
+        "\n"
+        "Debug modes: trace stacks fill canary end-of-page start-of-page quarantine sampled "
+        "failing\n"
+        "leaks, or off (docs/memory). While it runs: `reprise ctl debug`, `reprise ctl memory`.\n"
+        "\n"
+        "Exit codes: 0 done · 1 it could not run · 2 wrong usage · 3 the program failed, or "
+        "memory\n"
+        "was found broken (without a stage) · 4 a frame came out different (--synctest with\n"
+        "--frames) · 23 leaks (with --leaks, where nothing else failed)\n"
+        "\n"
+        "Examples:\n"
+        "  reprise run --build make ./game.so\n"
+        "  reprise run --stage none --input play.input --debug '*=canary' --leaks ./game.so");
 }
 
 enum {
@@ -90,6 +93,7 @@ enum {
     OPT_AT,
     OPT_TRUST,
     OPT_PLAY,
+    OPT_RESUME,
     OPT_HELP
 };
 
@@ -120,6 +124,7 @@ static const struct option table[] = {
     {"frame", required_argument, NULL, OPT_AT},
     {"trust", no_argument, NULL, OPT_TRUST},
     {"play", no_argument, NULL, OPT_PLAY},
+    {"resume", no_argument, NULL, OPT_RESUME},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
 };
@@ -132,7 +137,8 @@ static bool is_of_open(int option)
 
 static bool is_of_run(int option)
 {
-    return option == OPT_SEED || option == OPT_TIME || option == OPT_SIZE || option == OPT_RATE;
+    return option == OPT_SEED || option == OPT_TIME || option == OPT_SIZE || option == OPT_RATE ||
+           option == OPT_RESUME;
 }
 
 static rp_status bad(const char *option, const char *value, const char *wanted)
@@ -301,6 +307,9 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return RP_OK;
     case OPT_PLAY:
         o->plays = true;
+        return RP_OK;
+    case OPT_RESUME:
+        o->resumes = true;
         return RP_OK;
     default:
         return rp_fail(RP_E_ARGUMENT,

@@ -80,6 +80,7 @@ void session_stop(session *s)
 
 void session_close(session *s)
 {
+    session_tape_end(s, true);
     process_end(&s->live);
     process_end(&s->spare);
     process_reap(true);
@@ -233,6 +234,9 @@ rp_status session_commit(session *s, process *p, const link_message *answer,
     }
     if (!status) {
         status = rp_log_commit(s->log, desc, s->entries, s->entry_count);
+    }
+    if (!status) {
+        session_tape_frame(s, p, desc, s->entries, s->entry_count);
     }
     s->page_count = s->entry_count;
     s->entry_count = 0;
@@ -429,11 +433,20 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
 
 /* ---- other frames ---- */
 
+rp_status session_log_seek(session *s, uint64_t index, const rp_page_slot **entries, size_t *count)
+{
+    rp_status status = rp_log_seek(s->log, index, entries, count);
+    if (!status) {
+        session_tape_pages(s, *entries, *count);
+    }
+    return status;
+}
+
 rp_status session_position(session *s, uint64_t index)
 {
     const rp_page_slot *entries;
     size_t count;
-    rp_status status = rp_log_seek(s->log, index, &entries, &count);
+    rp_status status = session_log_seek(s, index, &entries, &count);
     if (status) {
         return status;
     }
@@ -447,7 +460,7 @@ void session_seek_back(session *s, uint64_t index)
     const rp_page_slot *entries;
     size_t count;
     /* The live runner is still there, but its pages may lie in other slots now. */
-    if (rp_log_seek(s->log, index, &entries, &count) == RP_OK && s->live.pid && s->loaded &&
+    if (session_log_seek(s, index, &entries, &count) == RP_OK && s->live.pid && s->loaded &&
         session_apply(s, &s->live, entries, count)) {
         go_on_fresh(s);
     }
@@ -486,7 +499,7 @@ rp_status session_seek(session *s, uint64_t frame)
     }
     const rp_page_slot *entries;
     size_t count;
-    rp_status status = rp_log_seek(s->log, index, &entries, &count);
+    rp_status status = session_log_seek(s, index, &entries, &count);
     if (!status) {
         status = session_restart(s);
     }

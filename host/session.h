@@ -19,6 +19,7 @@
 #include "divergence.h"
 #include "inputs.h"
 #include "process.h"
+#include "session_tape.h"
 #include "watched.h"
 
 #include <deck/loop.h>
@@ -83,7 +84,7 @@ typedef struct session_desc {
     void *context;
 } session_desc;
 
-typedef struct session {
+struct session {
     session_desc desc;
     process_desc start;
     rp_log *log;
@@ -129,8 +130,9 @@ typedef struct session {
                              there has other hashes when it is made again */
     uint64_t accepted_serial, accepted_frame; /* of the last finding that was told: a loop that
                                                  makes its frame again does not tell it again */
-    bool randomised; /* the system forbids to turn address randomisation off */
-} session;
+    bool randomised;    /* the system forbids to turn address randomisation off */
+    session_tape *tape; /* what is recorded; null: nothing */
+};
 
 rp_status session_open(const session_desc *desc, session *s);
 void session_close(session *s);

@@ -74,6 +74,7 @@ static rp_status anew(session *s, uint32_t build)
     }
     process_end(&s->spare); /* it has the other log */
     s->start.log_fd = rp_log_fd(s->log);
+    session_tape_all(s);
     status = session_first_world(s, build);
     if (status) {
         rp_error why = *rp_error_last();

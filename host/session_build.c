@@ -565,7 +565,7 @@ static rp_status carry_to_new(session *s, uint32_t build)
     const rp_page_slot *entries;
     size_t count;
     bool moved = rp_loop_is_set(&s->loop) && rp_log_find_frame(s->log, s->loop.from, &start) &&
-                 start != before && rp_log_seek(s->log, start, &entries, &count) == RP_OK;
+                 start != before && session_log_seek(s, start, &entries, &count) == RP_OK;
     rp_status status = carry(s, build);
     if (status && moved) {
         session_seek_back(s, before);

@@ -14,6 +14,8 @@ rp_status session_offer_slots(session *s, process *p, uint32_t want);
 /* Takes the position back to a record after what was tried from another one failed; the live runner
  * holds its state. Keeps the error record. */
 void session_seek_back(session *s, uint64_t index);
+/* rp_log_seek, noted for what is recorded. */
+rp_status session_log_seek(session *s, uint64_t index, const rp_page_slot **entries, size_t *count);
 rp_status session_apply(session *s, process *p, const rp_page_slot *entries, size_t count);
 /* The record at the log's position; false: there is none. */
 bool session_record(const session *s, rp_record *record);

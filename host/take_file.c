@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-rp_status take_file_open(take_file *file, const char *path)
+rp_status take_file_open_quietly(take_file *file, const char *path)
 {
     rp_take_open_desc desc = {0};
     *file = (take_file){.path = path, .source.fd = -1};
@@ -21,12 +21,18 @@ rp_status take_file_open(take_file *file, const char *path)
         return status;
     }
     rp_take_overview_get(file->take, &file->overview);
-    if (file->overview.damage[0]) {
+    return RP_OK;
+}
+
+rp_status take_file_open(take_file *file, const char *path)
+{
+    rp_status status = take_file_open_quietly(file, path);
+    if (!status && file->overview.damage[0]) {
         fprintf(stderr, "reprise: %s\n", file->overview.damage);
         fprintf(stderr, "reprise: %s: %llu frames before it can be read\n", path,
                 (unsigned long long)file->overview.frame_count);
     }
-    return RP_OK;
+    return status;
 }
 
 void take_file_close(take_file *file)

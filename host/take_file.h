@@ -30,6 +30,8 @@ typedef struct take_file {
 
 /* Says on standard error where the take ends early. */
 rp_status take_file_open(take_file *file, const char *path);
+/* The same, and says nothing: of a take that may well have been cut off. */
+rp_status take_file_open_quietly(take_file *file, const char *path);
 void take_file_close(take_file *file); /* of all zero: nothing */
 
 /* A frame by its number, or "last" or "first". RP_E_RANGE with a text that says which there are. */

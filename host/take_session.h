@@ -26,6 +26,7 @@
 typedef struct take_session_desc {
     take_file *file;    /* open for as long as this */
     const char *copies; /* a folder of this host alone, for the builds */
+    bool own;           /* of this user's host a moment ago: nothing in it is foreign */
     bool trust;         /* runs builds that are not known here */
     const char *known;  /* a file of the user's: a build with the same bytes is known; null: none */
     session_desc session; /* origin, seed, start_wall_ns and the canvas are the take's */
@@ -63,12 +64,16 @@ rp_status take_session_open(const take_session_desc *desc, uint64_t index, take_
                             session *s);
 void take_session_close(take_session *t); /* not the session */
 
-/* Into the history: the states after frame records `first` … `last` that are not thin. The log must
- * be empty. `progress` may be null; false ends it early, RP_E_CLOSED. RP_E_NOT_FOUND: all of them
- * are thin. */
+/* Into the history: the states after those of the frame records `first` … `last` that led to
+ * `last`: where somebody went back and on from there, what was dropped then is left out, and so are
+ * thin ones. The log must be empty. `progress` may be null; false ends it early, RP_E_CLOSED.
+ * RP_E_NOT_FOUND: all of them are thin. */
 typedef bool take_session_progress(void *context, uint64_t done, uint64_t all);
 rp_status take_session_load(take_session *t, uint64_t first, uint64_t last,
                             take_session_progress *progress, void *context);
+/* The last record of the course of things that record `index` is on: the take's last one, or where
+ * what follows `index` was dropped. */
+uint64_t take_session_course_end(const take_file *file, uint64_t index);
 /* A fresh runner stands at a frame that was loaded, and all that is loaded in it was compared with
  * the take's. RP_E_CHANGED, RP_E_TAKEN: a build or library cannot be brought to where it was. */
 rp_status take_session_stand(take_session *t, uint64_t frame);

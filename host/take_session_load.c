@@ -16,7 +16,10 @@ typedef struct loading {
     rp_take_array numbers; /* of the pages to write: uint32_t */
     rp_take_array entries; /* rp_page_slot */
     uint8_t moved[WRITE_MOST][RP_PAGE_BYTES];
-    bool whole; /* a state is in the log: the next one is a difference */
+    rp_take_array course; /* records to load: uint64_t */
+    rp_take_map met;      /* pages, where several records are one difference */
+    bool whole;           /* a state is in the log, that after record `before` */
+    uint64_t before;
 } loading;
 
 /* ---- pages ---- */
@@ -33,18 +36,28 @@ static rp_status numbers_all(loading *l)
     return status;
 }
 
-/* Where the log stands at another state than the record before: pages that only that one has become
- * zeros. */
-static rp_status numbers_of_the_log(loading *l)
+/* Pages in which the state after record `index` differs from that after `before`. */
+static rp_status numbers_between(loading *l, uint64_t before, uint64_t index)
 {
-    const rp_page_slot *entries;
-    size_t count;
-    rp_status status = rp_log_full(l->t->session->log, &entries, &count);
+    rp_status status = RP_OK;
+    l->numbers.used_bytes = 0;
+    for (uint64_t i = before + 1; !status && i <= index; i++) {
+        status = rp_take_frame_pages(l->t->file->take, i, &l->numbers);
+    }
+    if (status || index == before + 1) {
+        return status;
+    }
+    uint32_t *pages = (uint32_t *)(void *)l->numbers.data; /* several records: each page once */
+    size_t kept = 0, count = l->numbers.used_bytes / sizeof *pages;
+    rp_take_map_clear(&l->met);
     for (size_t i = 0; !status && i < count; i++) {
-        if (!rp_take_state_page(l->t->state, entries[i].page)) {
-            status = rp_take_array_add(&l->numbers, &entries[i].page, sizeof entries[i].page);
+        uint32_t met;
+        if (!rp_take_map_get(&l->met, pages[i], &met)) {
+            status = rp_take_map_set(&l->met, pages[i], 1);
+            pages[kept++] = pages[i];
         }
     }
+    l->numbers.used_bytes = kept * sizeof *pages;
     return status;
 }
 
@@ -151,56 +164,77 @@ static rp_status record_commit(loading *l, const rp_take_index_frame *frame, uin
     return status;
 }
 
-/* A frame number that is not above that of the record before says that its future was dropped: the
- * log takes that from where it stands. */
-static rp_status position_before(loading *l, const rp_take_index_frame *frame)
-{
-    rp_log *log = l->t->session->log;
-    rp_record record;
-    uint64_t index = rp_log_position(log);
-    const rp_page_slot *entries;
-    size_t count;
-    uint64_t least = frame->kind ? frame->frame : frame->frame - 1;
-    if (!l->whole || !rp_log_record(log, index, &record) || record.frame <= least) {
-        return RP_OK;
-    }
-    while (index > rp_log_first(log) && rp_log_record(log, index, &record) &&
-           (record.frame > least || !record.kept)) {
-        index--;
-    }
-    return rp_log_seek(log, index, &entries, &count);
-}
-
 static rp_status record_load(loading *l, uint64_t index)
 {
     const rp_take_index_frame *frame = rp_take_frame_at(l->t->file->take, index);
-    if (!frame || frame->flags & RP_TAKE_THIN) {
-        return RP_OK;
-    }
     l->numbers.used_bytes = l->entries.used_bytes = 0;
-    uint64_t before = rp_log_position(l->t->session->log);
     rp_status status = rp_take_state_seek(l->t->state, index);
-    status = status ? status : position_before(l, frame);
-    bool moved = rp_log_position(l->t->session->log) != before;
-    if (!status && l->whole && !moved) {
-        status = rp_take_frame_pages(l->t->file->take, index, &l->numbers);
-    } else if (!status) {
-        status = numbers_all(l);
-        status = status || !moved ? status : numbers_of_the_log(l);
+    if (!status) {
+        status = l->whole ? numbers_between(l, l->before, index) : numbers_all(l);
     }
     status = status ? status : record_commit(l, frame, index);
     l->whole = l->whole || !status;
+    l->before = index;
     return status;
 }
 
-static rp_status records_load(loading *l, uint64_t first, uint64_t last,
-                              take_session_progress *progress, void *context)
+/* ---- the course of things ---- */
+
+/* Whether a record stands ahead of a later one on its course: a frame number that is not above that
+ * of the record before says that its future was dropped. */
+static bool is_ahead(const rp_take_index_frame *frame, const rp_take_index_frame *later)
 {
+    return frame->frame < later->frame ||
+           (frame->frame == later->frame && later->kind == RP_RECORD_CARRIED &&
+            frame->build != later->build);
+}
+
+/* The records that lead to `last`, back to `first`, as uint64_t, the last one first. */
+static rp_status course_list(const take_session *t, uint64_t first, uint64_t last,
+                             rp_take_array *course)
+{
+    const rp_take_index_frame *later = NULL;
     rp_status status = RP_OK;
-    for (uint64_t index = first; !status && index <= last; index++) {
-        status = record_load(l, index);
-        if (!status && progress && (index - first) % PROGRESS_FRAMES == 0 &&
-            !progress(context, index - first, last - first + 1)) {
+    for (uint64_t index = last + 1; !status && index-- > first;) {
+        const rp_take_index_frame *frame = rp_take_frame_at(t->file->take, index);
+        if (frame && (!later || is_ahead(frame, later))) {
+            later = frame;
+            status = frame->flags & RP_TAKE_THIN ? RP_OK
+                                                 : rp_take_array_add(course, &index, sizeof index);
+        }
+    }
+    return status;
+}
+
+uint64_t take_session_course_end(const take_file *file, uint64_t index)
+{
+    uint64_t last = file->overview.frame_count - 1, end = index;
+    const rp_take_index_frame *later = rp_take_frame_at(file->take, last);
+    for (uint64_t i = last; i > index; i--) {
+        const rp_take_index_frame *frame = rp_take_frame_at(file->take, i - 1);
+        if (is_ahead(frame, later)) {
+            later = frame;
+            if (i - 1 == index) {
+                return last;
+            }
+        }
+    }
+    while (end < last &&
+           is_ahead(rp_take_frame_at(file->take, end), rp_take_frame_at(file->take, end + 1))) {
+        end++;
+    }
+    return end;
+}
+
+static rp_status course_load(loading *l, uint64_t first, uint64_t last,
+                             take_session_progress *progress, void *context)
+{
+    rp_status status = course_list(l->t, first, last, &l->course);
+    const uint64_t *course = (const uint64_t *)(const void *)l->course.data;
+    uint64_t count = l->course.used_bytes / sizeof *course;
+    for (uint64_t done = 0; !status && done < count; done++) {
+        status = record_load(l, course[count - 1 - done]);
+        if (!status && progress && done % PROGRESS_FRAMES == 0 && !progress(context, done, count)) {
             status =
                 rp_fail(RP_E_CLOSED, "%s: it was given up while it was read", l->t->file->path);
         }
@@ -223,9 +257,12 @@ rp_status take_session_load(take_session *t, uint64_t first, uint64_t last,
     rp_status status = rp_take_array_init(&l->numbers, RP_PAGE_LIMIT * sizeof(uint32_t));
     status =
         status ? status : rp_take_array_init(&l->entries, RP_PAGE_LIMIT * sizeof(rp_page_slot));
-    status = status ? status : records_load(l, first, last, progress, context);
+    status = status ? status : rp_take_array_init(&l->course, RP_GIB(4));
+    status = status ? status : course_load(l, first, last, progress, context);
     rp_take_array_finish(&l->numbers);
     rp_take_array_finish(&l->entries);
+    rp_take_array_finish(&l->course);
+    rp_take_map_finish(&l->met);
     free(l);
     return status;
 }

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { FRAMES = 180 };
@@ -42,12 +43,6 @@ static void take_make(const char *program, const take_change *change)
     play_on(&first, FRAMES);
     take_write(&first.session, path, change);
     play_close(&first);
-    const char *keep = getenv("RP_KEEP_TAKE");
-    if (keep) {
-        char command[512];
-        snprintf(command, sizeof command, "cp %s %s/%s.take", path, keep, program);
-        ck_assert_int_eq(system(command), 0);
-    }
 }
 
 typedef struct opened {
@@ -70,7 +65,7 @@ static rp_status take_open(opened *o, const char *frame, bool trust)
     const take_session_desc open = {
         .file = &o->file, .copies = second.directory, .trust = trust, .session = desc};
     rp_status status = take_session_open(&open, index, &o->take, &second.session);
-    uint64_t last = o->file.overview.frame_count - 1;
+    uint64_t last = take_session_course_end(&o->file, index);
     status = status ? status : take_session_load(&o->take, 0, last, NULL, NULL);
     return status ? status
                   : take_session_stand(&o->take, rp_take_frame_at(o->file.take, index)->frame);
@@ -274,6 +269,104 @@ TEST(a_library_that_changed_and_that_the_state_leads_into_is_refused_by_name)
 TEST(another_runner_is_refused_only_where_the_state_leads_into_it)
 {
     expect_open("counter_module", runner_is_another, RP_OK, "reprise-runner: another version");
+}
+
+/* ---- recorded while it is played ---- */
+
+static void recorded_begin(const char *program)
+{
+    play_open(&first, program);
+    play_on(&first, 20);
+    ck_ok(session_tape_begin(&first.session, &(session_tape_desc){.path = path}));
+}
+
+/* Every record is whole, and the states after frames of the last course are those of `first`. */
+static void recorded_is(uint64_t last, const char *const *frames)
+{
+    opened o;
+    ck_ok(session_tape_end(&first.session, true));
+    play_close(&first);
+    ck_ok(take_file_open(&o.file, path));
+    ck_ok(rp_take_check(o.file.take, NULL, NULL));
+    take_file_close(&o.file);
+    for (; *frames; frames++) {
+        ck_ok(take_open(&o, *frames, true));
+        play_check(&second);
+        play_check_memory(&second);
+        play_seek(&second, last);
+        take_done(&o);
+    }
+}
+
+TEST(what_is_recorded_through_seeks_and_deaths_is_what_was_played)
+{
+    static const char *const programs[] = {"counter_module", "lua_module"};
+    static const char *const frames[] = {"20", "35", "69", "70", "100", "131", NULL};
+    for (size_t i = 0; i < RP_COUNT_OF(programs); i++) {
+        enter();
+        recorded_begin(programs[i]);
+        play_on(&first, 100);
+        play_seek(&first, 30);
+        play_seek(&first, 70); /* two seeks before the next frame is made */
+        play_on(&first, 110);
+        play_seek(&first, 5); /* before the recording began */
+        play_on(&first, 90);
+        kill(first.session.live.pid, 9);
+        while (session_tend(&first.session) != RP_E_DIED) {
+            usleep(1000);
+        }
+        play_on(&first, 140);
+        recorded_is(140, frames);
+        leave();
+    }
+}
+
+TEST(what_is_recorded_through_new_builds_and_worlds_is_what_was_played)
+{
+    static const char *const frames[] = {"0", "25", "60", NULL};
+    enter();
+    recorded_begin("counter_module");
+    play_on(&first, 50);
+    ck_ok(play_build(&first, "counter_module_edit_1"));
+    memset(first.noted, 0, sizeof first.noted);
+    play_on(&first, 90);
+    ck_ok(session_world_restart(&first.session));
+    memset(first.noted, 0, sizeof first.noted);
+    play_check(&first);
+    play_on(&first, 60);
+    recorded_is(60, frames);
+    leave();
+}
+
+TEST(a_recording_that_fails_says_so_and_the_program_goes_on)
+{
+    rp_take_recorder_stats stats;
+    enter();
+    recorded_begin("counter_module");
+    struct rlimit limit, before;
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    limit = before;
+    limit.rlim_cur = 60000; /* the build is in it, and not much more */
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    for (uint64_t frame = 21; frame < 2000; frame++) {
+        play_on(&first, frame);
+        session_tape_stats_get(&first.session, &stats);
+        if (stats.status) {
+            break;
+        }
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert_int_eq(stats.status, RP_E_SYSTEM);
+    play_on(&first, session_frame(&first.session) + 20);
+    ck_assert_int_eq(session_tape_end(&first.session, true), RP_E_SYSTEM);
+    play_close(&first);
+    take_file file;
+    ck_ok(take_file_open(&file, path));
+    ck_assert_uint_gt(file.overview.frame_count, 1);
+    ck_ok(rp_take_check(file.take, NULL, NULL));
+    take_file_close(&file);
+    leave();
 }
 
 /* ---- thin frames ---- */
