@@ -1,25 +1,11 @@
 /* The allocators of a zone by id. Layer: alloc.
  *
- *   root RP_ROOT_HEAPS ──► registry ──► pages[id / PAGE_IDS] ──► rp_allocator * or the next free id
- *
  * A page of the table is a unit and never moves, so that an id is looked up without a lock.
  */
-#include "alloc/allocator.h"
+#include "alloc/registry.h"
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/text.h"
-
-enum { PAGE_IDS = RP_UNIT_BYTES / sizeof(uintptr_t), PAGE_COUNT = 8 };
-
-typedef struct registry {
-    rp_os_lock lock;
-    uint32_t used;       /* ids below were handed out at some time */
-    uint32_t free_first; /* the first free id below `used`; 0: none */
-    uint32_t unused;
-    uintptr_t *pages[PAGE_COUNT]; /* an entry: the allocator, or the next free id times 2 plus 1 */
-} registry;
-
-_Static_assert(PAGE_IDS *PAGE_COUNT >= RP_ALLOCATOR_LIMIT, "every id has an entry");
 
 static registry *registry_of(rp_zone zone)
 {

@@ -12,19 +12,10 @@
 #include <xxhash.h>
 
 enum {
-    GRANULE_BYTES = 16,
-    CHUNK_GRANULES = RP_UNIT_BYTES / GRANULE_BYTES,
     COLOUR_BYTES = 128, /* of two lines, as they are fetched in pairs */
 };
 
-typedef struct item {
-    uint32_t next; /* in the chain */
-    uint32_t hash;
-    uint32_t key_bytes;
-    uint32_t granules; /* of the whole item; 0: the rest of the chunk is unused */
-} item;
-
-_Static_assert(sizeof(item) == GRANULE_BYTES, "items are whole granules");
+typedef rp_intern_item item;
 
 static size_t head_bytes(const rp_intern_shape *shape)
 {
@@ -51,7 +42,8 @@ rp_intern *rp_intern_create(rp_zone zone, const rp_intern_shape *shape)
     }
     rp_intern *table = (rp_intern *)(void *)(start + shape->colour * COLOUR_BYTES);
     table->zone = (uint32_t)zone;
-    table->first = (shape->colour + 1) * (COLOUR_BYTES / GRANULE_BYTES); /* not 0: no id */
+    table->first =
+        (shape->colour + 1) * (COLOUR_BYTES / RP_INTERN_GRANULE_BYTES); /* not 0: no id */
     table->used = table->first;
     table->bucket_count = shape->bucket_count;
     table->chunk_limit = shape->chunk_limit;
@@ -76,8 +68,10 @@ void rp_intern_destroy(rp_intern *table)
 
 static item *item_at(const rp_intern *table, uint32_t id)
 {
-    uint8_t *chunk = __atomic_load_n(&table->chunks[id / CHUNK_GRANULES], __ATOMIC_ACQUIRE);
-    return (item *)(void *)(chunk + (size_t)(id % CHUNK_GRANULES) * GRANULE_BYTES);
+    uint8_t *chunk =
+        __atomic_load_n(&table->chunks[id / RP_INTERN_CHUNK_GRANULES], __ATOMIC_ACQUIRE);
+    return (item *)(void *)(chunk +
+                            (size_t)(id % RP_INTERN_CHUNK_GRANULES) * RP_INTERN_GRANULE_BYTES);
 }
 
 static uint8_t *key_of(item *entry)
@@ -111,11 +105,11 @@ static uint32_t find(const rp_intern *table, uint32_t first, uint32_t hash, cons
 /* Where an item of so many granules goes; 0: nowhere. */
 static uint32_t place_for(const rp_intern *table, uint32_t granules)
 {
-    uint32_t id = table->used, within = id % CHUNK_GRANULES;
-    if (within == 0 || within + granules > CHUNK_GRANULES) {
-        id = (uint32_t)rp_align_up(id, CHUNK_GRANULES) + table->first;
+    uint32_t id = table->used, within = id % RP_INTERN_CHUNK_GRANULES;
+    if (within == 0 || within + granules > RP_INTERN_CHUNK_GRANULES) {
+        id = (uint32_t)rp_align_up(id, RP_INTERN_CHUNK_GRANULES) + table->first;
     }
-    return id / CHUNK_GRANULES < table->chunk_limit ? id : 0;
+    return id / RP_INTERN_CHUNK_GRANULES < table->chunk_limit ? id : 0;
 }
 
 static bool chunk_ready(rp_intern *table, uint32_t index)
@@ -130,10 +124,12 @@ static bool chunk_ready(rp_intern *table, uint32_t index)
 static uint32_t add(rp_intern *table, uint32_t *bucket, uint32_t hash, const void *key,
                     size_t key_bytes)
 {
-    size_t key_room = rp_align_up(key_bytes, GRANULE_BYTES);
-    size_t bytes = sizeof(item) + key_room + rp_align_up(table->payload_bytes, GRANULE_BYTES);
-    uint32_t granules = (uint32_t)(bytes / GRANULE_BYTES), id = place_for(table, granules);
-    if (!id || !chunk_ready(table, id / CHUNK_GRANULES)) {
+    size_t key_room = rp_align_up(key_bytes, RP_INTERN_GRANULE_BYTES);
+    size_t bytes =
+        sizeof(item) + key_room + rp_align_up(table->payload_bytes, RP_INTERN_GRANULE_BYTES);
+    uint32_t granules = (uint32_t)(bytes / RP_INTERN_GRANULE_BYTES),
+             id = place_for(table, granules);
+    if (!id || !chunk_ready(table, id / RP_INTERN_CHUNK_GRANULES)) {
         __atomic_add_fetch(&table->misses, 1, __ATOMIC_RELAXED);
         return 0;
     }
@@ -182,16 +178,17 @@ const void *rp_intern_key(const rp_intern *table, uint32_t id, size_t *key_bytes
 void *rp_intern_payload(const rp_intern *table, uint32_t id)
 {
     item *entry = item_or_null(table, id);
-    return entry ? key_of(entry) + rp_align_up(entry->key_bytes, GRANULE_BYTES) : NULL;
+    return entry ? key_of(entry) + rp_align_up(entry->key_bytes, RP_INTERN_GRANULE_BYTES) : NULL;
 }
 
 uint32_t rp_intern_next(const rp_intern *table, uint32_t id)
 {
     uint32_t used = __atomic_load_n(&table->used, __ATOMIC_ACQUIRE);
     id += id ? item_at(table, id)->granules : table->first;
-    bool chunk_ends = id % CHUNK_GRANULES == 0 || (id < used && item_at(table, id)->granules == 0);
+    bool chunk_ends =
+        id % RP_INTERN_CHUNK_GRANULES == 0 || (id < used && item_at(table, id)->granules == 0);
     if (chunk_ends) {
-        id = (uint32_t)rp_align_up(id, CHUNK_GRANULES) + table->first;
+        id = (uint32_t)rp_align_up(id, RP_INTERN_CHUNK_GRANULES) + table->first;
     }
     return id < used ? id : 0;
 }

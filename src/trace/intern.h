@@ -40,6 +40,22 @@ typedef struct rp_intern {
     uint32_t buckets[];
 } rp_intern;
 
+/* What an id leads to: chunk id / RP_INTERN_CHUNK_GRANULES, and there granule by granule. The key
+ * follows, rounded up to granules, then the payload. */
+typedef struct rp_intern_item {
+    uint32_t next; /* in the chain */
+    uint32_t hash;
+    uint32_t key_bytes;
+    uint32_t granules; /* of the whole item; 0: the rest of the chunk is unused */
+} rp_intern_item;
+
+enum {
+    RP_INTERN_GRANULE_BYTES = 16,
+    RP_INTERN_CHUNK_GRANULES = 65536 / RP_INTERN_GRANULE_BYTES, /* of a unit */
+};
+
+_Static_assert(sizeof(rp_intern_item) == RP_INTERN_GRANULE_BYTES, "items are whole granules");
+
 /* Null with the record set where the zone is full. What begins a block of the region begins a page,
  * and a cache has room for some eight such lines; tables that are used together have different
  * colours, so that they do not push each other out. */

@@ -3,6 +3,7 @@
  * never a crash. The two are mostly mutations of one file, so that their types are compared. */
 #include "module/elf.h"
 #include "module/plan.h"
+#include "module/value.h"
 
 #include <elf.h>
 #include <stdlib.h>
@@ -37,6 +38,46 @@ static void check_plan(const rp_elf *old_elf, const rp_elf *new_elf)
     } else if (!*rp_error_last()->text) {
         abort();
     }
+}
+
+/* A memory in which every word is the same. */
+static bool read_word(void *context, uint64_t address, void *to, size_t size_bytes)
+{
+    for (size_t i = 0; i < size_bytes; i++) {
+        ((uint8_t *)to)[i] = ((const uint8_t *)context)[(address + i) % sizeof(uint64_t)];
+    }
+    return true;
+}
+
+static void ignore_leaf(void *context, const rp_value_leaf *leaf)
+{
+    *(size_t *)context += strlen(leaf->path) + strlen(leaf->type);
+}
+
+/* Names and values of all that the build has. */
+static void check_values(const rp_elf *elf)
+{
+    uint64_t word = 0x10000040, unknown;
+    rp_image image = {.context = &word, .read = read_word, .base = 0x10000000};
+    rp_values *values;
+    rp_value_map *map;
+    rp_value_sum sum;
+    size_t length = 0;
+    if (rp_values_open(elf, 0x10000000, 0x20000000, &values) != RP_OK) {
+        return;
+    }
+    rp_value_side side = {values, &image};
+    if (rp_value_map_make(values, &image, &map) == RP_OK) {
+        for (size_t i = 0; i < elf->symbol_count && i < 64; i++) {
+            rp_value_map_leaves(map, 0x10000000 + elf->symbols[i].address, 64, ignore_leaf, &length,
+                                &unknown);
+        }
+        rp_value_map_drop(map);
+    }
+    if (rp_value_compare(&side, &side, NULL, NULL, &sum) == RP_OK && sum.differ) {
+        abort(); /* from itself */
+    }
+    rp_values_close(values);
 }
 
 /* ---- mutations that keep the file an ELF file ---- */
@@ -92,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     uint64_t sum = use_symbols(elf);
+    check_values(elf);
     check_plan(elf, elf);
     if (before) {
         check_plan(before, elf);
