@@ -1,22 +1,23 @@
 #include "cmd_diff.h"
 
-#include "take_file.h"
+#include "diff_fields.h"
 
 #include <base/bits.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <take/copy.h>
 
 static const char help[] =
-    "usage: reprise diff [--json] [--limit N] FILE.take FRAME FRAME\n"
-    "       reprise diff [--json] [--limit N] FILE.take FRAME OTHER.take FRAME\n"
+    "usage: reprise diff [OPTIONS] FILE.take FRAME FRAME\n"
+    "       reprise diff [OPTIONS] FILE.take FRAME OTHER.take FRAME\n"
     "\n"
-    "Says which bytes of memory differ between two frames: address, where that is, old and new "
-    "bytes.\n"
+    "Says what differs in memory between two frames: by fields where the take has debug "
+    "information,\n"
+    "else by blocks and bytes. Frames of two builds are compared by the names of their variables.\n"
     "A frame is a number, first or last. Nothing of a take is run.\n"
     "\n"
+    "  --bytes     by bytes alone, the allocators' books and free memory as well\n"
     "  --json      as one JSON object\n"
     "  --limit N   at most so many places (100; 0: all)\n"
     "  --help      this text\n"
@@ -28,91 +29,135 @@ static const char help[] =
     "  reprise diff bug.take 120 121\n"
     "  reprise diff good.take last bad.take last\n";
 
-enum { SHOWN_BYTES = 16 };
-
 typedef struct diff {
     take_file files[2];
-    take_file *sides[2];
-    rp_take_state *states[2];
-    uint64_t at[2], limit, shown;
-    bool json;
+    take_builds builds[2];
+    take_view views[2];
+    diff_sides sides;
+    uint64_t limit, shown;
+    bool json, bytes;
     json_t *list;
 } diff;
 
-static void hex_of(const uint8_t *bytes, uint32_t size_bytes, char *text)
+/* ---- one place ---- */
+
+static json_t *json_of(const diff_field *f)
 {
-    uint32_t shown = size_bytes < SHOWN_BYTES ? size_bytes : SHOWN_BYTES;
-    for (uint32_t i = 0; i < shown; i++) {
-        text += sprintf(text, "%s%02x", i ? " " : "", bytes[i]);
+    json_t *object = json_pack("{s:I,s:s?,s:s?}", "size_bytes", (json_int_t)f->size_bytes, "old",
+                               f->old_text, "new", f->new_text);
+    if (f->address) {
+        json_object_set_new(object, "address", json_integer((json_int_t)f->address));
     }
-    strcpy(text, shown < size_bytes ? " …" : "");
+    if (f->path[0]) {
+        json_object_set_new(object, "field", json_string(f->path));
+        json_object_set_new(object, "type", json_string(f->type));
+    } else {
+        json_object_set_new(object, "in", json_string(f->place));
+    }
+    if (f->is_new) {
+        json_object_set_new(object, "object", json_string("new"));
+    }
+    return object;
 }
 
-static void show_difference(void *context, const rp_take_difference *d)
+static void print(const diff_field *f)
+{
+    if (f->path[0]) {
+        printf("%s (%s): %s%s%s\n", f->path, f->type, f->is_new ? "new" : f->old_text,
+               f->is_new ? ": " : " → ", f->new_text);
+    } else {
+        printf("%#llx %s, %u byte%s: %s → %s\n", (unsigned long long)f->address, f->place,
+               f->size_bytes, f->size_bytes == 1 ? "" : "s", f->old_text, f->new_text);
+    }
+}
+
+static void show(void *context, const diff_field *field)
 {
     diff *f = context;
-    uint64_t address = 0;
-    const rp_take_range *range = NULL;
-    char old[64], new[64], name[sizeof range->name];
     if (f->limit && f->shown >= f->limit) {
         return;
     }
     f->shown++;
-    bool known = rp_take_page_address(f->sides[0]->take, take_file_range_list(f->sides[0]),
-                                      f->sides[0]->range_count, d->page, &address, &range);
-    snprintf(name, sizeof name, "%s", range ? range->name : known ? "world" : "unknown");
-    take_file_plain(name);
-    hex_of(d->a, d->size_bytes, old);
-    hex_of(d->b, d->size_bytes, new);
-    address += d->offset_bytes;
     if (f->json) {
-        json_array_append_new(f->list, json_pack("{s:I,s:s,s:i,s:s?,s:s?}", "address",
-                                                 (json_int_t)address, "in", name, "size_bytes",
-                                                 (int)d->size_bytes, "old", old, "new", new));
+        json_array_append_new(f->list, json_of(field));
     } else {
-        printf("%#llx %s, %u byte%s: %s → %s\n", (unsigned long long)address, name, d->size_bytes,
-               d->size_bytes == 1 ? "" : "s", old, new);
+        print(field);
     }
 }
+
+/* ---- all ---- */
 
 static rp_status seek_both(diff *f, char *const *words, int count)
 {
     const char *frames[2] = {words[1], words[count - 1]};
     rp_status status = RP_OK;
+    f->sides = (diff_sides){.told = show, .context = f, .bytes_alone = f->bytes};
     for (int i = 0; i < 2 && !status; i++) {
-        f->sides[i] = &f->files[count == 4 ? i : 0];
-        if (!f->sides[i]->take) {
-            status = take_file_open(f->sides[i], words[2 * i]);
+        int side = count == 4 ? i : 0;
+        uint64_t index;
+        take_file *file = &f->files[side];
+        if (!file->take) {
+            status = take_file_open(file, words[2 * i]);
         }
-        status = status ? status : take_file_frame(f->sides[i], frames[i], &f->at[i]);
-        status = status ? status : rp_take_state_create(f->sides[i]->take, &f->states[i]);
-        status = status ? status : rp_take_state_seek(f->states[i], f->at[i]);
+        status = status ? status : take_file_frame(file, frames[i], &index);
+        status = status ? status : take_view_open(&f->views[i], file);
+        status = status ? status : take_view_seek(&f->views[i], index);
+        f->sides.views[i] = &f->views[i];
+        f->sides.builds[i] = &f->builds[side];
     }
-    return status ? status : take_file_ranges(f->sides[0], f->at[0]);
+    return status;
 }
 
-static void show_sum(diff *f, const rp_take_difference_sum *sum)
+static void show_json(diff *f, const diff_sum *sum)
 {
+    json_t *object = json_pack("{s:s,s:I,s:o}", "by", sum->by_names ? "names" : "addresses",
+                               "fields", (json_int_t)sum->fields, "list", f->list);
+    if (!sum->by_names) {
+        json_object_set_new(object, "pages", json_integer((json_int_t)sum->bytes.page_count));
+        json_object_set_new(object, "places", json_integer((json_int_t)sum->bytes.span_count));
+        json_object_set_new(object, "bytes", json_integer((json_int_t)sum->bytes.byte_count));
+        json_object_set_new(object, "book_bytes", json_integer((json_int_t)sum->book_bytes));
+    }
+    if (sum->no_types[0]) {
+        json_object_set_new(object, "no_types", json_string(sum->no_types));
+    }
+    json_dumpf(object, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(object);
+}
+
+static void show_sum(diff *f, const diff_sum *sum)
+{
+    uint64_t all = sum->fields + sum->others;
     if (f->json) {
-        json_t *object = json_pack("{s:I,s:I,s:I,s:o}", "pages", (json_int_t)sum->page_count,
-                                   "places", (json_int_t)sum->span_count, "bytes",
-                                   (json_int_t)sum->byte_count, "list", f->list);
-        json_dumpf(object, stdout, JSON_COMPACT);
-        putchar('\n');
-        json_decref(object);
+        show_json(f, sum);
         return;
     }
-    if (f->shown < sum->span_count) {
+    if (f->shown < all) {
         printf("… and %llu more places: --limit 0 shows all\n",
-               (unsigned long long)(sum->span_count - f->shown));
+               (unsigned long long)(all - f->shown));
     }
-    printf("%llu bytes differ, in %llu places on %llu pages\n", (unsigned long long)sum->byte_count,
-           (unsigned long long)sum->span_count, (unsigned long long)sum->page_count);
+    if (sum->by_names) {
+        printf("%llu values differ; the builds do, too, so they are compared by names\n",
+               (unsigned long long)sum->fields);
+        return;
+    }
+    if (sum->book_bytes) {
+        printf("%llu bytes of allocators' books and free memory: --bytes shows them\n",
+               (unsigned long long)sum->book_bytes);
+    }
+    printf("%llu bytes differ, in %llu places on %llu pages\n",
+           (unsigned long long)sum->bytes.byte_count, (unsigned long long)sum->bytes.span_count,
+           (unsigned long long)sum->bytes.page_count);
+    if (sum->no_types[0]) {
+        fprintf(stderr, "reprise: diff: no fields, since %s\n", sum->no_types);
+    }
 }
 
 static int read_options(diff *f, int argc, char **argv)
 {
-    static const struct option table[] = {{"json", no_argument, NULL, 'j'},
+    static const struct option table[] = {{"bytes", no_argument, NULL, 'b'},
+                                          {"json", no_argument, NULL, 'j'},
                                           {"limit", required_argument, NULL, 'l'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
@@ -120,6 +165,9 @@ static int read_options(diff *f, int argc, char **argv)
     optind = 0;
     for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) != -1;) {
         switch (option) {
+        case 'b':
+            f->bytes = true;
+            break;
         case 'j':
             f->json = true;
             break;
@@ -140,24 +188,25 @@ static int read_options(diff *f, int argc, char **argv)
 int cmd_diff(int argc, char **argv)
 {
     diff f = {.limit = 100};
-    rp_take_difference_sum sum;
+    diff_sum sum;
     int code = read_options(&f, argc, argv);
     if (code >= 0) {
         return code;
     }
     f.list = f.json ? json_array() : NULL;
     rp_status status = seek_both(&f, argv + optind, argc - optind);
-    status = status ? status : rp_take_compare(f.states[0], f.states[1], show_difference, &f, &sum);
+    status = status ? status : diff_fields(&f.sides, &sum);
     if (status) {
         code = take_file_failed("diff");
+        json_decref(f.list);
     } else {
         show_sum(&f, &sum);
-        code = sum.byte_count ? TAKE_EXIT_DAMAGED : TAKE_EXIT_DONE;
+        code = sum.bytes.byte_count || sum.fields ? TAKE_EXIT_DAMAGED : TAKE_EXIT_DONE;
     }
     for (int i = 0; i < 2; i++) {
-        rp_take_state_destroy(f.states[i]);
+        take_view_close(&f.views[i]);
+        take_builds_close(&f.builds[i]);
+        take_file_close(&f.files[i]);
     }
-    take_file_close(&f.files[0]);
-    take_file_close(&f.files[1]);
     return code;
 }

@@ -54,27 +54,13 @@ static rp_status add_lines(rp_take_array *text, uint64_t frame, const rp_input *
     return status;
 }
 
-/* Frames whose future was dropped are left out: a script goes forward. */
-static rp_status mark_timeline(const take_file *file, rp_take_array *marks)
-{
-    uint64_t count = file->overview.frame_count, lowest = UINT64_MAX;
-    rp_status status = rp_take_array_need(marks, (size_t)count);
-    for (uint64_t i = count; !status && i-- > 0;) {
-        uint64_t frame = rp_take_frame_at(file->take, i)->frame;
-        marks->data[i] = frame < lowest;
-        lowest = frame < lowest ? frame : lowest;
-    }
-    return status;
-}
-
 static rp_status export_inputs(take_file *file, rp_take_array *text)
 {
     rp_take_array marks;
     rp_input before = {0}, now;
     uint8_t packed[RP_TAKE_INPUT_MOST_BYTES];
     uint32_t packed_bytes;
-    rp_status status = rp_take_array_init(&marks, (size_t)file->overview.frame_count + 1);
-    status = status ? status : mark_timeline(file, &marks);
+    rp_status status = take_file_timeline(file, &marks);
     status = status ? status
                     : rp_take_array_add(text, RP_INPUT_SCRIPT_HEADER "\n",
                                         sizeof RP_INPUT_SCRIPT_HEADER);

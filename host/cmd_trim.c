@@ -59,18 +59,6 @@ static rp_status choose_last(trim *t)
     return RP_OK;
 }
 
-static rp_status choose_frames(trim *t)
-{
-    char from[32];
-    const char *dash = strchr(t->frames, '-');
-    if (!dash || (size_t)(dash - t->frames) >= sizeof from) {
-        return rp_fail(RP_E_ARGUMENT, "--frames %s: it takes two frames, as 120-240", t->frames);
-    }
-    snprintf(from, sizeof from, "%.*s", (int)(dash - t->frames), t->frames);
-    rp_status status = take_file_frame(&t->file, from, &t->part.first);
-    return status ? status : take_file_frame(&t->file, dash + 1, &t->part.last);
-}
-
 static rp_status choose(trim *t)
 {
     if (!t->file.overview.frame_count) {
@@ -80,7 +68,10 @@ static rp_status choose(trim *t)
                                   .inputs_alone = t->inputs,
                                   .progress = take_file_progress,
                                   .context = (void *)(uintptr_t) "trim"};
-    return t->last ? choose_last(t) : t->frames ? choose_frames(t) : RP_OK;
+    if (t->frames) {
+        return take_file_span(&t->file, t->frames, &t->part.first, &t->part.last);
+    }
+    return t->last ? choose_last(t) : RP_OK;
 }
 
 static rp_status write_part(trim *t, const char *path)

@@ -8,7 +8,9 @@
 #include "cmd_info.h"
 #include "cmd_new.h"
 #include "cmd_open.h"
+#include "cmd_plot.h"
 #include "cmd_run.h"
+#include "cmd_strip.h"
 #include "cmd_trim.h"
 #include "cmd_types.h"
 
@@ -30,9 +32,11 @@ static const struct {
     {"doctor", cmd_doctor, "says whether this machine and a program suit, and what is missing"},
     {"gdb", cmd_gdb, "attaches gdb to a running program, and follows it"},
     {"info", cmd_info, "says what is in a take"},
-    {"diff", cmd_diff, "says which memory differs between two frames of a take"},
+    {"diff", cmd_diff, "says which fields or bytes differ between two frames of a take"},
+    {"plot", cmd_plot, "draws a variable over the frames of a take"},
     {"export", cmd_export, "writes inputs, memory or a build of a take as a plain file"},
     {"trim", cmd_trim, "writes a part of a take as a take of its own"},
+    {"strip", cmd_strip, "takes the memory of a scope out of a take"},
     {"cflags", cmd_cflags, "prints what to compile a module with"},
     {"ldflags", cmd_ldflags, "prints what to link a module with"},
 };

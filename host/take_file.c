@@ -75,6 +75,34 @@ rp_status take_file_frame(const take_file *file, const char *text, uint64_t *ind
     return RP_OK;
 }
 
+rp_status take_file_span(const take_file *file, const char *text, uint64_t *first, uint64_t *last)
+{
+    char from[32];
+    const char *dash = strchr(text, '-');
+    if (!dash || (size_t)(dash - text) >= sizeof from) {
+        return rp_fail(RP_E_ARGUMENT, "--frames %s: it takes two frames, as 120-240", text);
+    }
+    snprintf(from, sizeof from, "%.*s", (int)(dash - text), text);
+    rp_status status = take_file_frame(file, from, first);
+    status = status ? status : take_file_frame(file, dash + 1, last);
+    return status || *first <= *last
+               ? status
+               : rp_fail(RP_E_ARGUMENT, "--frames %s: the first frame is behind the last", text);
+}
+
+rp_status take_file_timeline(const take_file *file, rp_take_array *marks)
+{
+    uint64_t count = file->overview.frame_count, lowest = UINT64_MAX;
+    rp_status status = rp_take_array_init(marks, (size_t)count + 1);
+    status = status ? status : rp_take_array_need(marks, (size_t)count + 1);
+    for (uint64_t i = count; !status && i-- > 0;) {
+        uint64_t frame = rp_take_frame_at(file->take, i)->frame;
+        marks->data[i] = frame < lowest;
+        lowest = frame < lowest ? frame : lowest;
+    }
+    return status;
+}
+
 rp_status take_file_ranges(take_file *file, uint64_t index)
 {
     file->ranges.used_bytes = 0;

@@ -36,6 +36,11 @@ void take_file_close(take_file *file); /* of all zero: nothing */
 
 /* A frame by its number, or "last" or "first". RP_E_RANGE with a text that says which there are. */
 rp_status take_file_frame(const take_file *file, const char *text, uint64_t *index);
+/* "120-240", "first-last": frame records. RP_E_ARGUMENT, RP_E_RANGE. */
+rp_status take_file_span(const take_file *file, const char *text, uint64_t *first, uint64_t *last);
+/* Marks, one byte a frame record, those that count: the last record of each frame, and none whose
+ * future was dropped. What is marked rises. Ends with rp_take_array_finish, also after an error. */
+rp_status take_file_timeline(const take_file *file, rp_take_array *marks);
 /* The ranges that hold at a frame record; false: none could be read. */
 rp_status take_file_ranges(take_file *file, uint64_t index);
 static inline const rp_take_range *take_file_range_list(const take_file *file)

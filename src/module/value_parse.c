@@ -134,7 +134,7 @@ static uint8_t primary(parser *p)
     return p->failed || skips(p, ")") ? inner : wrong(p, "here a ) is missing");
 }
 
-static uint8_t member(parser *p, uint8_t left, expression_kind kind)
+static uint8_t member(parser *p, uint8_t left, uint8_t kind)
 {
     rp_expression_node node = {.kind = kind, .left = left};
     if (!takes_name(p, &node.name, &node.name_bytes)) {
@@ -166,7 +166,7 @@ static uint8_t postfix(parser *p)
 
 static uint8_t unary(parser *p)
 {
-    expression_kind kind = EXPRESSION_NONE;
+    uint8_t kind = EXPRESSION_NONE;
     if (skips(p, "-")) {
         kind = EXPRESSION_MINUS;
     } else if (skips(p, "*")) {
@@ -186,8 +186,7 @@ static uint8_t product(parser *p)
 {
     uint8_t left = unary(p);
     while (!p->failed && (here(p) == '*' || here(p) == '/')) {
-        expression_kind kind =
-            p->e->text[p->at++] == '*' ? EXPRESSION_PRODUCT : EXPRESSION_QUOTIENT;
+        uint8_t kind = p->e->text[p->at++] == '*' ? EXPRESSION_PRODUCT : EXPRESSION_QUOTIENT;
         uint8_t right = unary(p);
         left = add(p, (rp_expression_node){kind, left, right, 0, 0, 0, 0, 0});
     }
@@ -201,7 +200,7 @@ static uint8_t sum(parser *p)
     }
     uint8_t left = product(p);
     while (!p->failed && (here(p) == '+' || here(p) == '-')) {
-        expression_kind kind = p->e->text[p->at++] == '+' ? EXPRESSION_SUM : EXPRESSION_DIFFERENCE;
+        uint8_t kind = p->e->text[p->at++] == '+' ? EXPRESSION_SUM : EXPRESSION_DIFFERENCE;
         uint8_t right = product(p);
         left = add(p, (rp_expression_node){kind, left, right, 0, 0, 0, 0, 0});
     }

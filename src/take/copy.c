@@ -14,6 +14,7 @@ typedef struct copying {
     rp_take_array plain, tail; /* of a record */
     rp_take_array numbers;     /* of a frame's pages */
     rp_take_array pages;       /* rp_take_page */
+    rp_take_array edited;      /* contents of some of them */
     bool whole;                /* a frame with its memory was written */
 } copying;
 
@@ -63,8 +64,8 @@ static rp_status copy_before(copying *c, uint64_t index)
             status = copy_record(c, i);
         }
     }
-    for (int i = 0; i < 2 && !status && last[i] != UINT64_MAX; i++) {
-        status = copy_record(c, last[i]);
+    for (int i = 0; i < 2 && !status; i++) {
+        status = last[i] == UINT64_MAX ? RP_OK : copy_record(c, last[i]);
     }
     return status;
 }
@@ -103,6 +104,15 @@ static rp_status copy_after(copying *c)
 static rp_status add_page(copying *c, uint32_t page, const uint8_t *content)
 {
     rp_take_page added = {.page = page, .content = content};
+    if (content && c->desc->edit) {
+        rp_status status = rp_take_array_need(&c->edited, RP_PAGE_BYTES);
+        if (status) {
+            return status;
+        }
+        uint8_t *room = c->edited.data + c->edited.used_bytes; /* it stays where it is */
+        added.content = c->desc->edit(c->desc->edit_context, page, content, room);
+        c->edited.used_bytes += added.content == room ? RP_PAGE_BYTES : 0;
+    }
     return rp_take_array_add(&c->pages, &added, sizeof added);
 }
 
@@ -110,7 +120,7 @@ static rp_status add_page(copying *c, uint32_t page, const uint8_t *content)
 static rp_status list_pages(copying *c, uint64_t index)
 {
     rp_status status = RP_OK;
-    c->pages.used_bytes = c->numbers.used_bytes = 0;
+    c->pages.used_bytes = c->numbers.used_bytes = c->edited.used_bytes = 0;
     if (!c->whole) {
         size_t cursor = 0;
         uint32_t page;
@@ -145,7 +155,7 @@ static rp_status copy_frame(copying *c, uint64_t index)
                                .step_ns = frame->step_ns,
                                .input = input,
                                .thin = becomes_thin(c, frame),
-                               .has_hash = frame->flags & RP_TAKE_HASHED,
+                               .has_hash = frame->flags & RP_TAKE_HASHED && !c->desc->edit,
                                .hash = frame->hash};
     rp_status status = copy_before(c, index);
     status = status ? status : rp_take_frame_input(c->take, index, input, &desc.input_bytes);
@@ -186,11 +196,13 @@ rp_status rp_take_copy(rp_take *take, const rp_take_copy_desc *desc, rp_take_wri
     status = status ? status : rp_take_array_init(&c.tail, RP_MIB(16));
     status = status ? status : rp_take_array_init(&c.numbers, RP_GIB(1));
     status = status ? status : rp_take_array_init(&c.pages, RP_GIB(8));
+    status = status ? status : rp_take_array_init(&c.edited, RP_GIB(16));
     status = status ? status : copy_all(&c);
     rp_take_array_finish(&c.plain);
     rp_take_array_finish(&c.tail);
     rp_take_array_finish(&c.numbers);
     rp_take_array_finish(&c.pages);
+    rp_take_array_finish(&c.edited);
     rp_take_state_destroy(c.state);
     return status;
 }

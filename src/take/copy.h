@@ -12,6 +12,10 @@ typedef struct rp_take_copy_desc {
     uint64_t first, last; /* frame records, both included */
     bool inputs_alone;    /* all frames but the first whole one become thin; none is kept where the
                              first is frame 0, the state of a new world */
+    /* Not null: what is written in place of a page's content; `content` itself, or `room`, a page,
+     * that it has filled. The frames' hashes are those of what is written. */
+    const uint8_t *(*edit)(void *context, uint32_t page, const uint8_t *content, uint8_t *room);
+    void *edit_context;
     void (*progress)(void *context, uint64_t done, uint64_t all); /* null: none */
     void *context;
 } rp_take_copy_desc;

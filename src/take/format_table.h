@@ -50,7 +50,7 @@
     F(u32, rate_hz, 1, "frames a second; 0: not said") \
     F(u32, width_px, 1, "of the picture") \
     F(u32, height_px, 1, "") \
-    F(u32, flags, 1, "1: inputs alone: all frames but perhaps the first are thin") \
+    F(u32, flags, 1, "1: inputs alone: all frames but perhaps the first are thin; 2: stripped: memory was taken out, so that frames cannot be run on from") \
     F(text, program, 32, "that wrote the take, with its version") \
     F(text, system, 128, "that it ran on") \
     F(text, cpu, 64, "") \

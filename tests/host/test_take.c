@@ -3,77 +3,21 @@
 #include "cmd_export.h"
 #include "cmd_info.h"
 #include "cmd_trim.h"
-#include "support/test.h"
+#include "host/run_command.h"
 
 #include <base/bits.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <os/os.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char output[65536], errors[8192];
-static char directory[64];
-
-static void read_file(const char *path, char *text, size_t capacity)
-{
-    FILE *file = fopen(path, "r");
-    ck_assert_ptr_nonnull(file);
-    text[fread(text, 1, capacity - 1, file)] = 0;
-    fclose(file);
-}
 
 static void enter(void)
 {
-    strcpy(directory, "/tmp/reprise-takes-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    ck_assert_int_eq(chdir(directory), 0);
+    enter_folder();
     rp_os_bytes bytes;
     ck_ok(rp_os_file_read(RP_TEST_DATA "/version-1.take", 1 << 20, &bytes));
     ck_ok(rp_os_file_write("a.take", bytes.data, bytes.size_bytes));
     bytes.data[bytes.size_bytes / 2] ^= 1;
     ck_ok(rp_os_file_write("damaged.take", bytes.data, bytes.size_bytes * 3 / 4));
     rp_os_file_free(&bytes);
-}
-
-static void leave(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    ck_assert_int_eq(chdir("/"), 0);
-    ck_assert_int_eq(system(command), 0);
-}
-
-/* Runs a command as its own process; its output is in `output` and `errors`. */
-static int run(int (*command)(int, char **), const char *line)
-{
-    char words[512], *argv[16] = {0};
-    int argc = 0, ended;
-    strcpy(words, line);
-    for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) {
-        argv[argc++] = word;
-    }
-    pid_t child = fork();
-    if (child == 0) {
-        ck_assert_int_ge(dup2(open("out", O_CREAT | O_TRUNC | O_WRONLY, 0600), 1), 0);
-        ck_assert_int_ge(dup2(open("err", O_CREAT | O_TRUNC | O_WRONLY, 0600), 2), 0);
-        int code = command(argc, argv);
-        fflush(stdout);
-        _exit(code);
-    }
-    ck_assert_int_eq(waitpid(child, &ended, 0), child);
-    ck_assert(WIFEXITED(ended));
-    read_file("out", output, sizeof output);
-    read_file("err", errors, sizeof errors);
-    return WEXITSTATUS(ended);
-}
-
-static void expect_in(const char *text, const char *part)
-{
-    ck_assert_msg(strstr(text, part) != NULL, "no \"%s\" in: %s", part, text);
 }
 
 TEST(info_says_what_is_in_a_take)
