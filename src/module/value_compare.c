@@ -175,10 +175,19 @@ static void compare_values(comparing *c, const value_scalar *a, const value_scal
 
 /* ---- what is made of others ---- */
 
-static const graph_member *named(const graph_node *of, const graph_member *as)
+static bool same_member(const graph_member *a, const graph_member *b)
 {
+    return strcmp(a->name, b->name) == 0 && a->base == b->base;
+}
+
+/* The member of the same name; at the same place in the list before any other. */
+static const graph_member *named(const graph_node *of, const graph_member *as, uint32_t place)
+{
+    if (place < of->member_count && same_member(&of->members[place], as)) {
+        return &of->members[place];
+    }
     for (uint32_t i = 0; i < of->member_count; i++) {
-        if (strcmp(of->members[i].name, as->name) == 0 && of->members[i].base == as->base) {
+        if (same_member(&of->members[i], as)) {
             return &of->members[i];
         }
     }
@@ -199,7 +208,7 @@ static void compare_members(comparing *c, const value_scalar *a, const value_sca
     const graph_node *of_a = value_node(c->a->values, a->node);
     const graph_node *of_b = value_node(c->b->values, b->node);
     for (uint32_t i = 0; i < of_a->member_count && c->steps_left; i++) {
-        const graph_member *member = &of_a->members[i], *other = named(of_b, member);
+        const graph_member *member = &of_a->members[i], *other = named(of_b, member, i);
         size_t length = c->path.length;
         if (other && !member->table) {
             value_scalar in_a = place_of(a, member), in_b = place_of(b, other);
@@ -247,13 +256,24 @@ static void compare(comparing *c, const value_scalar *a, const value_scalar *b, 
 
 /* ---- all ---- */
 
-static const value_variable *variable_like(const rp_values *values, const rp_symbol *symbol)
+static bool same_name(const rp_symbol *a, const rp_symbol *b)
 {
+    return a->base_length == b->base_length && a->kind == b->kind &&
+           memcmp(a->base, b->base, a->base_length) == 0 && strcmp(a->scope, b->scope) == 0 &&
+           strcmp(a->file, b->file) == 0;
+}
+
+/* Of several with one name the nth is paired with the nth. */
+static const value_variable *variable_like(const rp_values *from, uint32_t number,
+                                           const rp_values *values)
+{
+    const rp_symbol *symbol = from->variables[number].symbol;
+    uint32_t nth = 0;
+    for (uint32_t i = 0; i < number; i++) {
+        nth += same_name(from->variables[i].symbol, symbol);
+    }
     for (uint32_t i = 0; i < values->variable_count; i++) {
-        const rp_symbol *other = values->variables[i].symbol;
-        if (other->base_length == symbol->base_length && other->kind == symbol->kind &&
-            memcmp(other->base, symbol->base, symbol->base_length) == 0 &&
-            strcmp(other->scope, symbol->scope) == 0 && strcmp(other->file, symbol->file) == 0) {
+        if (same_name(values->variables[i].symbol, symbol) && nth-- == 0) {
             return &values->variables[i];
         }
     }
@@ -266,7 +286,7 @@ static void compare_variables(comparing *c)
     uint32_t both = 0;
     for (uint32_t i = 0; i < values->variable_count; i++) {
         const value_variable *variable = &values->variables[i];
-        const value_variable *other = variable_like(c->b->values, variable->symbol);
+        const value_variable *other = variable_like(values, i, c->b->values);
         if (!other) {
             c->sum->only_one++;
             continue;

@@ -4,6 +4,7 @@
 #include "take/reader_private.h"
 
 #include "base/error.h"
+#include "region/region.h"
 
 #include <string.h>
 
@@ -489,14 +490,15 @@ bool rp_take_page_address(const rp_take *take, const rp_take_range *ranges, size
     return false;
 }
 
-/* The page that holds an address, and how many bytes from there on are state of one kind. */
+/* The page that holds an address, and how many bytes from there on are state of one kind. Page
+ * numbers reach further than the region: what lies behind it is a range's, or nobody's. */
 static bool page_of(const rp_take *take, const rp_take_range *ranges, size_t count,
                     uint64_t address, uint32_t *page, uint64_t *left)
 {
     uint64_t offset = address - take->header.region_base;
-    if (address >= take->header.region_base && offset / RP_PAGE_BYTES < RP_PAGE_EXTRA) {
+    if (offset < RP_REGION_RESERVE_BYTES) {
         *page = (uint32_t)(offset / RP_PAGE_BYTES);
-        *left = RP_PAGE_EXTRA * (uint64_t)RP_PAGE_BYTES - offset;
+        *left = RP_REGION_RESERVE_BYTES - offset;
         return true;
     }
     for (size_t i = 0; i < count; i++) {

@@ -405,3 +405,33 @@ TEST(pages_that_do_not_make_up_the_frames_hash_are_no_frame)
     free(t.bytes);
     world_free(w);
 }
+
+/* Numbers of pages reach further than the region does, and modules lie close behind it. */
+TEST(memory_behind_the_region_is_that_of_its_range)
+{
+    tape t = {0};
+    rp_take_writer *writer;
+    rp_take *take;
+    rp_take_state *state;
+    uint8_t page[4096], read[2];
+    rp_take_range range = {.start = UINT64_C(0x554800000010),
+                           .size_bytes = 4000,
+                           .first_page = RP_PAGE_EXTRA + 7,
+                           .name = "data"};
+    memset(page, 9, sizeof page);
+    ck_ok(tape_begin(&t, &writer));
+    ck_ok(rp_take_writer_ranges(writer, &range, 1));
+    rp_take_page fed = {.page = RP_PAGE_EXTRA + 7, .content = page};
+    ck_ok(rp_take_writer_frame(writer, &(rp_take_frame_desc){.frame = 1}, &fed, 1));
+    ck_ok(rp_take_writer_finish(writer));
+    rp_take_writer_close(writer);
+    ck_ok(tape_open(&t, &take));
+    ck_ok(rp_take_state_create(take, &state));
+    ck_ok(rp_take_state_seek(state, 0));
+    ck_ok(rp_take_state_read(state, &range, 1, range.start + 5, read, sizeof read));
+    ck_assert_int_eq(read[1], 9);
+    ck_assert_int_eq(rp_take_state_read(state, &range, 1, range.start - 1, read, 1), RP_E_RANGE);
+    rp_take_state_destroy(state);
+    rp_take_close(take);
+    free(t.bytes);
+}
