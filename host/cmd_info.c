@@ -317,9 +317,10 @@ static int show(info *i)
         printf("  check     every record is whole, every frame has its hash\n");
     }
     if (status) {
-        take_file_failed("info");
+        int code = take_file_failed("info");
+        return status == RP_E_FORMAT ? TAKE_EXIT_DAMAGED : code;
     }
-    return status || i->file.overview.damage[0] ? TAKE_EXIT_DAMAGED : TAKE_EXIT_DONE;
+    return i->file.overview.damage[0] ? TAKE_EXIT_DAMAGED : TAKE_EXIT_DONE;
 }
 
 static int read_options(info *i, int argc, char **argv)

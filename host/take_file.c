@@ -1,6 +1,8 @@
 /* What the commands that read takes share. */
 #include "take_file.h"
 
+#include "net/net.h"
+
 #include <base/error.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +13,8 @@ rp_status take_file_open_quietly(take_file *file, const char *path)
 {
     rp_take_open_desc desc = {0};
     *file = (take_file){.path = path, .source.fd = -1};
-    rp_status status = rp_take_file_open(&file->source, path, &desc.source);
+    rp_status status = net_is_address(path) ? net_source_open(path, NULL, &desc.source, &file->net)
+                                            : rp_take_file_open(&file->source, path, &desc.source);
     status = status ? status : rp_take_open(&desc, &file->take);
     status = status ? status
                     : rp_take_array_init(&file->ranges,
@@ -39,7 +42,8 @@ void take_file_close(take_file *file)
 {
     rp_take_array_finish(&file->ranges);
     rp_take_close(file->take);
-    if (file->path) {
+    net_source_close(file->net);
+    if (file->path && !file->net) {
         rp_take_file_source_close(&file->source);
     }
     *file = (take_file){0};

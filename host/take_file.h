@@ -22,13 +22,14 @@ enum {
 typedef struct take_file {
     const char *path;
     rp_take_file_source source;
+    struct net_source *net; /* of a take at an address; null: it is a file */
     rp_take *take;
     rp_take_overview overview;
     rp_take_array ranges; /* rp_take_range, by take_file_ranges */
     size_t range_count;
 } take_file;
 
-/* Says on standard error where the take ends early. */
+/* `path`: a file, or an address (net/net.h). Says on standard error where the take ends early. */
 rp_status take_file_open(take_file *file, const char *path);
 /* The same, and says nothing: of a take that may well have been cut off. */
 rp_status take_file_open_quietly(take_file *file, const char *path);

@@ -1,60 +1,14 @@
 /* Which stage, and loading the window's plug-in. */
 #include "stage/stage.h"
 
-#include "base/bits.h"
 #include "base/error.h"
+#include "plugin.h"
 
-#include <dlfcn.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char plugin_name[] = "reprise-stage-sdl.so";
-
-/* A build tree has the plug-in beside the program, an installation in lib/reprise. */
-static bool executable_folder(char *folder, size_t capacity)
-{
-    ssize_t length = readlink("/proc/self/exe", folder, capacity - 1);
-    if (length <= 0) {
-        return false;
-    }
-    folder[length] = 0;
-    char *slash = strrchr(folder, '/');
-    if (slash) {
-        *slash = 0;
-    }
-    return slash != NULL;
-}
-
-static void *load_from(const char *folder, const char *below, char *why, size_t why_bytes)
-{
-    char path[PATH_MAX];
-    int length = snprintf(path, sizeof path, "%s%s/%s", folder, below, plugin_name);
-    if (length < 0 || (size_t)length >= sizeof path || access(path, R_OK) != 0) {
-        return NULL;
-    }
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        snprintf(why, why_bytes, "%s", dlerror());
-    }
-    return library;
-}
-
-static void *load_plugin(char *why, size_t why_bytes)
-{
-    static const char *const below[] = {"", "/stage", "/../lib/reprise"};
-    char folder[PATH_MAX];
-    void *library = NULL;
-    if (executable_folder(folder, sizeof folder)) {
-        for (size_t i = 0; i < RP_COUNT_OF(below) && !library; i++) {
-            library = load_from(folder, below[i], why, why_bytes);
-        }
-    }
-    const char *named = getenv("REPRISE_LIB");
-    return library || !named ? library : load_from(named, "", why, why_bytes);
-}
 
 const stage_class *stage_sdl_class(void)
 {
@@ -63,8 +17,7 @@ const stage_class *stage_sdl_class(void)
     if (loaded) {
         return loaded;
     }
-    void *library = load_plugin(why, sizeof why);
-    loaded = library ? dlsym(library, "reprise_stage_class") : NULL;
+    loaded = plugin_symbol(plugin_name, "reprise_stage_class", why, sizeof why);
     if (!loaded) {
         rp_fail(RP_E_NOT_FOUND,
                 "window: cannot load %s: %s: install libsdl2-2.0-0, set REPRISE_LIB to its folder, "
