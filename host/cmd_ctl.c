@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NOBODY = 3 };
 enum { ANSWER_TIMEOUT_MS = 60000, PATH_BYTES = 512 };
@@ -46,6 +47,8 @@ static const ctl_command commands[] = {
     {"watch", "[FROM] [TO]", 0, 2,
      "watched values, of these frames; else of the loop, or this frame"},
     {"checks", "", 0, 0, "where rp_check values differ from those of the build before"},
+    {"save", "[FILE] [SECONDS]", 0, 2,
+     "what history holds, or its last seconds, as a take; --wait"},
     {"debug", "NAME=MODES", 0, 32, "debug modes of an allocator or a scope; or --list them"},
     {"memory", "REPORT", 1, 3, "tree, leaks, fragmentation, ledger; mark A; growth A B"},
     {"quit", "", 0, 0, "end the host"},
@@ -53,7 +56,7 @@ static const ctl_command commands[] = {
 
 typedef struct ctl_options {
     const char *name, *socket;
-    bool json, help, list;
+    bool json, help, list, wait;
     const char *way; /* of reload */
     char **rest;
     int rest_count;
@@ -84,6 +87,7 @@ static void print_help(void)
          "  --socket PATH   its control socket\n"
          "  --json          print the answer as one line of JSON\n"
          "  --list          with debug: what was chosen, and which modes each allocator has\n"
+         "  --wait          with save: until it is written\n"
          "  --again         with reload: the recorded input runs again under the refused build\n"
          "  --restart       with reload: a new world under it\n"
          "  --keep          with reload: the old build stays\n"
@@ -95,6 +99,7 @@ static void print_help(void)
          "\n"
          "examples\n"
          "  reprise ctl --name game loop 120 240\n"
+         "  reprise ctl save bug.take 10\n"
          "  reprise ctl debug physics=end-of-page '*=canary,fill'\n"
          "  reprise ctl memory tree\n"
          "  reprise ctl memory mark before; reprise ctl memory mark after\n"
@@ -144,6 +149,8 @@ static rp_status read_options(int argc, char **argv, ctl_options *options)
             options->json = true;
         } else if (!strcmp(argv[i], "--list")) {
             options->list = true;
+        } else if (!strcmp(argv[i], "--wait")) {
+            options->wait = true;
         } else if (way_of(argv[i])) {
             options->way = way_of(argv[i]);
         } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
@@ -291,6 +298,28 @@ static rp_status read_reload(char *const *words, int count, const ctl_options *o
     return RP_OK;
 }
 
+/* The host may stand in another folder than who asks. */
+static rp_status read_save(char *const *words, int count, const ctl_options *options,
+                           json_t **request)
+{
+    char path[2 * PATH_BYTES], here[PATH_BYTES];
+    json_int_t seconds = 0;
+    if (count > 2 && (!read_number(words[2], &seconds) || !seconds)) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: save: %s: give a number of seconds", words[2]);
+    }
+    bool whole = count > 1 && words[1][0] == '/';
+    if (count > 1 && !whole && !getcwd(here, sizeof here)) {
+        return rp_fail(RP_E_ARGUMENT,
+                       "ctl: save: this folder's path is too long: give a whole one");
+    }
+    if (count > 1) {
+        snprintf(path, sizeof path, "%s%s%s", whole ? "" : here, whole ? "" : "/", words[1]);
+    }
+    *request = json_pack("{s:s, s:s?, s:I, s:b}", "cmd", "save", "file", count > 1 ? path : NULL,
+                         "seconds", seconds, "wait", options->wait);
+    return *request ? RP_OK : rp_fail(RP_E_ARGUMENT, "ctl: save: the path is no text in UTF-8");
+}
+
 static rp_status read_request(const ctl_options *options, json_t **request)
 {
     char *const *words = options->rest;
@@ -318,6 +347,9 @@ static rp_status read_request(const ctl_options *options, json_t **request)
     }
     if (!strcmp(command->name, "reload")) {
         return read_reload(words, count, options, request);
+    }
+    if (!strcmp(command->name, "save")) {
+        return read_save(words, count, options, request);
     }
     if (!strcmp(command->name, "memory")) {
         return read_memory(words, count, options->json, request);

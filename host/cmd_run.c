@@ -162,7 +162,8 @@ session_desc run_session_desc(run *r)
 {
     const run_options *o = &r->options;
     bool fixed = o->fixed_time || r->stage_class == &stage_none_class;
-    return (session_desc){.budget_bytes = o->budget_bytes,
+    return (session_desc){.module = o->module,
+                          .budget_bytes = o->budget_bytes,
                           .tracking = o->tracking,
                           .check_threads = o->check_threads,
                           .seed = o->seed,
@@ -189,7 +190,10 @@ static rp_status world_begin(run *r)
     if (!status && !resumed) {
         const session_desc desc = run_session_desc(r);
         status = session_open(&desc, &r->session);
-        status = status ? status : run_first_build(r);
+    }
+    status = status ? status : run_recording_begin(r);
+    if (!status && !resumed) {
+        status = run_first_build(r);
     }
     return status || !r->options.resumes ? status : run_resume_record(r);
 }
@@ -336,6 +340,10 @@ static void commands_obey(run *r)
         way_take(r, r->keys.want_keep ? RUN_WAY_KEEP : RUN_WAY_REGARDLESS);
     }
     r->keys.want_keep = r->keys.want_regardless = false;
+    if (r->keys.want_save) {
+        run_save_key(r);
+    }
+    r->keys.want_save = false;
     if (r->keys.scrubbing) {
         const rp_transport *t = &r->transport;
         double span = (double)(t->newest - t->oldest);
@@ -373,6 +381,7 @@ static void others_serve(run *r)
     control_poll(r->control);
     run_builds_poll(r);
     run_finding_take(r);
+    run_takes_look_after(r);
     run_hold(r);
     if (session_tend(&r->session) == RP_E_DIED) {
         run_toast(r, "the runner was ended: frame %llu is restored",
@@ -449,6 +458,7 @@ static void finish(run *r)
         builds_close(r->builds);
     }
     control_close(r->control);
+    run_takes_end(r);
     resume_close(&r->resume, &r->session);
     if (r->session.log) {
         session_close(&r->session);

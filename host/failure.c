@@ -249,9 +249,14 @@ void session_failure_fill(session *s, process *p, uint64_t frame)
         f->build = p->link->build;
     }
     if (p->crashed) {
-        f->kind = p->link->crash.kind;
+        const link_crash *crash = &p->link->crash;
+        f->kind = crash->kind;
+        f->address = crash->address;
+        f->signal = crash->signal;
         recorded_failure(f, p);
     } else {
+        f->signal =
+            WIFSIGNALED(p->wait_status) ? WTERMSIG(p->wait_status) : WEXITSTATUS(p->wait_status);
         unrecorded_failure(f, p);
     }
     if (!f->found) {

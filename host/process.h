@@ -26,8 +26,7 @@ typedef struct process_desc {
 
 enum { PROCESS_OUTPUT_BYTES = 4096 };
 
-typedef struct process process;
-struct process {
+typedef struct process {
     pid_t pid;          /* 0: none */
     int socket, output; /* output: what the program printed */
     link_memory *link;
@@ -44,7 +43,7 @@ struct process {
     void *print_context;
     char tail[PROCESS_OUTPUT_BYTES]; /* the last that it printed, terminated */
     size_t tail_length;
-};
+} process;
 
 /* How to wait for an answer. All may be null. */
 typedef struct process_wait {

@@ -1,4 +1,5 @@
 #include "resume.h"
+#include "recording.h"
 
 #include <base/bits.h>
 #include <base/error.h>
@@ -168,36 +169,38 @@ static void older_remove(resume *r)
     r->older = false;
 }
 
-rp_status resume_record(resume *r, session *s, const char *module)
+rp_status resume_record(resume *r, session *s)
 {
     r->number++;
     path_of(r, r->number, r->path, sizeof r->path);
-    const session_tape_desc desc = {.path = r->path, .module = module, .replace = true};
-    rp_status status = session_tape_begin(s, &desc);
+    const recording_desc desc = {.path = r->path, .replace = true};
+    rp_status status = recording_open(s, SESSION_RECORDING_RESUME, &desc);
     if (!status) {
         r->older = true; /* the new one has its first frame, and its name */
     }
     return status;
 }
 
-rp_status resume_tend(resume *r, session *s, const char *module)
+rp_status resume_tend(resume *r, session *s)
 {
-    rp_take_recorder_stats stats;
+    recording_status stats = {0};
     struct stat info;
     uint64_t now_ns = rp_os_monotonic_ns();
     if (!r->folder[0] || r->failed || now_ns - r->looked_ns < LOOK_NS) {
         return RP_OK;
     }
     r->looked_ns = now_ns;
-    session_tape_stats_get(s, &stats);
+    if (s->recordings[SESSION_RECORDING_RESUME]) {
+        recording_status_get(s->recordings[SESSION_RECORDING_RESUME], &stats);
+    }
     rp_status status = stats.status;
     if (status) {
-        status = session_tape_end(s, false); /* with its text */
+        status = recording_close(s, SESSION_RECORDING_RESUME, false); /* with its text */
     } else if (r->older) {
         older_remove(r);
     } else if (stat(r->path, &info) == 0 && (uint64_t)info.st_size > r->most_bytes) {
-        status = session_tape_end(s, true);
-        status = status ? status : resume_record(r, s, module);
+        status = recording_close(s, SESSION_RECORDING_RESUME, true);
+        status = status ? status : resume_record(r, s);
     }
     r->failed = status != RP_OK;
     return status;
@@ -208,7 +211,7 @@ void resume_close(resume *r, session *s)
     if (!r->folder[0]) {
         return;
     }
-    session_tape_end(s, true);
+    recording_close(s, SESSION_RECORDING_RESUME, true);
     if (r->older && !r->failed) {
         older_remove(r);
     }

@@ -35,9 +35,9 @@ rp_status resume_open(resume *r, const char *module);
 /* Files from the newest to the oldest: *number is 0 at first. False: no more. */
 bool resume_next(const resume *r, uint32_t *number, char *path, size_t capacity);
 /* Records from the session's position on. */
-rp_status resume_record(resume *r, session *s, const char *module);
+rp_status resume_record(resume *r, session *s);
 /* Between frames. What it returns was told before where `failed` is set. */
-rp_status resume_tend(resume *r, session *s, const char *module);
+rp_status resume_tend(resume *r, session *s);
 /* What was recorded stays. */
 void resume_close(resume *r, session *s);
 

@@ -6,6 +6,7 @@
  *   run_memory.c   debug modes, reports on memory
  *   run_reload.c   what a new build brought over; what to do with one that was refused
  *   run_watch.c    ghosts, watched values, checks between builds
+ *   run_take.c     takes of what runs
  *
  * Layer: host.  Threads: the main thread.  Design: docs/internals/host.md  Tests: tests/e2e/
  */
@@ -16,6 +17,7 @@
 #include "control/control.h"
 #include "copies.h"
 #include "resume.h"
+#include "saving.h"
 #include "session.h"
 #include "stage/stage.h"
 #include "take_session.h"
@@ -62,8 +64,10 @@ typedef struct run_options {
     const char *keep[RUN_LIST_MAX];
     int keep_count;
     debug_choices_text debug;
-    bool leaks;      /* report them at the end */
-    uint64_t frames; /* 0: until the end */
+    bool leaks;              /* report them at the end */
+    const char *take;        /* everything is recorded into it; null: nothing is */
+    const char *crash_takes; /* the folder for takes of failures; null: none are made */
+    uint64_t frames;         /* 0: until the end */
     bool hashes, paced, fixed_time, synctest;
     bool check_threads; /* report those that write while a frame is committed */
     size_t budget_bytes;
@@ -111,6 +115,9 @@ typedef struct run {
     bool shown;     /* the stage has the newest picture */
     bool quit;
     int exit_code;
+    saving saving;
+    char take_error[480]; /* why the recording ended early */
+    uint64_t thin_told;   /* frames of the recording */
     char scrub_text[8];
     bool reload_untold;     /* a build was taken: said behind its first step */
     uint64_t tick_ns;       /* when the next tick is due */
@@ -193,6 +200,16 @@ json_t *run_types_answer(run *r);
 json_t *run_converted_json(const rp_migration *migration);
 /* Of the build that was refused and waits, with the ways on; null: there is none. */
 json_t *run_refused_build_json(const session *s);
+
+/* run_take.c */
+rp_status run_recording_begin(run *r);
+void run_save_key(run *r);
+void run_crash_take(run *r);
+void run_takes_look_after(run *r); /* between frames */
+void run_takes_end(run *r);        /* waits for what is being written */
+json_t *run_save_answer(run *r, const json_t *request);
+json_t *run_recording_json(const run *r);
+json_t *run_saving_json(const run *r);
 
 /* run_watch.c */
 void run_ghosts(run *r); /* into the view */

@@ -224,6 +224,8 @@ static json_t *status_json(run *r)
     set_number(answer, "pointers_moved", s->reload.pointers_moved);
     set_number(answer, "pointers_left", s->reload.pointers_left);
     json_object_set_new(answer, "converted", run_converted_json(&s->migration));
+    json_object_set_new(answer, "recording", run_recording_json(r));
+    json_object_set_new(answer, "saving", run_saving_json(r));
     json_object_set_new(answer, "loop", r->transport.looping ? loop_json(r) : json_null());
     json_object_set_new(answer, "synctest", r->options.synctest ? synctest_json(s) : json_null());
     json_object_set_new(answer, "failure",
@@ -384,6 +386,9 @@ json_t *run_answer(void *context, const json_t *request)
     }
     if (strcmp(name, "reload") == 0) {
         return run_reload_answer(r, request);
+    }
+    if (strcmp(name, "save") == 0) {
+        return run_save_answer(r, request);
     }
     if (strcmp(name, "types") == 0) {
         return run_types_answer(r);

@@ -82,6 +82,9 @@ void run_step_failed(run *r, rp_status status)
         return;
     }
     rp_transport_failed(&r->transport);
+    if (failure) {
+        run_crash_take(r);
+    }
     if (!failure) { /* not the program's fault: the budget, the disk, a type that changed */
         run_notice(r, true, rp_error_last()->text);
     }

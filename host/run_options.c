@@ -24,6 +24,8 @@ void run_options_help(void)
         "  --stage sdl|term|none   where it is shown; default: a window where there is a\n"
         "                       display, else the terminal, else none\n"
         "  --input FILE         take the input from a script (docs/start.md), not from a person\n"
+        "  --take FILE          record all of it into FILE, which must not be there yet\n"
+        "  --crash-takes DIR    a failure leaves a take of the ten seconds before it there\n"
         "  --frames N           end after frame N; without a stage as fast as it goes\n"
         "  --hashes             print `frame hash` for each frame\n"
         "  --synctest           run every frame twice from the same state and compare: what\n"
@@ -71,6 +73,8 @@ enum {
     OPT_SOURCE,
     OPT_STAGE,
     OPT_INPUT,
+    OPT_TAKE,
+    OPT_CRASH_TAKES,
     OPT_FRAMES,
     OPT_HASHES,
     OPT_SYNCTEST,
@@ -102,6 +106,8 @@ static const struct option table[] = {
     {"source", required_argument, NULL, OPT_SOURCE},
     {"stage", required_argument, NULL, OPT_STAGE},
     {"input", required_argument, NULL, OPT_INPUT},
+    {"take", required_argument, NULL, OPT_TAKE},
+    {"crash-takes", required_argument, NULL, OPT_CRASH_TAKES},
     {"frames", required_argument, NULL, OPT_FRAMES},
     {"hashes", no_argument, NULL, OPT_HASHES},
     {"synctest", no_argument, NULL, OPT_SYNCTEST},
@@ -247,6 +253,12 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return stage_name(o, value);
     case OPT_INPUT:
         o->input = value;
+        return RP_OK;
+    case OPT_TAKE:
+        o->take = value;
+        return RP_OK;
+    case OPT_CRASH_TAKES:
+        o->crash_takes = value;
         return RP_OK;
     case OPT_FRAMES:
         return number("--frames", value, 1, UINT64_C(1) << 40, &o->frames);

@@ -57,13 +57,13 @@ rp_status run_resume(run *r, bool *resumed)
 
 rp_status run_resume_record(run *r)
 {
-    return resume_record(&r->resume, &r->session, r->options.module);
+    return resume_record(&r->resume, &r->session);
 }
 
 /* It is no reason to end that the next run could not go on from here. */
 void run_resume_tend(run *r)
 {
-    if (resume_tend(&r->resume, &r->session, r->options.module)) {
+    if (resume_tend(&r->resume, &r->session)) {
         run_warn(r, "resume: nothing is kept for the next run any more: %s", rp_error_last()->text);
     }
 }

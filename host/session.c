@@ -1,5 +1,6 @@
 /* Frames of a session: making, seeking, showing. Builds and restarts: session_build.c. */
 #include "session.h"
+#include "recording.h"
 #include "session_internal.h"
 
 #include <base/bits.h>
@@ -80,7 +81,6 @@ void session_stop(session *s)
 
 void session_close(session *s)
 {
-    session_tape_end(s, true);
     process_end(&s->live);
     process_end(&s->spare);
     process_reap(true);
@@ -236,7 +236,8 @@ rp_status session_commit(session *s, process *p, const link_message *answer,
         status = rp_log_commit(s->log, desc, s->entries, s->entry_count);
     }
     if (!status) {
-        session_tape_frame(s, p, desc, s->entries, s->entry_count);
+        recordings_moved(s, s->entries, s->entry_count);
+        recordings_frame(s, p, desc);
     }
     s->page_count = s->entry_count;
     s->entry_count = 0;
@@ -314,7 +315,7 @@ static rp_status go_on_fresh(session *s)
 }
 
 /* Returns the step's status. */
-static rp_status failed(session *s, rp_status status, uint64_t frame)
+static rp_status failed(session *s, rp_status status, uint64_t frame, const rp_input *input)
 {
     if (s->live.abandon) {
         rp_status fresh = go_on_fresh(s);
@@ -322,6 +323,8 @@ static rp_status failed(session *s, rp_status status, uint64_t frame)
                      : rp_fail(RP_E_CLOSED, "frame %llu was given up", (unsigned long long)frame);
     }
     session_failure_fill(s, &s->live, frame);
+    uint8_t packed[RP_INPUT_PACKED_MAX];
+    recordings_crash(s, packed, (uint32_t)rp_input_pack(input, packed));
     if (go_on_fresh(s)) {
         session_failure_add(s, "and no other runner could take over: ", rp_error_last()->text);
     }
@@ -398,7 +401,7 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
     uint32_t flags = (again ? LINK_STEP_AGAIN : 0) | (shown ? LINK_STEP_RENDER : 0);
     status = step_ask(s, frame, input, flags, &answer);
     if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
-        return failed(s, status, frame);
+        return failed(s, status, frame, input);
     }
     uint8_t packed[RP_INPUT_PACKED_MAX];
     rp_record_desc desc = {.frame = frame,
@@ -428,6 +431,7 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
     bool logged = rp_loop_is_set(&s->loop) && frame > s->loop.from && frame <= s->loop.to;
     s->check_difference =
         watched_note(&s->watched, &s->live.link->watched, frame, s->loaded, logged || again);
+    recordings_checks(s, frame, s->loaded);
     return RP_OK;
 }
 
@@ -437,7 +441,7 @@ rp_status session_log_seek(session *s, uint64_t index, const rp_page_slot **entr
 {
     rp_status status = rp_log_seek(s->log, index, entries, count);
     if (!status) {
-        session_tape_pages(s, *entries, *count);
+        recordings_moved(s, *entries, *count);
     }
     return status;
 }
@@ -577,7 +581,7 @@ rp_status session_show(session *s)
     process_wait wait = session_wait(s);
     rp_status status = process_ask(&s->live, &(link_message){.op = LINK_RENDER}, &answer, &wait);
     if (status == RP_E_DIED || status == RP_E_TIMEOUT) {
-        return failed(s, status, record.frame);
+        return failed(s, status, record.frame, &(rp_input){0});
     }
     if (!status) {
         session_take_picture(s);
@@ -593,6 +597,7 @@ rp_status session_loop(session *s, uint64_t from, uint64_t to)
     if (status) {
         return status;
     }
+    recordings_loop(s, from, to);
     divergence_destroy(s->divergence);
     s->divergence = divergence_create(from, to);
     s->diverged_frame = 0;

@@ -19,7 +19,6 @@
 #include "divergence.h"
 #include "inputs.h"
 #include "process.h"
-#include "session_tape.h"
 #include "watched.h"
 
 #include <deck/loop.h>
@@ -41,8 +40,10 @@ enum { SESSION_FAILURE_LINES = 64 };
 
 typedef struct session_failure {
     bool active;
-    uint32_t kind;  /* link_crash_kind; LINK_CRASH_NONE: ended without a record */
-    uint64_t frame; /* that could not be made */
+    uint32_t kind;    /* link_crash_kind; LINK_CRASH_NONE: ended without a record */
+    uint64_t frame;   /* that could not be made */
+    uint64_t address; /* that was touched; 0: none */
+    int32_t signal;   /* or exit code */
     uint32_t build;
     int line_count;
     char lines[SESSION_FAILURE_LINES][160]; /* what happened, cut to what a panel shows */
@@ -77,14 +78,21 @@ typedef struct session_desc {
     uint32_t watchdog_ms; /* 0: none */
     const char *const *keep;
     int keep_count;
-    const char *types; /* the file with answers about types; null: none; need not exist */
-    const char *debug; /* debug modes by name, checked; null: none */
+    const char *module; /* its path as it was given, for takes; null: "" */
+    const char *types;  /* the file with answers about types; null: none; need not exist */
+    const char *debug;  /* debug modes by name, checked; null: none */
     void (*print)(void *context, const char *text, size_t length); /* what the program prints */
     void (*idle)(void *context);                                   /* while a step takes long */
     void *context;
 } session_desc;
 
-struct session {
+typedef enum session_recording {
+    SESSION_RECORDING_TAKE,   /* that was asked for */
+    SESSION_RECORDING_RESUME, /* for the next run */
+    SESSION_RECORDINGS
+} session_recording;
+
+typedef struct session {
     session_desc desc;
     process_desc start;
     rp_log *log;
@@ -108,12 +116,13 @@ struct session {
     divergence *divergence;  /* pages of the loop's first pass */
     uint64_t diverged_frame; /* 0: no pass differed */
     char diverged_text[160];
-    uint64_t twice_count, twice_differed;       /* frames of a synctest */
-    uint64_t twice_frame;                       /* the last that differed; 0: none */
-    char twice_text[640];                       /* and where */
-    watched watched;                            /* what steps watched and checked */
-    const watched_difference *check_difference; /* that the last step found; null: none */
-    inputs inputs;                              /* of all frames of this world */
+    uint64_t twice_count, twice_differed;             /* frames of a synctest */
+    uint64_t twice_frame;                             /* the last that differed; 0: none */
+    char twice_text[640];                             /* and where */
+    watched watched;                                  /* what steps watched and checked */
+    const watched_difference *check_difference;       /* that the last step found; null: none */
+    inputs inputs;                                    /* of all frames of this world */
+    struct recording *recordings[SESSION_RECORDINGS]; /* the caller's; null: none */
     session_refused refused;
     bool regardless;           /* of types that differ, while a build is taken */
     session_times times;       /* of the last carry */
@@ -130,9 +139,8 @@ struct session {
                              there has other hashes when it is made again */
     uint64_t accepted_serial, accepted_frame; /* of the last finding that was told: a loop that
                                                  makes its frame again does not tell it again */
-    bool randomised;    /* the system forbids to turn address randomisation off */
-    session_tape *tape; /* what is recorded; null: nothing */
-};
+    bool randomised; /* the system forbids to turn address randomisation off */
+} session;
 
 rp_status session_open(const session_desc *desc, session *s);
 void session_close(session *s);
@@ -204,6 +212,9 @@ bool session_has_world(const session *s);
 /* The sound of the last step. */
 const float *session_sound(const session *s, uint32_t *frames, uint32_t *channels,
                            uint32_t *rate_hz);
+
+/* A line more of the failure: `front` and `text`. */
+void session_failure_add(session *s, const char *front, const char *text);
 
 /* ---- memory: session_memory.c ---- */
 

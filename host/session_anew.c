@@ -1,5 +1,6 @@
 /* A build that the state cannot be brought to, and what can be done about it: a new world under it,
  * with or without the input that was recorded. See session.h. */
+#include "recording.h"
 #include "session.h"
 #include "session_internal.h"
 
@@ -72,15 +73,16 @@ static rp_status anew(session *s, uint32_t build)
         s->log = before;
         return status;
     }
+    recordings_world_new(s);
     process_end(&s->spare); /* it has the other log */
     s->start.log_fd = rp_log_fd(s->log);
-    session_tape_all(s);
     status = session_first_world(s, build);
     if (status) {
         rp_error why = *rp_error_last();
         rp_log_destroy(s->log);
         s->log = before;
         s->start.log_fd = rp_log_fd(before);
+        recordings_world_new(s);
         rp_fail(why.status, "%s", why.text);
         return status;
     }

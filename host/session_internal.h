@@ -60,8 +60,6 @@ uint64_t session_place_describe(session *s, const divergence_place *place, char 
 /* Fills in the report of why `p` ended, and ends it. */
 void session_failure_fill(session *s, process *p, uint64_t frame);
 void session_failure_clear(session *s);
-/* A line more: `front` and `text`. */
-void session_failure_add(session *s, const char *front, const char *text);
 /* Fills it in from what the debug side found, of a runner that goes on. */
 void session_failure_found(session *s, process *p);
 

@@ -97,6 +97,11 @@ static void press_step(stage_keys *keys)
     add_command(keys, RP_COMMAND_STEP, 1);
 }
 
+static void press_save(stage_keys *keys)
+{
+    keys->want_save = true;
+}
+
 static void press_keep(stage_keys *keys)
 {
     keys->want_keep = true;
@@ -146,6 +151,10 @@ static const key_binding bindings[] = {
      .press = press_mark,
      .name = "F7",
      .help = "marks a loop: in, out, and ends it"},
+    {.key = RP_KEY_F8,
+     .press = press_save,
+     .name = "F8",
+     .help = "saves all that is kept as a take"},
     {.key = RP_KEY_F9,
      .press = press_back,
      .repeats = true,

@@ -152,6 +152,7 @@ typedef struct stage_keys {
     int command_count;
     bool want_help; /* each press of F1 turns it */
     bool want_quit, lost;
+    bool want_save;                  /* history into a take; the host sets it to false */
     bool want_keep, want_regardless; /* of a build that was refused; the host sets them to false */
     uint32_t speed_divisor;
     bool rewinding;

@@ -311,6 +311,7 @@ void rp_log_stats_get(const rp_log *log, rp_log_stats *stats)
     stats->table_bytes = tables_bytes(log);
     stats->record_bytes = records_bytes(log);
     stats->sought_bytes = (uint64_t)log->sought_pages * RP_PAGE_BYTES;
+    stats->held_bytes = (uint64_t)log->held_count * RP_PAGE_BYTES;
     stats->kept_bytes = log->kept_pages * RP_PAGE_BYTES;
     stats->raw_count = rp_log_last(log) - log->base;
     stats->thinned_count = log->thinned_count;

@@ -81,6 +81,7 @@ typedef struct rp_log_stats {
     uint64_t budget_bytes;
     uint64_t sought_bytes;  /* pages of a packed state that is the position, beside all of those; at
                                most a world */
+    uint64_t held_bytes;    /* slots that wait for rp_log_let_go; beside all of those */
     uint64_t written_bytes; /* pages of all commits */
     uint64_t kept_bytes;    /* pages of the records that there are */
     uint64_t record_count, evicted_count, committed_count;
@@ -119,6 +120,11 @@ const void *rp_log_slot(const rp_log *log, uint32_t slot);
 rp_status rp_log_slots_offer(rp_log *log, uint32_t want, rp_slot_run *runs, size_t capacity,
                              size_t *count);
 void rp_log_slots_reset(rp_log *log);
+/* While it is held no slot that is freed is used again: a process that was forked meanwhile reads
+ * every state that there was then (rp_log_record, rp_log_record_pages, rp_log_read, rp_log_hash,
+ * rp_log_input), for as long as it likes. What that costs is in the statistics. */
+void rp_log_hold(rp_log *log);
+void rp_log_let_go(rp_log *log);
 
 /* Publishes a record behind the position, which moves there; records after the old position go.
  * Each page at most once. Entries whose content equals what the page had are welcome but waste a
@@ -147,6 +153,8 @@ const void *rp_log_input(const rp_log *log, uint64_t index, uint32_t *bytes);
  * wrote. 0 where it is not known: at the oldest record, and where images alone are left. Used for
  * reports. */
 size_t rp_log_record_pages(rp_log *log, uint64_t index, uint32_t *pages, size_t capacity);
+/* The pages that are part of the state at the position, those of zeros among them; as above. */
+size_t rp_log_pages(const rp_log *log, uint32_t *pages, size_t capacity);
 /* What pages held after a kept record: RP_PAGE_BYTES each into `contents`, in the order of `pages`,
  * no page twice; zeros where a page was not part of the state. Costs what a seek there costs.
  * RP_E_RANGE, RP_E_ARGUMENT, RP_E_FORMAT: damaged; RP_E_MEMORY. */

@@ -89,7 +89,7 @@ static bool check_chains(rp_log *log, rp_grow *references)
 
 static bool check_slots(const rp_log *log, const rp_grow *references)
 {
-    uint32_t counts[3] = {0};
+    uint32_t counts[LOG_SLOT_HELD + 1] = {0};
     for (uint32_t slot = 1; slot < log->slot_end; slot++) {
         uint8_t state = log_slot_states(log)[slot];
         counts[state]++;
@@ -98,7 +98,8 @@ static bool check_slots(const rp_log *log, const rp_grow *references)
         }
     }
     if (counts[LOG_SLOT_FREE] != log->free_count || counts[LOG_SLOT_USED] != log->used_count ||
-        counts[LOG_SLOT_OFFERED] != log->offered_count) {
+        counts[LOG_SLOT_OFFERED] != log->offered_count ||
+        counts[LOG_SLOT_HELD] != log->held_count) {
         return fail("the counts of slots", log->slot_end);
     }
     return log->warm_end >= log->slot_end || fail("the end of warm slots", log->warm_end);

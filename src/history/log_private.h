@@ -39,6 +39,8 @@ typedef enum log_slot_state {
     LOG_SLOT_OFFERED, /* given out, may be written by the world's side; free again unless committed
                        */
     LOG_SLOT_USED,    /* holds a version of a page */
+    LOG_SLOT_HELD, /* held one that is not needed any more, and is kept for whoever reads beside us
+                    */
 } log_slot_state;
 
 typedef struct log_entry {
@@ -129,8 +131,9 @@ struct rp_log {
     uint32_t slot_end; /* slots from here on were never given out */
     uint32_t warm_end; /* slots below have memory in the file */
     uint32_t cursor;   /* where the search for free slots goes on */
-    uint32_t free_count, used_count, offered_count; /* below slot_end, slot 0 aside */
-    rp_grow offers;                                 /* rp_slot_run */
+    uint32_t free_count, used_count, offered_count, held_count; /* below slot_end, slot 0 aside */
+    bool held;      /* what is freed is not used again for now */
+    rp_grow offers; /* rp_slot_run */
     size_t offer_count;
 
     uint32_t current_pages,

@@ -82,6 +82,19 @@ size_t rp_log_record_pages(rp_log *log, uint64_t index, uint32_t *pages, size_t 
     return record->entry_count ? record->entry_count : packed_pages(log, record, pages, capacity);
 }
 
+size_t rp_log_pages(const rp_log *log, uint32_t *pages, size_t capacity)
+{
+    size_t count = 0;
+    for (uint32_t page = rp_sparse_next(&log->current, 0); page != UINT32_MAX;
+         page = rp_sparse_next(&log->current, page + 1)) {
+        if (count < capacity) {
+            pages[count] = page;
+        }
+        count++;
+    }
+    return count;
+}
+
 /* ---- differences ---- */
 
 /* The pages that may differ, in the log's scratch list; null: no memory. */

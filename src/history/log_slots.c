@@ -73,10 +73,32 @@ void log_slot_free(rp_log *log, uint32_t slot)
         return;
     }
     RP_ASSERT(log_slot_states(log)[slot] == LOG_SLOT_USED);
-    log_slot_states(log)[slot] = LOG_SLOT_FREE;
+    log_slot_states(log)[slot] = log->held ? LOG_SLOT_HELD : LOG_SLOT_FREE;
     log_slot_hashes(log)[slot] = 0;
     log->used_count--;
-    log->free_count++;
+    if (log->held) {
+        log->held_count++;
+    } else {
+        log->free_count++;
+    }
+}
+
+void rp_log_hold(rp_log *log)
+{
+    log->held = true;
+}
+
+void rp_log_let_go(rp_log *log)
+{
+    uint8_t *states = log_slot_states(log);
+    log->held = false;
+    for (uint32_t slot = 1; slot < log->slot_end && log->held_count; slot++) {
+        if (states[slot] == LOG_SLOT_HELD) {
+            states[slot] = LOG_SLOT_FREE;
+            log->held_count--;
+            log->free_count++;
+        }
+    }
 }
 
 /* ---- offers ------------------------------------------------------------------------------------

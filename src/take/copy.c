@@ -15,6 +15,7 @@ typedef struct copying {
     rp_take_array numbers;     /* of a frame's pages */
     rp_take_array pages;       /* rp_take_page */
     rp_take_array edited;      /* contents of some of them */
+    uint64_t next_other;       /* others before it stand before the frame at hand */
     bool whole;                /* a frame with its memory was written */
 } copying;
 
@@ -27,6 +28,7 @@ static rp_status copy_record(copying *c, uint64_t index)
         rp_take_build build;
         rp_take_part part;
         rp_take_crash crash;
+        rp_take_checks checks;
     } fixed; /* the largest */
     const rp_take_index_other *other = rp_take_other_at(c->take, index);
     c->plain.used_bytes = c->tail.used_bytes = 0;
@@ -52,20 +54,33 @@ static bool is_build(uint32_t type)
 static rp_status copy_before(copying *c, uint64_t index)
 {
     const rp_take_index_other *other;
-    uint64_t last[2] = {UINT64_MAX, UINT64_MAX};
+    uint64_t last[2] = {UINT64_MAX, UINT64_MAX}, i = c->next_other;
     bool first = index == c->desc->first;
     rp_status status = RP_OK;
-    for (uint64_t i = 0;
-         !status && (other = rp_take_other_at(c->take, i)) && other->frame_index <= index; i++) {
+    for (; !status && (other = rp_take_other_at(c->take, i)) && other->frame_index <= index; i++) {
         if (first && is_list(other->type)) {
             last[other->type == RP_TAKE_RANGES] = i;
-        } else if ((first || other->frame_index == index) &&
-                   (is_list(other->type) || is_build(other->type))) {
+        } else if (is_list(other->type) || is_build(other->type) ||
+                   (!first && other->type == RP_TAKE_CHECKS)) {
             status = copy_record(c, i);
         }
     }
-    for (int i = 0; i < 2 && !status; i++) {
-        status = last[i] == UINT64_MAX ? RP_OK : copy_record(c, last[i]);
+    c->next_other = i;
+    for (int k = 0; k < 2 && !status && last[k] != UINT64_MAX; k++) {
+        status = copy_record(c, last[k]);
+    }
+    return status;
+}
+
+/* What the last frame checked. */
+static rp_status copy_behind_last(copying *c)
+{
+    const rp_take_index_other *other;
+    rp_status status = RP_OK;
+    for (uint64_t i = c->next_other; !status && (other = rp_take_other_at(c->take, i)) &&
+                                     other->frame_index == c->desc->last + 1;
+         i++) {
+        status = other->type == RP_TAKE_CHECKS ? copy_record(c, i) : RP_OK;
     }
     return status;
 }
@@ -181,6 +196,7 @@ static rp_status copy_all(copying *c)
             desc->progress(desc->context, i - desc->first, desc->last - desc->first + 1);
         }
     }
+    status = status ? status : copy_behind_last(c);
     return status ? status : copy_after(c);
 }
 

@@ -156,6 +156,19 @@
     F(u32, reserved, 1, "0") \
     F(text, text, 256, "what happened, in one line")
 
+#define RP_TAKE_FIELDS_CHECKS(F) \
+    F(u64, frame, 1, "") \
+    F(u32, build, 1, "that made it") \
+    F(u32, count, 1, "at most 64")
+
+#define RP_TAKE_FIELDS_CHECKED(F) \
+    F(u64, value, 1, "its bits; FNV-1a (64 bits) of a text or of bytes") \
+    F(u64, size_bytes, 1, "of the value") \
+    F(u32, kind, 1, "0 a signed number, 1 an unsigned one, 2 a double, 3 a text, 4 bytes") \
+    F(u32, reserved, 1, "0") \
+    F(text, name, 32, "") \
+    F(bytes, start, 24, "of a text or of bytes, to show")
+
 #define RP_TAKE_FIELDS_INDEX(F) \
     F(u64, frame_count, 1, "") \
     F(u64, block_count, 1, "") \
@@ -211,6 +224,8 @@
     S(bookmark, RP_TAKE_FIELDS_BOOKMARK, "") \
     S(loop, RP_TAKE_FIELDS_LOOP, "") \
     S(crash, RP_TAKE_FIELDS_CRASH, "") \
+    S(checks, RP_TAKE_FIELDS_CHECKS, "") \
+    S(checked, RP_TAKE_FIELDS_CHECKED, "a value that rp_check named, in CHECKS") \
     S(index, RP_TAKE_FIELDS_INDEX, "") \
     S(index_frame, RP_TAKE_FIELDS_INDEX_FRAME, "in INDEX") \
     S(index_block, RP_TAKE_FIELDS_INDEX_BLOCK, "in INDEX") \
@@ -247,7 +262,9 @@
       "frame_count times `index_frame`, block_count times `index_block`, base_count times `index_base`, " \
       "other_count times `index_other`", \
       "Where everything is. The last record, with the trailer behind it; made anew by reading all records " \
-      "where it is missing.")
+      "where it is missing.") \
+    R(CHECKS, 0x8001, checks, 64 * 80, "", "count times `checked`", \
+      "What the frame before stated by rp_check, for comparing builds. May be passed over.")
 
 /* clang-format on */
 

@@ -8,6 +8,8 @@
 #include <string.h>
 
 enum { ALIGN_BYTES = 16, FILE_PATH_BYTES = 1024, FRONT_PART = 2, SPARE_PART = 8 };
+#define FRONT_MOST_BYTES RP_MIB(64)
+#define SPARE_MOST_BYTES RP_MIB(8)
 #define QUEUE_BYTES RP_MIB(64)
 #define FILE_MOST_BYTES RP_GIB(4)
 #define SYNC_NS UINT64_C(1000000000)
@@ -33,6 +35,8 @@ struct rp_take_recorder {
     rp_os_thread thread;
     uint8_t *queue;
     size_t queue_bytes;      /* a power of two */
+    size_t front_bytes;      /* of it: where it is used as long as the thread follows */
+    size_t spare_bytes;      /* of it: free for thin frames */
     uint64_t tail;           /* written up to here by the caller */
     uint64_t head;           /* read up to here by the thread */
     uint32_t news;           /* counts what the caller did; the thread waits for it to change */
@@ -40,6 +44,7 @@ struct rp_take_recorder {
     int32_t status;          /* rp_status; the text is written before it */
     char text[480];
     uint64_t synced_ns;
+    uint64_t written_bytes;
     bool unsynced;
     rp_take_array list; /* of the thread: rp_take_page of the frame at hand */
     /* the caller's own */
@@ -134,6 +139,9 @@ static bool take_job(rp_take_recorder *r)
         note_failure(r);
     }
     r->unsynced = true;
+    rp_take_writer_stats written;
+    rp_take_writer_stats_get(r->desc.writer, &written);
+    STORE(r->written_bytes, written.written_bytes);
     STORE(r->head, head + j->size_bytes);
     return true;
 }
@@ -186,7 +194,7 @@ static job *begin_job(rp_take_recorder *r, uint64_t size_bytes, uint64_t spare_b
     /* An empty queue begins anew at its front, where its memory is warm. What lies behind can be
      * used only once the thread has passed it, which may be late, so the front has to do until
      * then. */
-    bool anew = used == 0 && at >= size_bytes + r->queue_bytes / FRONT_PART;
+    bool anew = used == 0 && at >= size_bytes + r->front_bytes;
     uint64_t skip = anew || at + size_bytes > r->queue_bytes ? r->queue_bytes - at : 0;
     if (size_bytes > r->queue_bytes || used + skip + size_bytes + spare_bytes > r->queue_bytes) {
         return NULL;
@@ -336,7 +344,7 @@ rp_status rp_take_recorder_frame(rp_take_recorder *r, const rp_take_frame_desc *
     r->stats.frames++;
     uint64_t total = count + settle(r, pages, count);
     uint64_t size = frame_bytes(desc->input_bytes, total);
-    job *j = desc->thin ? NULL : begin_job(r, size, r->queue_bytes / SPARE_PART);
+    job *j = desc->thin ? NULL : begin_job(r, size, r->spare_bytes);
     if (j) {
         fill_frame(r, j, desc, pages, count, total);
         j->size_bytes = size;
@@ -416,6 +424,8 @@ static rp_status init(rp_take_recorder *r)
 {
     r->queue_bytes = power_of_two(
         rp_max_size(r->desc.queue_bytes ? r->desc.queue_bytes : QUEUE_BYTES, RP_KIB(64)));
+    r->front_bytes = rp_min_size(r->queue_bytes / FRONT_PART, FRONT_MOST_BYTES);
+    r->spare_bytes = rp_min_size(r->queue_bytes / SPARE_PART, SPARE_MOST_BYTES);
     r->desc.sync_ns = r->desc.sync_ns ? r->desc.sync_ns : SYNC_NS;
     r->synced_ns = rp_os_monotonic_ns();
     r->queue = rp_os_vm_reserve(r->queue_bytes);
@@ -424,7 +434,7 @@ static rp_status init(rp_take_recorder *r)
     }
     rp_status status = rp_os_vm_commit(r->queue, r->queue_bytes);
     if (!status) { /* so that no frame is the first to touch it */
-        memset(r->queue, 0, r->queue_bytes / FRONT_PART);
+        memset(r->queue, 0, r->spare_bytes);
     }
     status = status ? status : rp_take_array_init(&r->list, RP_GIB(5));
     status = status ? status : rp_take_array_init(&r->owed_list, RP_GIB(1));
@@ -469,6 +479,7 @@ void rp_take_recorder_stats_get(const rp_take_recorder *r, rp_take_recorder_stat
 {
     *stats = r->stats;
     stats->queued_bytes = r->tail - LOAD(r->head);
+    stats->written_bytes = LOAD(r->written_bytes);
     stats->status = LOAD(r->status);
 }
 

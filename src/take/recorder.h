@@ -25,8 +25,10 @@ typedef struct rp_take_recorder rp_take_recorder;
 
 typedef struct rp_take_recorder_desc {
     rp_take_writer *writer; /* stays the caller's, who must not use it meanwhile */
-    size_t queue_bytes;     /* 0: 64 MiB; half of it at once, more as it fills */
-    uint64_t sync_ns;       /* how often the file is brought to the disk; 0: each second */
+    size_t queue_bytes; /* 0: 64 MiB. A frame that it cannot hold, but for an eighth or 8 MiB, is
+                           always thin: it has room for the whole state. Takes those 8 MiB of
+                           memory at once, more as it fills. */
+    uint64_t sync_ns;   /* how often the file is brought to the disk; 0: each second */
     /* A page's content in the frame that is being handed over; null: zeros. Called by
      * rp_take_recorder_frame, for pages that are owed. */
     const void *(*content)(void *context, uint32_t page);
@@ -37,7 +39,8 @@ typedef struct rp_take_recorder_stats {
     uint64_t frames, thin, lost;    /* handed over; of these without their memory; not at all */
     uint64_t first_thin, last_thin; /* the last stretch of frames that the disk could not follow */
     uint64_t queued_bytes, most_queued_bytes;
-    rp_status status; /* of the writing */
+    uint64_t written_bytes; /* of the take so far */
+    rp_status status;       /* of the writing */
 } rp_take_recorder_stats;
 
 rp_status rp_take_recorder_create(const rp_take_recorder_desc *desc, rp_take_recorder **out);

@@ -1,5 +1,6 @@
 /* A session that goes on with a take: each program, from every kind of frame, with the hashes that
  * it had; builds that are not known; libraries that are others; what is missing in it. */
+#include "recording.h"
 #include "robust_play.h"
 #include "robust_take_write.h"
 
@@ -277,14 +278,14 @@ static void recorded_begin(const char *program)
 {
     play_open(&first, program);
     play_on(&first, 20);
-    ck_ok(session_tape_begin(&first.session, &(session_tape_desc){.path = path}));
+    ck_ok(recording_open(&first.session, SESSION_RECORDING_TAKE, &(recording_desc){.path = path}));
 }
 
 /* Every record is whole, and the states after frames of the last course are those of `first`. */
 static void recorded_is(uint64_t last, const char *const *frames)
 {
     opened o;
-    ck_ok(session_tape_end(&first.session, true));
+    ck_ok(recording_close(&first.session, SESSION_RECORDING_TAKE, true));
     play_close(&first);
     ck_ok(take_file_open(&o.file, path));
     ck_ok(rp_take_check(o.file.take, NULL, NULL));
@@ -340,7 +341,7 @@ TEST(what_is_recorded_through_new_builds_and_worlds_is_what_was_played)
 
 TEST(a_recording_that_fails_says_so_and_the_program_goes_on)
 {
-    rp_take_recorder_stats stats;
+    recording_status stats;
     enter();
     recorded_begin("counter_module");
     struct rlimit limit, before;
@@ -351,7 +352,7 @@ TEST(a_recording_that_fails_says_so_and_the_program_goes_on)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     for (uint64_t frame = 21; frame < 2000; frame++) {
         play_on(&first, frame);
-        session_tape_stats_get(&first.session, &stats);
+        recording_status_get(first.session.recordings[SESSION_RECORDING_TAKE], &stats);
         if (stats.status) {
             break;
         }
@@ -359,7 +360,7 @@ TEST(a_recording_that_fails_says_so_and_the_program_goes_on)
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
     ck_assert_int_eq(stats.status, RP_E_SYSTEM);
     play_on(&first, session_frame(&first.session) + 20);
-    ck_assert_int_eq(session_tape_end(&first.session, true), RP_E_SYSTEM);
+    ck_assert_int_eq(recording_close(&first.session, SESSION_RECORDING_TAKE, true), RP_E_SYSTEM);
     play_close(&first);
     take_file file;
     ck_ok(take_file_open(&file, path));
