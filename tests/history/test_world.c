@@ -412,6 +412,28 @@ TEST(a_new_range_keeps_its_content_through_a_revert_and_a_seek)
     play_close(p);
 }
 
+/* Of a range that waits to be taken whole, one page is put back and written anew. */
+TEST(a_page_is_in_a_commit_once_though_it_was_to_be_in_it_before)
+{
+    play *p = play_open(RP_MIB(64), play_tracked());
+    const rp_page_slot back = {RP_PAGE_EXTRA + 1, RP_SLOT_ZERO};
+    block(1)[0] = 1;
+    play_commit(p);
+    ck_ok(rp_world_range_add(p->world, range_bytes, sizeof range_bytes, RP_PAGE_EXTRA, "new"));
+    ck_ok(rp_world_apply_begin(p->world));
+    ck_ok(rp_world_apply(p->world, &back, 1));
+    size_t skipped;
+    ck_ok(rp_world_apply_end(p->world, &skipped));
+    range_bytes[RP_PAGE_BYTES + 100] = 7;
+    play_commit(p);
+    ck_assert(found(p, RP_PAGE_EXTRA + 1));
+    range_bytes[RP_PAGE_BYTES + 100] = 8;
+    play_commit(p);
+    play_seek(p, 2);
+    ck_assert_uint_eq(range_bytes[RP_PAGE_BYTES + 100], 7);
+    play_close(p);
+}
+
 /* As the thread-local data of the stepping thread: a part of one page, keep bytes on both sides. */
 TEST(ranges_in_the_keep_zone_come_back_and_the_bytes_beside_them_stay)
 {
