@@ -92,7 +92,7 @@ reprise info --check "$take" | grep -q 'SIGSEGV' || fail "the report is not in t
 # ---- hosts and runners that are killed ----
 reference "$programs/sqlite_module.so" 4000 "$work/long.hashes"
 most=0
-for i in $(seq "$kills"); do
+for _ in $(seq "$kills"); do
     rm -f "$work"/killed.take "$work"/.reprise-*
     reprise run --stage none --name killed --frames 4000 --take "$work/killed.take" "$programs/sqlite_module.so" >/dev/null 2>&1 &
     pid=$!
@@ -109,7 +109,7 @@ done
 [ "$most" -gt 50 ] || fail "no killed host had recorded more than $most frames"
 rm -f "$work/killed.take"
 start killed --frames 4000 --paced --take "$work/killed.take" "$programs/sqlite_module.so"
-for i in $(seq "$kills"); do
+for _ in $(seq "$kills"); do
     runner=$(status killed runner_pid)
     [ -n "$runner" ] && kill -KILL "$runner" 2>/dev/null
     sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
