@@ -95,6 +95,10 @@ static void tell_leaf(void *context, const rp_value_leaf *leaf)
     if (d->sides->told) {
         rp_value_leaf_text(d->maps[0], a, leaf, old_text, sizeof old_text);
         rp_value_leaf_text(d->maps[1], b, leaf, new_text, sizeof new_text);
+        if (strcmp(old_text, new_text) == 0) {
+            rp_value_leaf_plain(d->maps[0], a, leaf, old_text, sizeof old_text);
+            rp_value_leaf_plain(d->maps[1], b, leaf, new_text, sizeof new_text);
+        }
         take_file_plain(path), take_file_plain(type);
         tell(d, &(diff_field){.path = path,
                               .type = type,

@@ -12,6 +12,7 @@
 #include "cmd_run.h"
 #include "cmd_strip.h"
 #include "cmd_trim.h"
+#include "cmd_verify.h"
 #include "cmd_types.h"
 
 #include <base/bits.h>
@@ -31,6 +32,7 @@ static const struct {
     {"types", cmd_types, "says what is known of the types of a running program's memory"},
     {"doctor", cmd_doctor, "says whether this machine and a program suit, and what is missing"},
     {"gdb", cmd_gdb, "attaches gdb to a running program, and follows it"},
+    {"verify", cmd_verify, "replays takes and compares every frame"},
     {"info", cmd_info, "says what is in a take"},
     {"diff", cmd_diff, "says which fields or bytes differ between two frames of a take"},
     {"plot", cmd_plot, "draws a variable over the frames of a take"},

@@ -96,6 +96,9 @@ uint64_t rp_value_map_leaves(rp_value_map *map, uint64_t address, uint64_t size_
 /* The leaf's value in an image: "12.5", "WALKING", "&enemies[3]". False: it cannot be read. */
 bool rp_value_leaf_text(const rp_value_map *map, const rp_image *image, const rp_value_leaf *leaf,
                         char *text, size_t capacity);
+/* The same with pointers as numbers: where two that differ have the same name. */
+bool rp_value_leaf_plain(const rp_value_map *map, const rp_image *image, const rp_value_leaf *leaf,
+                         char *text, size_t capacity);
 /* Whether it is another one in another image. */
 bool rp_value_leaf_differs(const rp_value_map *map, const rp_image *a, const rp_image *b,
                            const rp_value_leaf *leaf);

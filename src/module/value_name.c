@@ -143,6 +143,11 @@ static void tell(void *context, const value_scalar *scalar)
 {
     const telling *t = context;
     value_type_text(t->map->values, scalar->node, t->map->type, sizeof t->map->type);
+    if (scalar->count > 1) {
+        size_t length = strlen(t->map->type);
+        rp_text_buffer type = {t->map->type, sizeof t->map->type, length};
+        rp_text_add(&type, "[%u]", scalar->count);
+    }
     t->told(t->context, &(rp_value_leaf){.path = t->map->path,
                                          .type = t->map->type,
                                          .address = scalar->address,
@@ -159,11 +164,27 @@ static uint64_t span_of_variable(value_leaf_walk *walk, const rp_value_map *map,
     return size_bytes ? variable->address + size_bytes : walk->high;
 }
 
+/* What a pointer to characters leads to is one text. */
+static uint64_t span_of_text(const value_leaf_walk *walk, const rp_value_map *map,
+                             const value_object *object)
+{
+    value_object whole = *object;
+    whole.count = 1; /* so that its path is "*name" */
+    value_element_add(map, &whole, 0, 0, walk->path);
+    walk->told(
+        walk->context,
+        &(value_scalar){.node = object->node, .address = object->start, .count = object->count});
+    return object->start + object->count;
+}
+
 /* Returns where the known part of it ends. */
 static uint64_t span_of_object(value_leaf_walk *walk, rp_value_map *map, const value_object *object)
 {
     uint64_t each = value_node(map->values, object->node)->size_bytes;
     uint64_t index = each ? (walk->low - object->start) / each : 0;
+    if (value_node(map->values, object->node)->character && object->count > 1) {
+        return span_of_text(walk, map, object);
+    }
     for (; each && index < object->count && object->start + index * each < walk->high; index++) {
         *walk->path = rp_text_buffer_over(map->path, sizeof map->path);
         value_element_add(map, object, index, 0, walk->path);
@@ -220,6 +241,12 @@ bool rp_value_leaf_text(const rp_value_map *map, const rp_image *image, const rp
                         char *text, size_t capacity)
 {
     return value_text(map->values, map, image, leaf->scalar, text, capacity);
+}
+
+bool rp_value_leaf_plain(const rp_value_map *map, const rp_image *image, const rp_value_leaf *leaf,
+                         char *text, size_t capacity)
+{
+    return value_text(map->values, NULL, image, leaf->scalar, text, capacity);
 }
 
 bool rp_value_leaf_differs(const rp_value_map *map, const rp_image *a, const rp_image *b,

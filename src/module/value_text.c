@@ -13,8 +13,9 @@ enum { SHOWN_BYTES = 16 };
 
 uint64_t value_scalar_bytes(const rp_values *values, const value_scalar *scalar)
 {
+    uint64_t size_bytes = value_node(values, scalar->node)->size_bytes;
     return scalar->width_bits ? (scalar->bit + scalar->width_bits + 7) / 8
-                              : value_node(values, scalar->node)->size_bytes;
+                              : size_bytes * (scalar->count > 1 ? scalar->count : 1);
 }
 
 /* ---- loading ---- */
@@ -210,7 +211,7 @@ bool value_text(const rp_values *values, const rp_value_map *map, const rp_image
     rp_text_buffer buffer = rp_text_buffer_over(text, capacity);
     const graph_node *of = value_node(values, scalar->node);
     value_content content;
-    if (value_is_text(values, scalar->node)) {
+    if (scalar->count > 1 || value_is_text(values, scalar->node)) {
         return add_text(values, image, scalar, &buffer);
     }
     if (!value_load(values, image, scalar, &content)) {

@@ -219,7 +219,7 @@ static const expected names[] = {
     {"lists[1]", "lists[1]"},
     {"walk::count", "walk::count"},
     {"any.u", "any.u"},
-    {"text[1]", "text[1]"},
+    {"text[0]", "*text"},
 };
 
 typedef struct one_leaf {
