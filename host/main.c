@@ -12,8 +12,8 @@
 #include "cmd_run.h"
 #include "cmd_strip.h"
 #include "cmd_trim.h"
-#include "cmd_verify.h"
 #include "cmd_types.h"
+#include "cmd_verify.h"
 
 #include <base/bits.h>
 #include <reprise/version.h>
