@@ -89,6 +89,7 @@ static void print_help(void)
          "  --list          with debug: what was chosen, and which modes each allocator has\n"
          "  --wait          with save: until it is written\n"
          "  --again         with reload: the recorded input runs again under the refused build\n"
+         "  --since         with reload: the same, from the last kept frame that it can take\n"
          "  --restart       with reload: a new world under it\n"
          "  --keep          with reload: the old build stays\n"
          "  --regardless    with reload: what cannot be told or converted stays as it is\n"
@@ -128,7 +129,7 @@ static bool takes_value(const char *option, int argc, char **argv, int *i, const
 
 static const char *way_of(const char *option)
 {
-    static const char *const ways[] = {"--again", "--restart", "--keep", "--regardless"};
+    static const char *const ways[] = {"--again", "--since", "--restart", "--keep", "--regardless"};
     for (size_t i = 0; i < RP_COUNT_OF(ways); i++) {
         if (!strcmp(option, ways[i])) {
             return ways[i] + 2;

@@ -189,7 +189,13 @@ json_t *run_refused(void); /* with the error record's text */
 json_t *run_text_json(const char *text);
 
 /* run_reload.c */
-typedef enum run_way { RUN_WAY_AGAIN, RUN_WAY_RESTART, RUN_WAY_KEEP, RUN_WAY_REGARDLESS } run_way;
+typedef enum run_way {
+    RUN_WAY_AGAIN,
+    RUN_WAY_RESTART,
+    RUN_WAY_KEEP,
+    RUN_WAY_REGARDLESS,
+    RUN_WAY_SINCE
+} run_way;
 /* With a refused build. Again and restart also without one, under the build that runs. */
 rp_status run_reload_way(run *r, run_way way);
 void run_reload_say(run *r);     /* once, of a build that was taken */

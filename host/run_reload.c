@@ -17,6 +17,8 @@ static const struct {
     [RUN_WAY_KEEP] = {"keep", "F12", "keeps the old build"},
     [RUN_WAY_REGARDLESS] = {"regardless", "Shift F12",
                             "loads it; what cannot be told or converted stays as it is"},
+    [RUN_WAY_SINCE] = {"since", "",
+                       "runs the input again from the last kept frame that it can take"},
 };
 
 /* ---- telling ---- */
@@ -108,12 +110,15 @@ static void settle(run *r, bool new_world)
     run_mark(r, 'b', session_frame(&r->session));
 }
 
-static rp_status again(run *r)
+typedef rp_status again_fn(session *s, session_progress *progress, void *context);
+
+static rp_status again_from(run *r, again_fn *from)
 {
     uint64_t steps = r->session.steps, begin_ns = rp_os_monotonic_ns();
+    uint32_t newest = r->session.newest;
     const rp_log *log = r->session.log;
-    rp_status status = session_world_again(&r->session, progress, r);
-    if (r->session.log == log) {
+    rp_status status = from(&r->session, progress, r);
+    if (r->session.log == log && r->session.newest == newest) {
         return status; /* nothing was begun */
     }
     settle(r, false);
@@ -166,7 +171,9 @@ rp_status run_reload_way(run *r, run_way way)
 {
     switch (way) {
     case RUN_WAY_AGAIN:
-        return again(r);
+        return again_from(r, session_world_again);
+    case RUN_WAY_SINCE:
+        return again_from(r, session_world_since);
     case RUN_WAY_RESTART:
         return restart(r);
     case RUN_WAY_KEEP:
@@ -356,7 +363,7 @@ json_t *run_reload_answer(run *r, const json_t *request)
     }
     if (index == RP_COUNT_OF(ways)) {
         rp_fail(RP_E_ARGUMENT,
-                "ctl: reload --%.40s: there are --again, --keep, --restart and "
+                "ctl: reload --%.40s: there are --again, --since, --keep, --restart and "
                 "--regardless",
                 way);
         return run_refused();

@@ -167,6 +167,12 @@ typedef bool session_progress(void *context, uint64_t frame, uint64_t to);
  * loop stays. RP_E_RANGE: not all of it is kept. RP_E_DIED, RP_E_TIMEOUT: as session_step, at the
  * frame before. */
 rp_status session_world_again(session *s, session_progress *progress, void *context);
+/* From the last kept frame, or one at most twice as far back, whose state the refused build takes:
+ * before blocks of the changed type were there. The input since then runs again under it, and the
+ * frames before stay. RP_E_CHANGED: it takes none, and nothing changed; else as
+ * session_world_again.
+ */
+rp_status session_world_since(session *s, session_progress *progress, void *context);
 
 /* Goes back to an earlier build's file, as a new build. */
 rp_status session_build_revert(session *s, uint32_t build);

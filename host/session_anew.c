@@ -125,10 +125,11 @@ rp_status session_world_restart(session *s)
     return status;
 }
 
+/* The frames behind the position, up to `to`. */
 static rp_status run_again(session *s, uint64_t to, session_progress *progress, void *context)
 {
     uint64_t told_ns = rp_os_monotonic_ns();
-    for (uint64_t frame = 1; frame <= to; frame++) {
+    for (uint64_t frame = session_frame(s) + 1; frame <= to; frame++) {
         rp_input input;
         rp_status status = inputs_get(&s->inputs, frame, &input);
         if (!status) {
@@ -148,19 +149,86 @@ static rp_status run_again(session *s, uint64_t to, session_progress *progress, 
     return RP_OK;
 }
 
-rp_status session_world_again(session *s, session_progress *progress, void *context)
+/* How far input is run again: *to. RP_E_RANGE: not all of it is kept. */
+static rp_status input_end(const session *s, uint64_t *to)
 {
-    uint64_t to = session_newest(s);
-    if (rp_loop_is_set(&s->loop) && s->loop.to > to) {
-        to = s->loop.to;
+    *to = session_newest(s);
+    if (rp_loop_is_set(&s->loop) && s->loop.to > *to) {
+        *to = s->loop.to;
     }
-    if (to > s->inputs.count) {
+    if (*to > s->inputs.count) {
         return rp_fail(
             RP_E_RANGE,
             "reload: the input of frames %llu to %llu is not kept (there was too much of "
             "it): restart, keep the old build, or load regardless",
-            (unsigned long long)s->inputs.count + 1, (unsigned long long)to);
+            (unsigned long long)s->inputs.count + 1, (unsigned long long)*to);
     }
-    rp_status status = anew_under_newest(s);
+    return RP_OK;
+}
+
+rp_status session_world_again(session *s, session_progress *progress, void *context)
+{
+    uint64_t to;
+    rp_status status = input_end(s, &to);
+    status = status ? status : anew_under_newest(s);
     return status ? status : run_again(s, to, progress, context);
+}
+
+/* ---- from the last point before the type mattered ---- */
+
+/* The record, or where it was thinned out the kept one before it. */
+static uint64_t kept_at(const session *s, uint64_t index)
+{
+    rp_record record;
+    while (index > rp_log_first(s->log) &&
+           !(rp_log_record(s->log, index, &record) && record.kept)) {
+        index--;
+    }
+    return index;
+}
+
+/* Ever farther back: 1, 2, 4, … records, then the first one. Each attempt is all or nothing. */
+static rp_status carry_from_before(session *s, uint32_t build)
+{
+    uint64_t at = rp_log_position(s->log), first = rp_log_first(s->log);
+    rp_status status = RP_E_CHANGED;
+    for (uint64_t back = 1; at > first && status == RP_E_CHANGED; back *= 2) {
+        const rp_page_slot *entries;
+        size_t count;
+        at = back < at - first ? kept_at(s, at - back) : first;
+        status = rp_log_seek(s->log, at, &entries, &count);
+        status = status ? status : session_carry_to(s, build);
+    }
+    return status;
+}
+
+static void loop_keep_behind(session *s)
+{
+    if (rp_loop_is_set(&s->loop) && s->loop.from < session_frame(s)) {
+        session_unloop(
+            s); /* its start is a frame of the old build's, which cannot be brought over */
+    }
+}
+
+rp_status session_world_since(session *s, session_progress *progress, void *context)
+{
+    uint64_t to, before = rp_log_position(s->log);
+    rp_status status = input_end(s, &to);
+    status = status ? status : refused_add(s);
+    if (status) {
+        return status;
+    }
+    status = carry_from_before(s, s->build_count);
+    if (status) {
+        session_seek_back(s, before);
+        session_refused_keep(s);
+        return status;
+    }
+    s->newest = s->build_count;
+    s->refusal = (rp_refusal){0};
+    divergence_reset(s->divergence);
+    s->diverged_frame = 0;
+    session_failure_clear(s);
+    loop_keep_behind(s);
+    return run_again(s, to, progress, context);
 }

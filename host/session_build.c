@@ -454,6 +454,11 @@ static rp_status carry(session *s, uint32_t to)
     return RP_OK; /* the next spare is started between frames: session_tend */
 }
 
+rp_status session_carry_to(session *s, uint32_t build)
+{
+    return carry(s, build);
+}
+
 rp_status session_carry_forward(session *s)
 {
     rp_record record;

@@ -43,6 +43,8 @@ rp_status session_range_learn(session *s, const link_range *range);
  * then holds it, without a state. */
 rp_status session_build_place(session *s, uint32_t number);
 
+/* Carries the state at the log's position to that build. */
+rp_status session_carry_to(session *s, uint32_t build);
 /* The build becomes the last of the list. On failure it is closed and its file removed. */
 rp_status session_build_add(session *s, rp_elf *elf, const char *path, uint64_t complete_ns);
 /* A new world under a build, in the spare, which becomes the live runner. */

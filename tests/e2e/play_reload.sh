@@ -73,7 +73,7 @@ source_write 'int points, *tag;' 5
 refused
 is build 2 || fail "build $(field build) runs"
 says 'reprise ctl reload --again'
-ctl reload --json | grep -q '"ways":\["again","restart","keep","regardless"\]' || fail "$(ctl reload --json)"
+ctl reload --json | grep -q '"ways":\["again","restart","keep","regardless","since"\]' || fail "$(ctl reload --json)"
 quietly reload --keep
 is refused null && is notice '[]' && is build 2 || fail "the old build is not kept"
 reprise ctl reload --keep 2>"$work/said" && fail "nothing is refused and yet kept out"
@@ -97,7 +97,7 @@ quietly reload --regardless
 is refused null && is build 4 || fail "build $(field build) runs, not 4"
 at=$(field pass)
 wait_for "above pass $((at + 1))" "the loop does not go on"
-[ "$(points 40 4)" = "$((300 + $(ctl watch 6 | awk '$3 == 4 && $4 == "points" { print $5 }')))" ] || fail "$(ctl watch 40)"
+[ "$(points 40 4)" = "$((300 + $(ctl watch 6 | awk '$3 == 4 && $4 == "points" { print $5; exit }')))" ] || fail "$(ctl watch 40)"
 ctl reload | grep -q "'score' in game.c: starts anew" || fail "$(ctl reload)"
 
 source_write 'long points; int tag;' 1000

@@ -100,3 +100,63 @@ wait_for 'field notice | grep -q "no answer"' "a file of another kind is not tol
 grep -q '^my own notes$' "$work/small/reprise.types" || fail "another's file was changed"
 quietly quit
 host_ended 0
+
+# ---- from the last point before the type mattered ----
+# From frame 60 on a block is there of which nothing tells the type. Frames before it can be brought over.
+rm "$work/small/reprise.types"
+cat >"$work/small/small.c" <<'SOURCE'
+#include <reprise/reprise.h>
+#include <stdio.h>
+#include <stdlib.h>
+struct Item { int count; FIELD };
+static void *any;
+static int sum;
+struct Item *unused;
+void rp_module_step(rp_stage *stage) {
+    struct Item *item = any;
+    if (stage->frame == 60) {
+        item = any = calloc(1, sizeof *item);
+    }
+    sum += (int)stage->frame;
+    if (item) {
+        item->count += 2;
+    }
+    printf("frame %d: count %d sum %d size %d\n", (int)stage->frame, item ? item->count : -1, sum, (int)sizeof *item);
+    fflush(stdout);
+}
+SOURCE
+small -DFIELD=
+host_start --stage none --paced --watchdog 0 "$work/small/game.so"
+wait_for 'above frame 150'
+small '-DFIELD=double mass;'
+wait_for 'is kind doubt' "the doubt is not told: $(field notice)"
+quietly pause
+at=$(field frame)
+quietly reload --since
+is build 2 && is frame "$at" || fail "build $(field build) at frame $(field frame), not build 2 at $at"
+is refused null && is failure null || fail "it is refused still: $(field notice)"
+grep -q 'the input was run again: [0-9]* frames' "$work/err" || fail "nothing was run again"
+again=$(sed -n 's/.*the input was run again: \([0-9]*\) frames.*/\1/p' "$work/err" | tail -1)
+[ "$again" -ge $((at - 59)) ] && [ "$again" -le $((2 * (at - 59))) ] || fail "$again frames were run again, up to $at"
+quietly step 1
+wait_for "is frame $((at + 1))"
+wait_for "says 'frame $((at + 1)): count $((2 * (at + 1 - 59))) sum $(((at + 1) * (at + 2) / 2)) size 16'" "$(tail -1 "$work/err")"
+# The frames before are still there, under the build that made them.
+is oldest 0 || fail "the history before is gone: $(field oldest)"
+quietly seek 10
+is frame 10 && is build 1 || fail "frame $(field frame) is of build $(field build)"
+quietly play
+wait_for 'above frame 20'
+is build 2 || fail "the new build does not take over from frame 10"
+
+# A variable stands in the way at every frame: nothing is changed by trying.
+sed -i 's/^static int sum;/static int *sum;/; s/sum += (int)stage->frame;/sum = sum;/; s/, sum, / , 0, /' "$work/small/small.c"
+small '-DFIELD=double mass;'
+wait_for 'is kind variable' "it is not refused: $(field notice)"
+code=0
+ctl reload --since >/dev/null 2>"$work/said" || code=$?
+[ "$code" = 1 ] && is build 2 && is kind variable || fail "code $code, build $(field build), $(field kind): $(cat "$work/said")"
+at=$(field frame)
+wait_for "above frame $((at + 5))" "the old build does not go on"
+quietly quit
+host_ended 0
