@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct text_view {
-    const char *text;
-    size_t length;
-} text_view;
-
 /* A function's clones ("f.part.0") are not f, so its whole name counts. */
 static text_view name_of(const rp_symbol *symbol)
 {
@@ -54,43 +49,39 @@ static int compare_closures(text_view a, text_view b)
     return (a_next > b_next) - (a_next < b_next);
 }
 
-static int compare_views(text_view a, text_view b)
+static int compare_texts(text_view a, text_view b)
 {
-    bool a_closure = has_closure(a), b_closure = has_closure(b);
-    if (a_closure != b_closure) {
-        return a_closure ? -1 : 1;
-    }
-    if (a_closure) {
-        return compare_closures(a, b);
-    }
     size_t shorter = a.length < b.length ? a.length : b.length;
     int order = memcmp(a.text, b.text, shorter);
     return order ? order : (a.length > b.length) - (a.length < b.length);
 }
 
-static int compare_names(const rp_symbol *a, const rp_symbol *b)
+static int compare_names(const match_entry *a, const match_entry *b)
 {
-    if (a->kind != b->kind) {
-        return a->kind < b->kind ? -1 : 1;
+    if (a->symbol->kind != b->symbol->kind) {
+        return a->symbol->kind < b->symbol->kind ? -1 : 1;
     }
-    return compare_views(name_of(a), name_of(b));
+    if (a->closure != b->closure) {
+        return a->closure ? -1 : 1;
+    }
+    return a->closure ? compare_closures(a->name, b->name) : compare_texts(a->name, b->name);
 }
 
-static int compare_keys(const rp_symbol *a, const rp_symbol *b)
+static int compare_keys(const match_entry *a, const match_entry *b)
 {
     int order = compare_names(a, b);
-    if (order == 0) {
-        order = strcmp(a->file, b->file);
+    if (order == 0 && a->symbol->file != b->symbol->file) {
+        order = strcmp(a->symbol->file, b->symbol->file);
     }
-    return order ? order : strcmp(a->scope, b->scope);
+    return order ? order : strcmp(a->symbol->scope, b->symbol->scope);
 }
 
 /* Within a key: the compiler's numbers, "count.9" before "count.10"; then the link's order. */
 static int compare_entries(const void *a_pointer, const void *b_pointer)
 {
-    const rp_symbol *a = ((const match_entry *)a_pointer)->symbol;
-    const rp_symbol *b = ((const match_entry *)b_pointer)->symbol;
-    int order = compare_keys(a, b);
+    const match_entry *a_entry = a_pointer, *b_entry = b_pointer;
+    const rp_symbol *a = a_entry->symbol, *b = b_entry->symbol;
+    int order = compare_keys(a_entry, b_entry);
     if (order) {
         return order;
     }
@@ -116,21 +107,23 @@ static rp_status fill(const rp_elf *elf, module_arena *arena, match_side *side)
         return arena->failure;
     }
     for (size_t i = 0; i < elf->symbol_count; i++) {
-        if (is_wanted(&elf->symbols[i])) {
-            side->entries[side->count++] = (match_entry){.symbol = &elf->symbols[i]};
+        const rp_symbol *symbol = &elf->symbols[i];
+        if (is_wanted(symbol)) {
+            text_view name = name_of(symbol);
+            side->entries[side->count++] =
+                (match_entry){.symbol = symbol, .name = name, .closure = has_closure(name)};
         }
     }
     qsort(side->entries, side->count, sizeof *side->entries, compare_entries);
     return RP_OK;
 }
 
-typedef int compare_symbols_fn(const rp_symbol *a, const rp_symbol *b);
+typedef int compare_entries_fn(const match_entry *a, const match_entry *b);
 
-static size_t run_length(const match_side *side, size_t from, compare_symbols_fn *compare)
+static size_t run_length(const match_side *side, size_t from, compare_entries_fn *compare)
 {
     size_t end = from + 1;
-    while (end < side->count &&
-           compare(side->entries[from].symbol, side->entries[end].symbol) == 0) {
+    while (end < side->count && compare(&side->entries[from], &side->entries[end]) == 0) {
         end++;
     }
     return end - from;
@@ -140,12 +133,12 @@ typedef void pair_runs_fn(match_entry *old_run, size_t old_count, match_entry *n
                           size_t new_count);
 
 /* Walks both sorted sides and hands over the runs that `compare` finds equal. */
-static void join(match_side *old_side, match_side *new_side, compare_symbols_fn *compare,
+static void join(match_side *old_side, match_side *new_side, compare_entries_fn *compare,
                  pair_runs_fn *pair)
 {
     size_t o = 0, n = 0;
     while (o < old_side->count && n < new_side->count) {
-        int order = compare(old_side->entries[o].symbol, new_side->entries[n].symbol);
+        int order = compare(&old_side->entries[o], &new_side->entries[n]);
         size_t old_run = run_length(old_side, o, compare);
         size_t new_run = run_length(new_side, n, compare);
         if (order == 0) {

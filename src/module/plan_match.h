@@ -11,11 +11,18 @@
 
 typedef enum match_state { MATCH_NONE, MATCH_FOUND, MATCH_AMBIGUOUS } match_state;
 
+typedef struct text_view {
+    const char *text;
+    size_t length;
+} text_view;
+
 typedef struct match_entry {
     const rp_symbol *symbol;
+    text_view name;           /* that counts; kept, since a large build sorts 100,000 of them */
     const rp_symbol *partner; /* of MATCH_FOUND */
     match_state state;
     bool by_order; /* several of this name: told apart by the compiler's numbers alone */
+    bool closure;  /* the name has a lambda's number in it */
     bool anew;     /* has its new initial value although it is matched */
     uint32_t type, conversion; /* of the plan, where a type changed */
 } match_entry;
