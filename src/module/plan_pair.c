@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { PAIR_NEW, PAIR_MAKING, PAIR_MADE };
-enum { FIRST_PAIRS = 256, PAIR_DEPTH_MOST = 64, OPS_MOST = 1 << 16 };
+enum { FIRST_PAIRS = 256, PAIR_DEPTH_MOST = 64, OPS_MOST = 1 << 16, BASES_MOST = 1000 };
 
 typedef struct pairing {
     types_build *build;
@@ -467,17 +467,19 @@ static void pair_member(pairing *p, const graph_member *was, const graph_member 
     }
 }
 
-/* The virtual base of a struct, or of one that it is made of; null: none. */
-static const graph_member *virtual_base(const type_graph *graph, uint32_t node, int depth)
+/* The virtual base of a struct, or of one that it is made of; null: none. `steps` bounds the
+ * search, as bases may form circles in a damaged file. */
+static const graph_member *virtual_base(const type_graph *graph, uint32_t node, uint32_t *steps)
 {
     const graph_node *at = rp_graph_node(graph, node);
-    for (uint32_t i = 0; i < at->member_count && at->kind == NODE_STRUCT; i++) {
+    for (uint32_t i = 0; i < at->member_count && at->kind == NODE_STRUCT && *steps; i++) {
         const graph_member *member = &at->members[i], *found = NULL;
         if (member->apart) {
             return member;
         }
-        if (member->base && depth < PAIR_DEPTH_MOST) {
-            found = virtual_base(graph, member->node, depth + 1);
+        if (member->base) {
+            --*steps;
+            found = virtual_base(graph, member->node, steps);
         }
         if (found) {
             return found;
@@ -489,8 +491,9 @@ static const graph_member *virtual_base(const type_graph *graph, uint32_t node, 
 /* Its place in an object is told by the virtual table of the object's class, which is not read. */
 static void refuse_virtual_base(pairing *p)
 {
-    const graph_member *base = virtual_base(&p->build->old_graph, p->old_node, 0);
-    base = base ? base : virtual_base(&p->build->new_graph, p->new_node, 0);
+    uint32_t steps = BASES_MOST;
+    const graph_member *base = virtual_base(&p->build->old_graph, p->old_node, &steps);
+    base = base ? base : virtual_base(&p->build->new_graph, p->new_node, &steps);
     if (base && !*p->refusal) {
         rp_text_buffer text = rp_text_buffer_over(p->refusal, sizeof p->refusal);
         rp_text_add(&text, "virtual base '%.80s'", base->name);

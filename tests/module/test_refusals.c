@@ -166,6 +166,50 @@ TEST(what_cannot_be_carried_or_told_is_refused_by_name_with_clang)
     check_cases("clang -g");
 }
 
+/* What of C++ says where something lies in another way than by a number: was carried wrongly once.
+ */
+static void check_classes(const char *compiler)
+{
+    static const struct {
+        const char *classes, *make, *words;
+    } classes[] = {
+        {"struct V { int v; FIELD virtual int f() { return v; } }; struct W : virtual V { int w; "
+         "};\n"
+         "W *object;",
+         "object = new (allocate(sizeof(W))) W;", "virtual base 'V'"},
+        {"struct V { int v; virtual int f() { return v; } }; struct L : virtual V { int l; };\n"
+         "struct R : virtual V { int r; }; struct D : L, R { int d; FIELD }; D *object;",
+         "object = new (allocate(sizeof(D))) D;", "virtual base 'V'"},
+        {"struct T { int a; FIELD int b; }; T *object; int T::*member;",
+         "object = new (allocate(sizeof(T))) T; member = &T::b;", "it holds an offset"},
+    };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        char text[2][1024];
+        for (int edited = 0; edited < 2; edited++) {
+            snprintf(text[edited], sizeof text[edited],
+                     "inline void *operator new(size_t, void *p) { return p; }\n"
+                     "#define FIELD %s\n%s\nextern \"C\" int make() { %s return 0; }\n",
+                     edited ? "double more;" : "", classes[i].classes, classes[i].make);
+        }
+        reload r = reload_open();
+        r.cxx = true;
+        reload_build(&r, compiler, text[0], text[1]);
+        reload_call(&r.old_build, "make");
+        rp_status status = reload_carry(&r, NULL);
+        ck_assert_msg(status == RP_E_CHANGED && strstr(rp_error_last()->text, classes[i].words),
+                      "%s: %s: %d: %s", compiler, classes[i].classes, status,
+                      rp_error_last()->text);
+        reload_drop(&r);
+        reload_close(&r);
+    }
+}
+
+TEST(what_lies_where_no_number_says_is_refused_in_cxx)
+{
+    check_classes("g++ -g");
+    check_classes("clang++ -g");
+}
+
 /* ---- a refusal changes nothing ---- */
 
 static uint64_t world_sum(void)
