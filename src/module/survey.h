@@ -14,7 +14,7 @@
  *               "chain":["world","World.user"],"answer":"World.user=struct A","address":…}, …],
  *    "left_out":0}
  *
- * Layer: module (the runner's side).  Threads: one.  Tests: tests/e2e/play_survey.sh
+ * Layer: module (the runner's side).  Threads: one.  Tests: tests/module/test_survey.c
  */
 #ifndef RP_MODULE_SURVEY_H
 #define RP_MODULE_SURVEY_H
