@@ -124,7 +124,7 @@ static void commit(setup *s)
     follow(s);
 }
 
-static setup *open_setup(size_t budget_bytes)
+static setup *open_setup_with(size_t budget_bytes, uint32_t tile_count)
 {
     setup *s = calloc(1, sizeof *s);
     must(s ? RP_OK : RP_E_MEMORY, "memory");
@@ -137,13 +137,18 @@ static setup *open_setup(size_t budget_bytes)
     must(rp_world_open(rp_log_fd(s->log), RP_TRACKING_AUTO, &s->world), "world");
     uint8_t *start = rp_region_block_alloc(RP_ZONE_WORLD, WORLD_BYTES, RP_BLOCK_PAGES, 1, 0);
     must(start ? RP_OK : RP_E_MEMORY, "block");
-    size_t own = rp_align_up(sizeof(game_state), RP_PAGE_BYTES);
+    size_t own = rp_align_up(game_bytes(tile_count), RP_PAGE_BYTES);
     s->game = (game_state *)(void *)start;
     s->rest = start + own;
     s->rest_pages = (WORLD_BYTES - own) / RP_PAGE_BYTES;
-    game_start(s->game, s->rest, WORLD_BYTES - own);
+    game_start(s->game, tile_count, s->rest, WORLD_BYTES - own);
     commit(s);
     return s;
+}
+
+static setup *open_setup(size_t budget_bytes)
+{
+    return open_setup_with(budget_bytes, GAME_TILES);
 }
 
 static void close_setup(setup *s)
@@ -260,6 +265,16 @@ static void measure_kept(void)
     close_setup(s);
 }
 
+/* Four tiles of 2048 pages are four more pages in each frame, anywhere. */
+static void measure_map(void)
+{
+    setup *s = open_setup_with(RP_GIB(4), GAME_TILES_MOST);
+    play(s, FRAMES, 0);
+    measure_leaps(s, SEEKS, "leaps, map of 8 MiB");
+    measure_drag(s, SEEKS, "drag, map of 8 MiB");
+    close_setup(s);
+}
+
 static void measure_thinned(void)
 {
     setup *s = open_setup(RP_MIB(512));
@@ -279,19 +294,39 @@ static void measure_changing(void)
 
 /* ---- S6 ---- */
 
+/* What memcpy takes for a page, one after the other through the whole world: the limit of any way
+ * to keep it. */
+static double copy_page_us(const setup *s)
+{
+    static bench_samples copies;
+    static uint8_t to[1024][RP_PAGE_BYTES];
+    copies.count = 0;
+    for (size_t from = 0; from + RP_COUNT_OF(to) <= s->rest_pages; from += RP_COUNT_OF(to)) {
+        uint64_t start = bench_ns();
+        for (size_t i = 0; i < RP_COUNT_OF(to); i++) {
+            memcpy(to[i], s->rest + (from + i) * RP_PAGE_BYTES, RP_PAGE_BYTES);
+            __asm__ volatile("" : : "r"(to[i]) : "memory");
+        }
+        bench_add(&copies, bench_ns() - start);
+    }
+    return bench_median(&copies) / RP_COUNT_OF(to);
+}
+
 static void print_ratio(const setup *s, const char *what, double target)
 {
     rp_log_stats stats = stats_of(s);
     uint64_t pages = stats.written_bytes / RP_PAGE_BYTES;
-    char note[200];
+    double packing_us = (double)stats.packing_ns / 1000 / (double)pages;
+    double copy_us = copy_page_us(s);
+    char note[240];
     snprintf(note, sizeof note,
              "raw %llu, packed %llu, tables %llu MiB; %llu pages a frame; %.2f us "
-             "of packing a page",
+             "of packing a page, %.2f us of copying one (%.1f GB/s)",
              (unsigned long long)(stats.raw_bytes >> 20),
              (unsigned long long)(stats.packed_bytes >> 20),
              (unsigned long long)(stats.table_bytes >> 20),
-             (unsigned long long)(pages / stats.committed_count),
-             (double)stats.packing_ns / 1000 / (double)pages);
+             (unsigned long long)(pages / stats.committed_count), packing_us, copy_us,
+             RP_PAGE_BYTES / copy_us / 1000);
     /* the first frame's pages are the world, which is no history */
     uint64_t first = WORLD_BYTES;
     bench_print(&(bench_result){.id = "S6",
@@ -300,6 +335,8 @@ static void print_ratio(const setup *s, const char *what, double target)
                                 .value = (double)stats.history_bytes /
                                          (double)(stats.written_bytes - first),
                                 .target = target,
+                                .median_us = packing_us,
+                                .peer_us = copy_us,
                                 .note = note});
 }
 
@@ -346,6 +383,11 @@ static void measure_s6(void)
     settle(s);
     print_ratio(s, "a game", 0.125);
     close_setup(s);
+    s = open_setup_with(RP_GIB(1), GAME_TILES_MOST);
+    play(s, RATIO_FRAMES, 0);
+    settle(s);
+    print_ratio(s, "a game, map of 8 MiB", 0.125);
+    close_setup(s);
     s = open_setup(RP_GIB(2));
     start_floats(s);
     for (int i = 0; i < SHORT_FRAMES / 2; i++) {
@@ -368,6 +410,9 @@ int main(int argc, char **argv)
     /* one case alone by its own name, since each takes its time */
     if (bench_wants("S5") || bench_wants("S5-kept")) {
         measure_kept();
+    }
+    if (bench_wants("S5") || bench_wants("S5-map")) {
+        measure_map();
     }
     if (bench_wants("S5") || bench_wants("S5-thinned")) {
         measure_thinned();

@@ -4,7 +4,8 @@
  *   turns some, counts down their timers, now and then hurts one or gives it another target
  *   moves its particles: arrays of floats of which all that live change
  *   counts, draws random numbers, writes a line into a ring of messages every few frames
- *   changes four single tiles of a map of 1 MiB, anywhere
+ *   changes four single tiles of its map, anywhere: each is a page of its own where the map is
+ * large
  *
  * and leaves the rest of its world alone, which is full of bytes that do not pack. With `sweep`
  * it writes 64 random bytes into each of so many further pages a frame, all over the world in turn.
@@ -15,6 +16,7 @@
 #include "base/bits.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +26,8 @@ enum {
     GAME_PARTICLES = 4096,
     GAME_ALIVE = 800,
     GAME_MESSAGES = 512,
-    GAME_TILES = 1 << 20,
+    GAME_TILES = 1 << 20, /* of a small map */
+    GAME_TILES_MOST = 8 << 20,
 };
 
 typedef struct game_entity {
@@ -43,7 +46,8 @@ typedef struct game_state {
     game_entity entities[GAME_ENTITIES];
     float x[GAME_PARTICLES], y[GAME_PARTICLES], vx[GAME_PARTICLES], vy[GAME_PARTICLES];
     float life[GAME_PARTICLES];
-    uint8_t tiles[GAME_TILES];
+    uint32_t tile_count;
+    uint8_t tiles[GAME_TILES_MOST]; /* those beyond the count are not there */
 } game_state;
 
 static inline uint64_t game_random(game_state *g)
@@ -59,8 +63,14 @@ static inline float game_float(game_state *g, float limit)
     return (float)(game_random(g) >> 40) / (float)(1 << 24) * limit;
 }
 
-static inline void game_start(game_state *g, uint8_t *rest, size_t rest_bytes)
+static inline size_t game_bytes(uint32_t tile_count)
 {
+    return offsetof(game_state, tiles) + tile_count;
+}
+
+static inline void game_start(game_state *g, uint32_t tile_count, uint8_t *rest, size_t rest_bytes)
+{
+    g->tile_count = tile_count;
     g->random = 88172645463325252u;
     for (uint32_t i = 0; i < GAME_ENTITIES; i++) {
         game_entity *e = &g->entities[i];
@@ -77,7 +87,7 @@ static inline void game_start(game_state *g, uint8_t *rest, size_t rest_bytes)
         uint64_t word = game_random(g);
         memcpy(rest + i, &word, sizeof word);
     }
-    for (size_t i = 0; i < GAME_TILES; i++) {
+    for (size_t i = 0; i < tile_count; i++) {
         g->tiles[i] = (uint8_t)(i / 37 % 5);
     }
 }
@@ -133,7 +143,7 @@ static inline void game_step(game_state *g, uint8_t *rest, size_t rest_pages, un
     game_entities(g, dt);
     game_particles(g, dt);
     for (int i = 0; i < 4; i++) {
-        g->tiles[game_random(g) % GAME_TILES]++;
+        g->tiles[game_random(g) % g->tile_count]++;
     }
     if (g->frame % 8 == 0) {
         char *line = g->messages[g->message_count++ % GAME_MESSAGES];

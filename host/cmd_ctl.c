@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "control/control.h"
 #include "debug_choices.h"
+#include "history_text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -384,14 +385,16 @@ static void print_lines(json_t *answer)
         }
         return;
     }
+    bool in_words = json_object_get(answer, "history_bytes") != NULL;
     json_object_foreach(answer, key, value)
     {
-        if (strcmp(key, "ok") != 0) {
+        if (strcmp(key, "ok") != 0 && !(in_words && history_text_covers(key))) {
             printf("%-10s ", key);
             print_value(value);
             putchar('\n');
         }
     }
+    history_text_print(answer, stdout);
 }
 
 static int show(json_t *answer, bool as_json)

@@ -122,6 +122,7 @@ static void history_set(run *r, json_t *answer)
     set_number(answer, "frame", session_frame(&r->session));
     set_number(answer, "oldest", session_oldest(&r->session));
     set_number(answer, "newest", session_newest(&r->session));
+    set_number(answer, "rate_hz", r->session.rate_hz);
     set_number(answer, "world_bytes", stats.world_bytes);
     set_number(answer, "history_bytes", stats.history_bytes);
     set_number(answer, "budget_bytes", stats.budget_bytes);
