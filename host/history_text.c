@@ -70,8 +70,8 @@ static void print_parts(const json_t *status, FILE *out)
 {
     double raw = number(status, "raw_records"), thinned = number(status, "thinned");
     double packed = number(status, "records") - raw - thinned - 1; /* the newest is the state */
-    fprintf(out, "  raw      %s in %.0f frames, the newest\n",
-            size_at(status, "raw_bytes").text, raw);
+    fprintf(out, "  raw      %s in %.0f frames, the newest\n", size_at(status, "raw_bytes").text,
+            raw);
     fprintf(out, "  packed   %s in %.0f frames, and %s of tables\n",
             size_at(status, "packed_bytes").text, packed > 0 ? packed : 0,
             size_at(status, "table_bytes").text);
