@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLOTS_AHEAD = 2048 };
+enum { SLOTS_AHEAD = 2048, SLOTS_LEAST = 64 };
 
 /* ---- open and close ---- */
 
@@ -157,13 +157,29 @@ const float *session_sound(const session *s, uint32_t *frames, uint32_t *channel
 
 /* ---- commits ---- */
 
-rp_status session_offer_slots(session *s, process *p, uint32_t want)
+/* Room for a frame like the last one, so that the runner need not ask in the middle of it. What is
+ * offered counts as used, and older frames make way: so it is a small part of the budget. */
+static uint32_t slots_ahead(const session *s)
+{
+    rp_log_stats stats;
+    rp_log_stats_get(s->log, &stats);
+    uint64_t most = rp_max_size(stats.budget_bytes / 16 / RP_PAGE_BYTES, SLOTS_LEAST);
+    uint64_t want = rp_max_size(s->page_count * 2, SLOTS_AHEAD);
+    return (uint32_t)(want < most ? want : most);
+}
+
+static rp_status offer_slots(session *s, process *p, uint32_t want)
 {
     size_t count = 0;
     rp_status status = rp_log_slots_offer(s->log, want, (rp_slot_run *)p->link->slot_runs,
                                           LINK_SLOT_RUN_MAX, &count);
     p->link->slot_run_count = status ? 0 : (uint32_t)count;
     return status;
+}
+
+rp_status session_offer_slots(session *s, process *p)
+{
+    return offer_slots(s, p, slots_ahead(s));
 }
 
 static rp_status entries_add(session *s, const rp_page_slot *entries, uint64_t count)
@@ -193,7 +209,7 @@ static rp_status on_part(void *context, process *p, const link_message *message)
     session *s = context;
     if (message->op == LINK_NEED_SLOTS) {
         uint32_t want = message->a > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)message->a;
-        return session_offer_slots(s, p, want > SLOTS_AHEAD ? want : SLOTS_AHEAD);
+        return offer_slots(s, p, want > slots_ahead(s) ? want : slots_ahead(s));
     }
     return entries_add(s, (const rp_page_slot *)p->link->bulk, message->a);
 }
@@ -389,9 +405,8 @@ rp_status session_step(session *s, const rp_input *input, bool again, bool shown
     if (!status && !s->loaded) {
         status = rp_fail(RP_E_DIED, "session: nothing runs");
     }
-    uint32_t want = s->page_count * 2 > SLOTS_AHEAD ? (uint32_t)s->page_count * 2 : SLOTS_AHEAD;
     if (!status) {
-        status = session_offer_slots(s, &s->live, want);
+        status = session_offer_slots(s, &s->live);
     }
     if (status) {
         return status;

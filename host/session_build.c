@@ -333,7 +333,7 @@ static rp_status carry_ask(session *s, rp_plan *plan, uint32_t from, link_messag
     rp_status status = plan_send(s, p, plan);
     if (!status) {
         known_write(s, p, 0, from, false);
-        status = session_offer_slots(s, p, 4096);
+        status = session_offer_slots(s, p);
     }
     process_wait wait = session_wait(s);
     status = status ? status : process_ask(p, &(link_message){.op = LINK_CARRY}, answer, &wait);
@@ -540,7 +540,7 @@ static rp_status world_start(session *s, uint32_t build)
         status = spare_load(s, build);
     }
     if (!status) {
-        status = session_offer_slots(s, p, 4096);
+        status = session_offer_slots(s, p);
     }
     if (!status) {
         status = process_ask(p, &(link_message){.op = LINK_START}, &answer, &wait);

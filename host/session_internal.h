@@ -9,7 +9,7 @@ process_wait session_wait(session *s);
 /* Puts the pages of a finished commit into the log. */
 rp_status session_commit(session *s, process *p, const link_message *answer,
                          const rp_record_desc *desc);
-rp_status session_offer_slots(session *s, process *p, uint32_t want);
+rp_status session_offer_slots(session *s, process *p);
 /* Copies (page, slot) pairs into a runner's world. */
 /* Takes the position back to a record after what was tried from another one failed; the live runner
  * holds its state. Keeps the error record. */

@@ -53,7 +53,7 @@ static rp_status ask(session *s, uint64_t address, const uint8_t *initial, size_
     }
     memset(s->live.link->bulk, 0, size_bytes);
     memcpy(s->live.link->bulk, initial, rp_min_size(count, size_bytes));
-    rp_status status = session_offer_slots(s, &s->live, 4096);
+    rp_status status = session_offer_slots(s, &s->live);
     link_message request = {.op = LINK_WRITE, .a = address, .b = size_bytes};
     process_wait wait = session_wait(s);
     return status ? status : process_ask(&s->live, &request, answer, &wait);
