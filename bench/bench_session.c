@@ -240,9 +240,11 @@ static void measure_load(void)
     double missed = due - (number_of(&r, "frame") - first);
     snprintf(note, sizeof note,
              "history at most %.2f of its budget; frames %.0f to %.0f, every one from %.0f, raw "
-             "%.0f MiB; last commit %.2f ms",
+             "%.0f MiB, packed %.0f; packing %.0f %% of a processor; last commit %.2f ms",
              most, number_of(&r, "oldest"), number_of(&r, "newest"),
              number_of(&r, "every_frame_from"), number_of(&r, "raw_bytes") / MIB,
+             number_of(&r, "packed_bytes") / MIB,
+             number_of(&r, "packing_ns") / (double)(bench_ns() - begin) * 100,
              number_of(&r, "commit_ns") / 1e6);
     bench_print(&(bench_result){.id = "load",
                                 .what = "frames missed",

@@ -8,7 +8,9 @@
 #include "base/error.h"
 
 enum {
-    JOB_PAGES = 1024, /* of one job, unless one record has more */
+    JOB_PAGES = 1024,        /* of one job, unless one record has more */
+    JOB_PAGES_BEHIND = 4096, /* the same where packing is behind: there is a job or two a frame, so
+                                one of a single large record would never catch up */
     JOB_RECORDS = 16,
     AGE_GROUPS = 4,     /* the newest closed groups are not yet packed tighter */
     INLINE_JOBS = 4,    /* of one call, where there is no thread */
@@ -88,13 +90,14 @@ static bool prepare_pack(rp_log *log)
     log_job_begin(log->job, LOG_JOB_PACK);
     log->job->codec = RP_CODEC_LZ4;
     uint64_t records = 0, pages = 0, bytes = 0, excess = log_raw_bytes(log) - target;
+    uint64_t most = excess > target / 4 ? JOB_PAGES_BEHIND : JOB_PAGES;
     uint64_t in_group =
         log_has_groups(log) ? log->base - log_group_at(log, log->groups.tail - 1)->from : 0;
     while (log->base + records < last && records < JOB_RECORDS && bytes < excess &&
            in_group + records < LOG_GROUP_RECORDS) {
         uint64_t index = log->base + records + 1;
         uint32_t count = log_record_at(log, index)->entry_count;
-        if (records && pages + count > JOB_PAGES) {
+        if (records && pages + count > most) {
             break;
         }
         if (add_raw_record(log, index) != RP_OK) {
