@@ -91,6 +91,10 @@ void log_fit_budget(rp_log *log, uint64_t coming_bytes)
     if (log_is_empty(log)) {
         return;
     }
-    while (log_history_bytes(log) + coming_bytes > log->budget_bytes && drop_something(log)) {
+    /* A drop may stop the job in hand. Where each frame needed one, no group could be closed, and
+     * packing would end: so room is made for some frames at once. */
+    uint64_t limit = log->budget_bytes, lower = limit - limit / 16;
+    while (log_history_bytes(log) + coming_bytes > limit && drop_something(log)) {
+        limit = log_has_groups(log) ? lower : log->budget_bytes;
     }
 }
