@@ -130,6 +130,23 @@ verified 2 --shard 3/2 a.take
 verified 2 --jobs 0 a.take
 verified 2 --wings a.take
 
+# ---- at an address ----
+if [ -e "$host/reprise-net.so" ]; then
+    mkfifo hold
+    no_proxy='*' python3 "$sources/tests/e2e/net_hostile.py" counter.take <hold >port 2>served &
+    started+=($!)
+    exec 9>hold
+    until_true '[ -s port ]' || fail "nobody serves the take"
+    address=http://127.0.0.1:$(cat port)
+    export no_proxy='*'
+    verified 0 "$address/good" "$address/cut"
+    timeout 60 reprise open --stage none --frame 60 --frames 20 --hashes "$address/good" >out 2>err ||
+        fail "open: $(cat err)"
+    reprise open --stage none --frame 60 --frames 20 --hashes counter.take 2>err | cmp -s - out ||
+        fail "what opens from an address is not what opens from the file"
+    exec 9>&-
+fi
+
 # ---- nothing is left, also where it is ended in between ----
 for i in $(seq 30); do ln counter.take "many-$i.take"; done
 reprise verify --trust many-*.take >out 2>err &
@@ -137,5 +154,5 @@ sleep 0.3
 kill -TERM $!
 wait $!
 [ $? -eq 1 ] || fail "it was ended and says otherwise"
-until_true '[ -z "$(ls "$XDG_RUNTIME_DIR")" ]' || fail "it left $(ls "$XDG_RUNTIME_DIR")"
+until_true '! compgen -G "$XDG_RUNTIME_DIR/reprise-*" >/dev/null' || fail "it left $(ls "$XDG_RUNTIME_DIR")"
 finish

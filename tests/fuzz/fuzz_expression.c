@@ -46,10 +46,17 @@ static bool read_memory(void *context, uint64_t address, void *to, size_t size_b
     return world || module;
 }
 
+static rp_elf *elf;
+static rp_values *values;
+
+__attribute__((destructor)) static void close_values(void)
+{
+    rp_values_close(values);
+    rp_elf_close(elf);
+}
+
 static rp_values *open_values(void)
 {
-    static rp_values *values;
-    rp_elf *elf;
     if (!values && (rp_elf_open(FUZZ_BUILD, NULL, &elf) ||
                     rp_values_open(elf, BASE, BASE + (1 << 20), &values))) {
         fprintf(stderr, "fuzz_expression: %s\n", rp_error_last()->text);
@@ -68,11 +75,11 @@ static void ignore_leaf(void *context, const rp_value_leaf *leaf)
     }
 }
 
-static void look(rp_values *values, const rp_image *image, const rp_value *value)
+static void look(rp_values *of, const rp_image *image, const rp_value *value)
 {
     rp_value_map *map;
     uint64_t unknown;
-    if (rp_value_map_make(values, image, &map) != RP_OK) {
+    if (rp_value_map_make(of, image, &map) != RP_OK) {
         return;
     }
     void *context[] = {map, (void *)(uintptr_t)image};
@@ -83,7 +90,7 @@ static void look(rp_values *values, const rp_image *image, const rp_value *value
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    rp_values *values = open_values();
+    rp_values *of = open_values();
     char text[256];
     const uint8_t *end = memchr(data, '\n', size < sizeof text ? size : sizeof text - 1);
     size_t length = end ? (size_t)(end - data) : 0;
@@ -94,8 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, length);
     text[length] = 0;
     if (rp_expression_parse(text, &e) == RP_OK) {
-        (void)rp_value_get(values, &image, &e, &value);
+        (void)rp_value_get(of, &image, &e, &value);
     }
-    look(values, &image, &value);
+    look(of, &image, &value);
     return 0;
 }

@@ -255,7 +255,8 @@ static void copy_part(rp_take *take, bool inputs_alone)
     }
 }
 
-static void read_take(const uint8_t *data, size_t size, bool ignore_index)
+/* `deep`: as far as its meaning, which takes most of the time. */
+static void read_take(const uint8_t *data, size_t size, bool ignore_index, bool deep)
 {
     bytes from = {data, size};
     rp_take_open_desc desc = {.source = {&from, "fuzz", size, read_bytes},
@@ -270,9 +271,11 @@ static void read_take(const uint8_t *data, size_t size, bool ignore_index)
     read_frames(take);
     read_others(take, &array);
     read_memory(take, &array);
-    compare_frames(take);
-    copy_part(take, ignore_index);
-    look_at_build(take, &array);
+    if (deep) {
+        compare_frames(take);
+        copy_part(take, size % 2);
+        look_at_build(take, &array);
+    }
     (void)rp_take_check(take, NULL, NULL);
     rp_take_array_finish(&array);
     rp_take_close(take);
@@ -337,15 +340,15 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    read_take(data, size, size % 4 == 1);
+    read_take(data, size, size % 4 == 1, false);
     uint8_t *sealed = malloc(size ? size : 1);
     require(sealed != NULL);
     if (size) {
         memcpy(sealed, data, size);
     }
     reseal(sealed, size);
-    read_take(sealed, size, false);
-    read_take(sealed, size, true);
+    read_take(sealed, size, false, true);
+    read_take(sealed, size, true, false);
     free(sealed);
     return 0;
 }
