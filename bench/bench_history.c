@@ -3,12 +3,18 @@
  *   S1  commit of 2000 hot and 50 cold pages, in clusters, over memcpy of the same pages one by one
  *   S2  the same with 4096 random pages, all cold
  *   S3  commit of a frame that wrote 16 pages, in microseconds
- *   S4  seek by one frame of 256 pages, over memcpy: in clusters, and one by one at random
+ *   S4  seek by one frame of 256 pages, over memcpy: in clusters, and one by one at random; among
+ *       frames that are kept as they are, and among those that were packed
  *
  * A commit is all that a frame pays: the faults of the program's first stores (its time over the
  * time of the same stores once more), finding and copying the pages, and the record in the log.
  * What comes first in a frame finds cold caches, so commit and memcpy take turns at that and only
  * the first counts.
+ *
+ * Commits are measured twice: at 60 Hz, where the process sleeps for the rest of each frame and the
+ * packing of earlier frames goes on meanwhile, and one after the other without a pause, where it
+ * cannot keep up with large frames and the budget drops them. Between frames the owner looks after
+ * log and world either way, and that is not part of a commit.
  */
 #include "bench.h"
 
@@ -31,6 +37,9 @@ enum {
     RUNS_MOST = 4096,
     TEND_NS = 4000000, /* between frames: a quarter of one at 60 Hz */
     RUN_IN_TEND_NS = 60000000,
+    FRAME_NS = 16666667,
+    SETTLE_MS = 40,
+    LATE_NS = 2000000, /* before the next frame the owner looks after the log once more */
     BATCH_MOST = 1 << 21,
 };
 
@@ -51,6 +60,8 @@ typedef struct setup {
     size_t run_count, run_next;
     uint64_t seed, frame;
     uint64_t tend_ns, tend_spent_ns, tend_count; /* between frames: allowed, spent by the thread */
+    bool paced;                                  /* frames come at 60 Hz */
+    uint64_t next_ns;
 } setup;
 
 static void must(rp_status status, const char *what)
@@ -90,6 +101,35 @@ static bool take_entries(void *context, const rp_page_slot *entries, size_t coun
     return true;
 }
 
+/* ---- between frames, as the owner of a log and of a world passes the time
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void sleep_until(uint64_t ns)
+{
+    uint64_t now = bench_ns();
+    if (now < ns) {
+        struct timespec left = {(time_t)((ns - now) / 1000000000), (long)((ns - now) % 1000000000)};
+        nanosleep(&left, NULL);
+    }
+}
+
+static void rest(setup *s)
+{
+    uint64_t start = bench_cpu_ns();
+    rp_log_prepare(s->log, WRITTEN_MOST);
+    rp_log_tend(s->log);
+    rp_world_tend(s->world, s->tend_ns);
+    s->tend_spent_ns += bench_cpu_ns() - start;
+    s->tend_count++;
+    if (s->paced) {
+        sleep_until(s->next_ns - LATE_NS);
+        rp_log_tend(s->log);
+        sleep_until(s->next_ns);
+        s->next_ns = bench_ns() + FRAME_NS;
+    }
+}
+
 static uint64_t commit(setup *s)
 {
     uint64_t start = bench_ns();
@@ -99,11 +139,7 @@ static uint64_t commit(setup *s)
     must(rp_log_commit(s->log, &(rp_record_desc){.frame = ++s->frame}, s->entries, s->entry_count),
          "commit");
     uint64_t took = bench_ns() - start;
-    rp_log_prepare(s->log, WRITTEN_MOST); /* the owner does that between frames */
-    uint64_t tend_start = bench_cpu_ns();
-    rp_world_tend(s->world, s->tend_ns);
-    s->tend_spent_ns += bench_cpu_ns() - tend_start;
-    s->tend_count++;
+    rest(s);
     return took;
 }
 
@@ -254,6 +290,7 @@ static setup *open_setup(size_t world_bytes, rp_tracking tracking)
         commit(s);
     }
     s->tend_ns = TEND_NS;
+    s->next_ns = bench_ns();
     return s;
 }
 
@@ -273,7 +310,7 @@ typedef struct measured {
     bench_samples commit, peer;
 } measured;
 
-static measured measured_now; /* too large for the stack */
+static measured measured_now, seeks_raw, seeks_packed; /* too large for the stack */
 static struct parts {
     bench_samples faults, compare, gather, copy; /* of a commit */
 } parts_now;
@@ -286,6 +323,30 @@ static void add_parts(const setup *s, uint64_t faults_ns)
     bench_add(&parts_now.compare, stats.compare_ns);
     bench_add(&parts_now.gather, stats.gather_ns);
     bench_add(&parts_now.copy, stats.copy_ns);
+}
+
+/* RP_BENCH_TRACE=1: a line for each commit that counts. */
+static void trace(const setup *s, uint64_t faults_ns, uint64_t commit_ns)
+{
+    rp_world_stats world;
+    rp_log_stats log;
+    if (!getenv("RP_BENCH_TRACE")) {
+        return;
+    }
+    rp_world_stats_get(s->world, &world);
+    rp_log_stats_get(s->log, &log);
+    const uint64_t times[] = {faults_ns,     commit_ns,        world.compare_ns, world.gather_ns,
+                              world.copy_ns, world.collect_ns, s->tend_spent_ns};
+    const char *const names[] = {"faults", "commit",  "compare", "gather",
+                                 "copy",   "collect", "rest"};
+    fprintf(stderr, "  frame %llu:", (unsigned long long)s->frame);
+    for (size_t i = 0; i < RP_COUNT_OF(times); i++) {
+        fprintf(stderr, " %s %.0f", names[i], (double)times[i] / 1e3);
+    }
+    fprintf(stderr, " us; pages %llu, stored %llu, raw MiB %llu, packed %llu, records %llu\n",
+            (unsigned long long)world.page_count, (unsigned long long)world.stored_count,
+            (unsigned long long)log.raw_bytes >> 20, (unsigned long long)log.packed_count,
+            (unsigned long long)log.record_count);
 }
 
 static int frames(void)
@@ -316,6 +377,7 @@ static void measure_commits(setup *s, choose_fn *choose)
             if (i >= WARM_FRAMES) {
                 add_parts(s, faults);
                 bench_add(&m->commit, faults + took);
+                trace(s, faults, took);
             }
         }
     }
@@ -336,25 +398,70 @@ static uint64_t seek(setup *s, uint64_t index, bool rested)
     return bench_ns() - start;
 }
 
+/* Until nothing is left to be packed. */
+static void settle(const setup *s)
+{
+    rp_log_stats before, after;
+    rp_log_stats_get(s->log, &after);
+    do {
+        before = after;
+        for (int i = 0; i < SETTLE_MS; i++) {
+            rp_log_tend(s->log);
+            sleep_until(bench_ns() + 1000000);
+        }
+        rp_log_stats_get(s->log, &after);
+    } while (after.packed_count != before.packed_count);
+}
+
 static void measure_seeks(setup *s, choose_fn *choose, bool rested)
 {
-    measured *m = &measured_now;
-    m->commit.count = m->peer.count = 0;
+    rp_log_stats stats;
     for (int i = 0; i < FRAMES; i++) {
         choose(s);
         write_pages(s);
         commit(s);
     }
+    settle(s);
+    rp_log_stats_get(s->log, &stats);
+    uint64_t first_raw = rp_log_last(s->log) - stats.raw_count;
+    seeks_raw.commit.count = seeks_raw.peer.count = 0;
+    seeks_packed.commit.count = seeks_packed.peer.count = 0;
     /* A seek brings in pages that were used long ago; so must the copying that it is held against.
      */
     for (int i = 0; i < FRAMES - 1; i++) {
+        uint64_t index = rp_log_position(s->log) - 1;
+        measured *m = index >= first_raw ? &seeks_raw : &seeks_packed;
         choose(s);
         bench_add(&m->peer, copy_pages(s));
-        bench_add(&m->commit, seek(s, rp_log_position(s->log) - 1, rested));
+        bench_add(&m->commit, seek(s, index, rested));
     }
 }
 
-static void print(const setup *s, const char *id, const char *what, double target, bool in_us)
+typedef struct row {
+    const char *id, *what, *note;
+    measured *of;
+    double target;
+    bool in_us;
+} row;
+
+static void print(const row *r)
+{
+    double median = bench_median(&r->of->commit), peer = bench_median(&r->of->peer);
+    bench_print(&(bench_result){
+        .id = r->id,
+        .what = r->what,
+        .unit = r->in_us ? "us" : "ratio",
+        .value = r->in_us ? median : median / peer,
+        .target = r->target,
+        .median_us = median,
+        .peer_us = peer,
+        .spread = bench_spread(&r->of->commit),
+        .note = r->note,
+    });
+}
+
+static void print_commits(const setup *s, const char *id, const char *what, double target,
+                          bool in_us)
 {
     char note[200];
     struct parts *p = &parts_now;
@@ -368,18 +475,7 @@ static void print(const setup *s, const char *id, const char *what, double targe
              s->tend_count ? (double)s->tend_spent_ns / 1e3 / (double)s->tend_count : 0.0,
              (unsigned long long)stats.hot_count, (unsigned long long)stats.split_count,
              (unsigned long long)stats.collapse_count);
-    double median = bench_median(&measured_now.commit), peer = bench_median(&measured_now.peer);
-    bench_print(&(bench_result){
-        .id = id,
-        .what = what,
-        .unit = in_us ? "us" : "ratio",
-        .value = in_us ? median : median / peer,
-        .target = target,
-        .median_us = median,
-        .peer_us = peer,
-        .spread = bench_spread(&measured_now.commit),
-        .note = note,
-    });
+    print(&(row){id, what, note, &measured_now, target, in_us});
 }
 
 typedef struct size_case {
@@ -398,41 +494,69 @@ static const size_case sizes[] = {
 static const char *named(const size_case *c, const char *kind)
 {
     static char name[48];
-    snprintf(name, sizeof name, "%s %s", c->name, kind);
+    snprintf(name, sizeof name, "%s%s%s", c->name, *kind ? " " : "", kind);
     return name;
 }
 
-static void run_seeks(setup *s, const size_case *c)
+typedef struct pattern {
+    const char *id, *kind;
+    choose_fn *choose;
+    double target;
+    bool in_us;
+} pattern;
+
+/* At 60 Hz, and without a pause. */
+static void run_commits(setup *s, const size_case *c, const pattern *p)
 {
-    measure_seeks(s, choose_seek, false);
-    print(s, "S4", c->name, c->seek, false);
-    measure_seeks(s, choose_seek_random, false);
-    print(s, "S4", named(c, "random"), c->seek, false);
-    measure_seeks(s, choose_seek, true);
-    print(s, "S4", named(c, "rested"), c->seek, false);
-    measure_seeks(s, choose_seek_random, true);
-    print(s, "S4", named(c, "rested, random"), c->seek, false);
+    char kind[24];
+    settle(s);
+    s->paced = true;
+    s->next_ns = bench_ns();
+    measure_commits(s, p->choose);
+    print_commits(s, p->id, named(c, p->kind), p->target, p->in_us);
+    s->paced = false;
+    measure_commits(s, p->choose);
+    snprintf(kind, sizeof kind, "%s%sno pause", p->kind, *p->kind ? ", " : "");
+    print_commits(s, p->id, named(c, kind), p->target, p->in_us);
+}
+
+static const char *packed_name(const size_case *c, const char *kind)
+{
+    static char name[64];
+    snprintf(name, sizeof name, "%s, packed", named(c, kind));
+    return name;
+}
+
+/* Among the frames that are kept as they are, and among those that were packed. */
+static void run_seeks(setup *s, const size_case *c, const char *kind, choose_fn *choose,
+                      bool rested)
+{
+    char note[64];
+    measure_seeks(s, choose, rested);
+    snprintf(note, sizeof note, "%zu seeks", seeks_raw.commit.count);
+    print(&(row){"S4", named(c, kind), note, &seeks_raw, c->seek, false});
+    snprintf(note, sizeof note, "%zu seeks", seeks_packed.commit.count);
+    print(&(row){"S4", packed_name(c, kind), note, &seeks_packed, c->seek, false});
 }
 
 static void run_case(const size_case *c)
 {
     setup *s = open_setup(c->bytes, RP_TRACKING_AUTO);
     if (bench_wants("S1")) {
-        measure_commits(s, choose_hot_and_cold);
-        print(s, "S1", c->name, c->commit, false);
+        run_commits(s, c, &(pattern){"S1", "", choose_hot_and_cold, c->commit, false});
     }
     if (bench_wants("S3")) {
-        measure_commits(s, choose_idle);
-        print(s, "S3", c->name, c->idle_us, true);
-        measure_commits(s, choose_idle_random);
-        print(s, "S3", named(c, "random"), c->idle_us, true);
+        run_commits(s, c, &(pattern){"S3", "", choose_idle, c->idle_us, true});
+        run_commits(s, c, &(pattern){"S3", "random", choose_idle_random, c->idle_us, true});
     }
     if (bench_wants("S4") && c->bytes <= RP_GIB(1)) {
-        run_seeks(s, c);
+        run_seeks(s, c, "", choose_seek, false);
+        run_seeks(s, c, "random", choose_seek_random, false);
+        run_seeks(s, c, "rested", choose_seek, true);
+        run_seeks(s, c, "rested, random", choose_seek_random, true);
     }
     if (bench_wants("S2")) {
-        measure_commits(s, choose_cold);
-        print(s, "S2", c->name, 4.5, false);
+        run_commits(s, c, &(pattern){"S2", "", choose_cold, 4.5, false});
     }
     close_setup(s);
 }
@@ -452,7 +576,7 @@ static void run_rungs(const size_case *c)
         setup *s = open_setup(c->bytes, rungs[i].tracking);
         snprintf(name, sizeof name, "%s %s", c->name, rungs[i].name);
         measure_commits(s, choose_hot_and_cold);
-        print(s, "rungs", name, 0, false);
+        print_commits(s, "rungs", name, 0, false);
         close_setup(s);
     }
 }

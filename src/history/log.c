@@ -561,7 +561,10 @@ rp_status rp_log_commit(rp_log *log, const rp_record_desc *desc, const rp_page_s
     }
     put_record(log, desc, entries, count);
     log_offers_end(log);
-    log_work(log);
+    if (!log->tended) { /* an owner that has idle time does it there */
+        log_work(log);
+    }
+    log->tended = false;
     log_fit_budget(log, 0);
     return RP_OK;
 }

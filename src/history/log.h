@@ -184,8 +184,9 @@ rp_status rp_log_hash(rp_log *log, uint64_t index, uint64_t *hash);
  */
 bool rp_log_first_difference(rp_log *log, uint64_t a, uint64_t b, uint32_t *page);
 
-/* Adopts what was packed in the background and hands out what comes next; gives memory back. Every
- * commit does the former; call this between frames, so that packing goes on where none are made. */
+/* Adopts what was packed in the background and hands out what comes next; makes room for a frame
+ * like the last one; gives memory back. Call it between frames: a commit does that work, up to some
+ * ms, where it was not called since the commit before. */
 void rp_log_tend(rp_log *log);
 /* Touches memory ahead so that the next frames find warm slots. Off the frame's path. */
 void rp_log_prepare(rp_log *log, uint32_t slots_ahead);

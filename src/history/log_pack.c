@@ -417,5 +417,6 @@ void log_work_stop(rp_log *log)
 void rp_log_tend(rp_log *log)
 {
     log_work(log);
-    log_fit_budget(log, 0);
+    log_fit_budget(log, log->coming_bytes);
+    log->tended = true;
 }

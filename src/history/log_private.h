@@ -163,6 +163,7 @@ struct rp_log {
 
     log_job *job;
     bool job_posted, job_inline;
+    bool tended; /* the owner called rp_log_tend since the last commit */
     uint64_t packed_count, thinned_count, packing_ns;
     uint64_t written_pages, kept_pages; /* by all commits; by the records that are kept */
 };
