@@ -31,6 +31,7 @@
 enum {
     DECK_INPUT_BYTES_DEFAULT = 1024,
     DECK_INPUT_BYTES_MAX = 65536, /* of a record of the log */
+    DECK_SLOT_RUNS = 256,
     DECK_BUILD = 1,               /* an embedded program has one */
     DECK_RANGES_MAX = 128,        /* that are no state; those that are the world has */
 };
@@ -101,6 +102,8 @@ struct rp_deck {
     size_t range_count;
     rp_grow entries; /* rp_page_slot: what the commit under way wrote */
     size_t entry_count;
+    rp_slot_run slot_runs[DECK_SLOT_RUNS]; /* offered for it */
+    size_t slot_run_count, slot_run_next;
     deck_workers workers;
     deck_twice twice;
     bool rolling; /* rp_rollback makes the frame */

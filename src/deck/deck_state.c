@@ -29,11 +29,19 @@ rp_status deck_check_whole(const rp_deck *deck, const char *what)
                    what, deck->broken_text);
 }
 
+/* Many at once, so that the log knows how many there will be. */
 static bool offer_slots(void *context, uint32_t want, rp_slot_run *run)
 {
     rp_deck *deck = context;
-    size_t count;
-    return rp_log_slots_offer(deck->log, want, run, 1, &count) == RP_OK && count == 1;
+    if (deck->slot_run_next == deck->slot_run_count) {
+        deck->slot_run_next = deck->slot_run_count = 0;
+        if (rp_log_slots_offer(deck->log, want, deck->slot_runs, DECK_SLOT_RUNS,
+                               &deck->slot_run_count) != RP_OK) {
+            return false;
+        }
+    }
+    *run = deck->slot_runs[deck->slot_run_next++];
+    return true;
 }
 
 static rp_page_slot *entries_of(const rp_deck *deck)
@@ -187,6 +195,7 @@ rp_status deck_make_whole(rp_deck *deck, const char *what)
 static rp_status commit(rp_deck *deck, const rp_record_desc *desc)
 {
     deck->entry_count = 0;
+    deck->slot_run_next = deck->slot_run_count = 0;
     rp_status status = deck_ranges_check(deck);
     if (status == RP_OK) {
         status = rp_world_collect(deck->world, offer_slots, take_entries, deck);

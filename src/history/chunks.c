@@ -125,7 +125,7 @@ static bool make_huge(rp_world *world, uint32_t chunk)
 }
 
 /* The frames in between may write anywhere, so the look goes on where it ended. */
-void world_chunks_tend(rp_world *world, uint64_t end_ns)
+void world_chunks_tend(rp_world *world, const world_tending *tending)
 {
     rp_region_span spans[RP_REGION_SPANS];
     if (!world_tracks(world) || rp_os_track_takes_signals(&world->tracker) || world->unknown) {
@@ -142,7 +142,7 @@ void world_chunks_tend(rp_world *world, uint64_t end_ns)
         if (!wants_huge(world, first + chunks->next)) {
             continue;
         }
-        if (rp_os_monotonic_ns() + chunks->collapse_ns > end_ns) {
+        if (!world_tend_may(tending, chunks->collapse_ns)) {
             chunks->collapse_ns -= chunks->collapse_ns / 16; /* one slow one is no rule */
             chunks->next = chunks->next ? chunks->next - 1 : count - 1;
             return;

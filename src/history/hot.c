@@ -83,6 +83,15 @@ static bool add_run(world_hot *hot, world_run added)
     return true;
 }
 
+size_t world_hot_count(const rp_world *world)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < world->hot.run_count; i++) {
+        sum += world->hot.runs[i].count;
+    }
+    return sum;
+}
+
 /* ---- becoming hot
  * ---------------------------------------------------------------------------------- */
 

@@ -87,6 +87,21 @@ static bool check_chains(rp_log *log, rp_grow *references)
            fail("the count of the newest state's pages", log->newest_pages);
 }
 
+static bool check_free(const rp_log *log)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < log->slot_end; slot++) {
+        count += log_slot_states(log)[slot] == LOG_SLOT_FREE;
+        if (slot + 1 == log->slot_end || (slot + 1) % LOG_CHUNK_SLOTS == 0) {
+            if (log->chunk_free[slot / LOG_CHUNK_SLOTS] != count) {
+                return fail("the count of a chunk's free slots", slot / LOG_CHUNK_SLOTS);
+            }
+            count = 0;
+        }
+    }
+    return true;
+}
+
 static bool check_slots(const rp_log *log, const rp_grow *references)
 {
     uint32_t counts[LOG_SLOT_HELD + 1] = {0};
@@ -102,7 +117,8 @@ static bool check_slots(const rp_log *log, const rp_grow *references)
         counts[LOG_SLOT_HELD] != log->held_count) {
         return fail("the counts of slots", log->slot_end);
     }
-    return log->warm_end >= log->slot_end || fail("the end of warm slots", log->warm_end);
+    return check_free(log) &&
+           (log->warm_end >= log->slot_end || fail("the end of warm slots", log->warm_end));
 }
 
 /* ---- what is packed ---- */

@@ -30,6 +30,7 @@
 #include "history/log_job.h"
 #include "history/log_store.h"
 #include "history/storage.h"
+#include "os/os.h"
 
 /* The page had no version before: unlike RP_SLOT_ZERO it was not part of the state. */
 #define LOG_SLOT_NONE UINT32_MAX
@@ -110,6 +111,12 @@ enum {
     LOG_DELTA_RUN = 4,       /* versions of a page in a row that are deltas */
 };
 
+/* The huge pages of the file. */
+enum {
+    LOG_CHUNK_SLOTS = RP_OS_HUGE_BYTES / RP_PAGE_BYTES,
+    LOG_FILE_CHUNKS = RP_LOG_FILE_BYTES / RP_OS_HUGE_BYTES,
+};
+
 struct rp_log {
     int fd;
     const uint8_t *view; /* the file */
@@ -126,14 +133,17 @@ struct rp_log {
     uint32_t mark;
     uint32_t known_pages; /* distinct pages ever named: bounds what a walk can change */
 
-    rp_grow states;    /* slot -> log_slot_state, one byte */
-    rp_grow hashes;    /* slot -> hash of its content; 0: not computed yet */
-    uint32_t slot_end; /* slots from here on were never given out */
-    uint32_t warm_end; /* slots below have memory in the file */
-    uint32_t cursor;   /* where the search for free slots goes on */
+    rp_grow states;                       /* slot -> log_slot_state, one byte */
+    rp_grow hashes;                       /* slot -> hash of its content; 0: not computed yet */
+    uint32_t slot_end;                    /* slots from here on were never given out */
+    uint32_t warm_end;                    /* slots below have memory in the file */
+    uint32_t cursor;                      /* where the search for free slots goes on */
+    uint32_t crumb_cursor;                /* the same where few are wanted */
+    uint32_t good_chunks;                 /* with so many that frames are written there */
+    uint16_t chunk_free[LOG_FILE_CHUNKS]; /* free slots by LOG_CHUNK_SLOTS of them */
     uint32_t free_count, used_count, offered_count, held_count; /* below slot_end, slot 0 aside */
     bool held;      /* what is freed is not used again for now */
-    rp_grow offers; /* rp_slot_run */
+    rp_grow offers; /* log_offer, see log_slots.c */
     size_t offer_count;
 
     uint32_t current_pages,

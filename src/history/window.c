@@ -16,8 +16,14 @@
 #include "base/error.h"
 #include "history/world_private.h"
 
+#include <string.h>
+
 enum {
-    PAGES_LEAST = 12,  /* fewer are written faster by pwritev than a window opens and closes */
+    PAGES_LEAST = 12, /* fewer are written faster by pwritev than a window opens and closes, */
+    PAGES_MOST = 48,  /* wherever that may be found to lie: */
+    MANY_PAGES = 128,
+    SAVED_NS = 400, /* by each page that is stored */
+    TURN_NS_MOST = 100000,
     FILL_LEAST = 384,  /* slots of a chunk that are filled at once, */
     FILL_PAGES = 4096, /* by a collect as large as when a program starts */
     CHUNKS_AHEAD = 4,  /* kept huge ahead of the slots in use */
@@ -74,6 +80,13 @@ static bool all_huge(const world_window *window, uint32_t first, uint32_t end)
     return true;
 }
 
+/* A change of protection is felt by other processors where a thread of this process runs. */
+static size_t pages_least(const world_window *window)
+{
+    size_t pages = rp_max_size((size_t)(window->turn_ns / SAVED_NS), PAGES_LEAST);
+    return rp_min_size(pages, PAGES_MOST);
+}
+
 static rp_status set_writable(rp_world *world, uint32_t first, uint32_t end, bool writable)
 {
     return rp_os_vm_protect(chunk_start(world, first), (size_t)(end - first) * RP_OS_HUGE_BYTES,
@@ -94,7 +107,8 @@ static uint32_t open_until(const world_window *window, uint32_t chunk, size_t pa
 }
 
 /* What is open is one stretch: it grows upwards over huge chunks, or another takes its place, which
- * a few slots are not worth. */
+ * a few slots are not worth. Who wants many gets them from chunks in which many are free, if not in
+ * one run (log_slots.c). */
 static bool open_chunk(rp_world *world, uint32_t chunk, uint32_t slots, size_t pages_left)
 {
     world_window *window = &world->window;
@@ -103,12 +117,18 @@ static bool open_chunk(rp_world *world, uint32_t chunk, uint32_t slots, size_t p
     bool joins = any && chunk >= window->open_end && all_huge(window, window->open_end, chunk);
     if (joins) {
         first = window->open_end;
-    } else if ((any && slots < PAGES_LEAST) || world_window_close(world) != RP_OK) {
+    } else if ((any && slots < pages_least(window) && pages_left < MANY_PAGES) ||
+               world_window_close(world) != RP_OK) {
         return false;
     }
+    uint64_t begin_ns = rp_os_monotonic_ns();
     if (set_writable(world, first, end, true) != RP_OK) {
         return false;
     }
+    /* Opened and closed again: an average over some eight times. */
+    uint64_t turn_ns = 2 * (rp_os_monotonic_ns() - begin_ns);
+    turn_ns = turn_ns < TURN_NS_MOST ? turn_ns : TURN_NS_MOST;
+    window->turn_ns = window->turn_ns - window->turn_ns / 8 + turn_ns / 8;
     window->open_first = joins ? window->open_first : first;
     window->open_end = end;
     return true;
@@ -147,7 +167,7 @@ static bool can_open(rp_world *world, rp_slot_run part, size_t pages_left)
         }
     }
     return is_open(window, chunk) ||
-           (pages_left >= PAGES_LEAST && open_chunk(world, chunk, part.count, pages_left));
+           (pages_left >= pages_least(window) && open_chunk(world, chunk, part.count, pages_left));
 }
 
 uint32_t world_window_open(rp_world *world, rp_slot_run run, size_t pages_left, uint32_t *by_call)
@@ -156,40 +176,51 @@ uint32_t world_window_open(rp_world *world, rp_slot_run run, size_t pages_left, 
     uint32_t chunk = run.first / WORLD_CHUNK_PAGES;
     uint32_t in_chunk = WORLD_CHUNK_PAGES - run.first % WORLD_CHUNK_PAGES;
     rp_slot_run part = {run.first, run.count < in_chunk ? run.count : in_chunk};
-    window->next_chunk = chunk;
+    window->next_chunk = part.count >= PAGES_LEAST ? chunk : window->next_chunk;
     *by_call = 0;
     if (can_open(world, part, pages_left)) {
         return part.count;
     }
-    if (window->chunks[chunk] == CHUNK_UNKNOWN) {
+    if (window->chunks[chunk] == CHUNK_UNKNOWN && part.count >= PAGES_LEAST) {
         window->chunks[chunk] = CHUNK_WANTED;
     }
+    window->turn_ns -= window->turn_ns / 64; /* what was found once is tried again some time */
     *by_call = part.count;
     return 0;
 }
 
 /* ---- in time that nobody waits for ---- */
 
-static bool wants_huge(const world_window *window, uint32_t chunk)
+/* Slots are taken round the file, so those behind the last ones are next; and what was written by
+ * calls will be written again. WORLD_FILE_CHUNKS: nothing to do. */
+static uint32_t next_to_make(const world_window *window)
 {
-    return chunk < WORLD_FILE_CHUNKS &&
-           (window->chunks[chunk] == CHUNK_UNKNOWN || window->chunks[chunk] == CHUNK_WANTED);
+    uint32_t next = window->next_chunk;
+    for (uint32_t chunk = next; chunk < next + CHUNKS_AHEAD && chunk < WORLD_FILE_CHUNKS; chunk++) {
+        if (window->chunks[chunk] == CHUNK_UNKNOWN || window->chunks[chunk] == CHUNK_WANTED) {
+            return chunk;
+        }
+    }
+    const uint8_t *chunks = window->chunks;
+    const uint8_t *found = memchr(chunks + next, CHUNK_WANTED, WORLD_FILE_CHUNKS - next);
+    found = found ? found : memchr(chunks, CHUNK_WANTED, next);
+    return found ? (uint32_t)(found - chunks) : WORLD_FILE_CHUNKS;
 }
 
-/* Slots are taken round the file, so those behind the last ones are next. */
-void world_window_tend(rp_world *world, uint64_t end_ns)
+void world_window_tend(rp_world *world, const world_tending *tending)
 {
     world_window *window = &world->window;
-    for (uint32_t i = 0; i < CHUNKS_AHEAD && !window->refused; i++) {
-        uint32_t chunk = window->next_chunk + i;
-        if (wants_huge(window, chunk)) {
-            if (rp_os_monotonic_ns() + window->collapse_ns > end_ns) {
-                window->collapse_ns -= window->collapse_ns / 16; /* one slow one is no rule */
-                return;
-            }
-            if (!make_huge(world, chunk)) {
-                return;
-            }
+    while (!window->refused) {
+        uint32_t chunk = next_to_make(window);
+        if (chunk == WORLD_FILE_CHUNKS) {
+            return;
+        }
+        if (!world_tend_may(tending, window->collapse_ns)) {
+            window->collapse_ns -= window->collapse_ns / 16; /* one slow one is no rule */
+            return;
+        }
+        if (!make_huge(world, chunk)) {
+            return;
         }
     }
 }

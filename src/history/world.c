@@ -147,12 +147,26 @@ void rp_world_rested(rp_world *world)
     world->rested = true;
 }
 
+bool world_tend_may(const world_tending *tending, uint64_t need_ns)
+{
+    uint64_t now_ns = rp_os_monotonic_ns();
+    return now_ns + need_ns <= tending->end_ns ||
+           (now_ns < tending->end_ns && need_ns <= tending->longest_ns);
+}
+
+enum { TEND_LONGEST_BUDGETS = 4 };
+
 void rp_world_tend(rp_world *world, uint64_t budget_ns)
 {
-    uint64_t begin_ns = rp_os_monotonic_ns();
-    world_window_tend(world, begin_ns + budget_ns);
-    world_chunks_tend(world, begin_ns + budget_ns);
-    world->stats.tend_ns += rp_os_monotonic_ns() - begin_ns;
+    uint64_t begin_ns = rp_os_monotonic_ns(), most_ns = TEND_LONGEST_BUDGETS * budget_ns;
+    uint64_t saved_ns = world->tend_saved_ns + budget_ns;
+    saved_ns = saved_ns < most_ns ? saved_ns : most_ns;
+    world_tending tending = {begin_ns + budget_ns, saved_ns};
+    world_window_tend(world, &tending);
+    world_chunks_tend(world, &tending);
+    uint64_t took_ns = rp_os_monotonic_ns() - begin_ns;
+    world->tend_saved_ns = saved_ns > took_ns ? saved_ns - took_ns : 0;
+    world->stats.tend_ns += took_ns;
 }
 
 rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world)
@@ -255,9 +269,7 @@ void rp_world_stats_get(const rp_world *world, rp_world_stats *stats)
 {
     *stats = world->stats;
     stats->hot_runs = world->hot.run_count;
-    for (size_t i = 0; i < world->hot.run_count; i++) {
-        stats->hot_count += world->hot.runs[i].count;
-    }
+    stats->hot_count = world_hot_count(world);
 }
 
 const void *world_slot(const rp_world *world, uint32_t slot)

@@ -118,7 +118,9 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
  * program ran, as a process that serves requests does. What it vouches for wrongly is lost. */
 void rp_world_rested(rp_world *world);
 /* Prepares what later collects and seeks will need: in time that nobody waits for, while the
- * program rests. Ends after `budget_ns` or a little later, or when nothing is left to do. */
+ * program rests. Ends after `budget_ns` or a little later, or when nothing is left to do. Something
+ * that takes longer is done once earlier calls left as much of their budgets: up to four of them at
+ * a time. */
 void rp_world_tend(rp_world *world, uint64_t budget_ns);
 /* Takes back the last collect, whose entries the log did not commit after all: the next collect
  * finds the same pages again. Before any other call that gathers or applies. */

@@ -68,6 +68,7 @@ typedef struct world_window {
     uint32_t open_first, open_end;     /* chunks; equal: none, as always outside a collect */
     uint32_t next_chunk;               /* where the next slots probably lie */
     uint64_t collapse_ns;              /* what the last took */
+    uint64_t turn_ns;                  /* what it takes to open and close it, about */
     bool refused;                      /* the system makes no huge pages, or closes no window */
 } world_window;
 
@@ -86,6 +87,7 @@ struct rp_world {
     rp_tracking tracking;
     rp_os_tracker tracker;
     char tracking_why[RP_WORLD_WHY_BYTES];
+    uint64_t tend_saved_ns; /* of the budgets of rp_world_tend */
     bool rested;  /* the owner vouches that nothing was written since the last operation */
     bool unknown; /* what was written is not known: the next gather compares everything */
 
@@ -150,7 +152,15 @@ static inline bool world_is_new(const rp_world *world, uint32_t page)
     return page >= RP_PAGE_EXTRA && rp_sparse_get(&world->images, page) == WORLD_IMAGE_NONE;
 }
 
+/* One call of rp_world_tend. What takes longer than a budget waits until calls that had nothing to
+ * do have left as much: else it would never be done. */
+typedef struct world_tending {
+    uint64_t end_ns, longest_ns; /* of one thing that begins before the end */
+} world_tending;
+
 /* world.c */
+/* Whether there is time for something that takes about `need_ns`. */
+bool world_tend_may(const world_tending *tending, uint64_t need_ns);
 const void *world_slot(const rp_world *world, uint32_t slot);
 
 /* world_ranges.c */
@@ -175,6 +185,8 @@ void world_hot_learn(rp_world *world, const rp_page_slot *entries, size_t count)
 void world_hot_cool(rp_world *world);
 /* Forgets the hot pages of an area that was or will be armed as a whole, and compared. */
 void world_hot_drop(rp_world *world, world_area area);
+/* How many pages there are in it. */
+size_t world_hot_count(const rp_world *world);
 /* Arms all hot pages. Each is pending or equals its image. */
 void world_hot_empty(rp_world *world);
 
@@ -186,8 +198,8 @@ uint32_t world_window_open(rp_world *world, rp_slot_run run, size_t pages_left, 
 /* The view is read-only again. RP_E_SYSTEM: it is not, and nothing of the program may run. */
 rp_status world_window_close(rp_world *world);
 uint8_t *world_window_slot(const rp_world *world, uint32_t slot);
-/* Makes the part of the file huge that the next collects will write, until `end_ns`. */
-void world_window_tend(rp_world *world, uint64_t end_ns);
+/* Makes the part of the file huge that the next collects will write. */
+void world_window_tend(rp_world *world, const world_tending *tending);
 
 /* freeze.c: around a collect, where threads are checked */
 rp_status world_freeze(rp_world *world);
@@ -196,8 +208,8 @@ void world_thaw(const rp_world *world);
 /* chunks.c */
 /* Pages of the region were found written, or are disarmed: their huge pages are split by now. */
 void world_chunks_touched(rp_world *world, uint32_t page, uint32_t count);
-/* Makes chunks huge again that were not written for long, until `end_ns`. */
-void world_chunks_tend(rp_world *world, uint64_t end_ns);
+/* Makes chunks huge again that were not written for long. */
+void world_chunks_tend(rp_world *world, const world_tending *tending);
 
 /* compare.c */
 /* Marks the pages of an area pending that differ from their images. */
