@@ -140,6 +140,13 @@ static void history_set(run *r, json_t *answer)
     set_number(answer, "packing_ns", stats.packing_ns);
 }
 
+/* The runner writes it, so it may hold anything. */
+static const char *way_name(rp_world_way way)
+{
+    static const char *const names[] = {"around hot pages", "page by page", "by comparing"};
+    return (unsigned)way < RP_COUNT_OF(names) ? names[way] : "?";
+}
+
 /* What the world's side of history decided, and what the last commit cost. Times in ns, sizes in
  * pages of 4 KiB, chunks of 2 MiB. */
 static void world_set(const session *s, json_t *answer)
@@ -151,6 +158,9 @@ static void world_set(const session *s, json_t *answer)
     set_number(world, "clean_pages", stats.clean_count);
     set_number(world, "hot_pages", stats.hot_count);
     set_number(world, "hot_runs", stats.hot_runs);
+    set_number(world, "hot_refused_pages", stats.refused_count);
+    json_object_set_new(world, "found", json_string(way_name(stats.way)));
+    set_number(world, "found_changes", stats.way_change_count);
     set_number(world, "cold_faults", stats.fault_count);
     set_number(world, "split_chunks", stats.split_count);
     set_number(world, "collapsed_chunks", stats.collapse_count);

@@ -32,8 +32,8 @@ enum {
     DECK_INPUT_BYTES_DEFAULT = 1024,
     DECK_INPUT_BYTES_MAX = 65536, /* of a record of the log */
     DECK_SLOT_RUNS = 256,
-    DECK_BUILD = 1,               /* an embedded program has one */
-    DECK_RANGES_MAX = 128,        /* that are no state; those that are the world has */
+    DECK_BUILD = 1,        /* an embedded program has one */
+    DECK_RANGES_MAX = 128, /* that are no state; those that are the world has */
 };
 
 /* A range that is no state. */

@@ -21,7 +21,7 @@ static world_run *open_runs(const rp_world *world)
 static rp_status open_run(rp_world *world, uint32_t page, uint32_t count)
 {
     const world_run *last = world->open_count ? &open_runs(world)[world->open_count - 1] : NULL;
-    if (!world_tracks(world) || (last && page - last->page < last->count)) {
+    if (world_compares(world) || (last && page - last->page < last->count)) {
         return RP_OK;
     }
     rp_status status = rp_grow_need(&world->open_list, (world->open_count + 1) * sizeof(world_run));

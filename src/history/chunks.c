@@ -128,7 +128,7 @@ static bool make_huge(rp_world *world, uint32_t chunk)
 void world_chunks_tend(rp_world *world, const world_tending *tending)
 {
     rp_region_span spans[RP_REGION_SPANS];
-    if (!world_tracks(world) || rp_os_track_takes_signals(&world->tracker) || world->unknown) {
+    if (world_compares(world) || rp_os_track_takes_signals(&world->tracker) || world->unknown) {
         return;
     }
     rp_region_committed(RP_ZONE_WORLD, spans);

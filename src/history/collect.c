@@ -256,7 +256,10 @@ rp_status rp_world_collect(rp_world *world, rp_world_slots_fn *slots, rp_world_e
     }
     if (status == RP_OK) {
         accept_all(world);
+        size_t hot = rp_min_size(world_hot_count(world), world->list_count);
+        world->stats.cold_count = world->list_count - hot;
         world_hot_learn(world, list_of(world), world->list_count);
+        world_ways_choose(world);
         world->stats.page_count = world->list_count;
     } else {
         world->list_count = 0;

@@ -141,10 +141,58 @@ static rp_status scan_part(rp_world *world, world_area area, uint8_t *start, uin
     return status;
 }
 
-/* Hot pages are not looked at: they count as written. */
+/* ---- by page: hot pages are told, too, since they are not armed; the others are armed here ----
+ */
+
+static rp_status take_part(rp_world *world, world_area area, world_run part, bool hot)
+{
+    uint8_t *start = area.start + ((size_t)(part.page - area.page) << RP_PAGE_SHIFT);
+    size_t size_bytes = (size_t)part.count << RP_PAGE_SHIFT;
+    if (hot) {
+        return add_part(world, area, start, start + size_bytes);
+    }
+    rp_status status = rp_os_track_arm(&world->tracker, start, size_bytes);
+    return status == RP_OK ? add_written(world, area, (rp_os_extent){start, size_bytes}) : status;
+}
+
+static rp_status take_written(rp_world *world, world_area area, rp_os_extent written)
+{
+    rp_status status = RP_OK;
+    world_run left = {area.page + (uint32_t)((written.start - area.start) >> RP_PAGE_SHIFT),
+                      (uint32_t)(written.size_bytes >> RP_PAGE_SHIFT)};
+    while (left.count && status == RP_OK) {
+        bool hot;
+        world_run part = {left.page, world_hot_alike(world, left, &hot)};
+        status = take_part(world, area, part, hot);
+        left = (world_run){left.page + part.count, left.count - part.count};
+    }
+    return status;
+}
+
+static rp_status look_at_part(rp_world *world, world_area area, uint8_t *start, uint8_t *end)
+{
+    rp_status status = RP_OK;
+    while (status == RP_OK && start < end) {
+        size_t count;
+        void *next;
+        status = rp_os_track_look(&world->tracker, start, (size_t)(end - start), world->scan,
+                                  WORLD_SCAN_EXTENTS, &count, &next);
+        for (size_t i = 0; i < count && status == RP_OK; i++) {
+            status = take_written(world, area, world->scan[i]);
+        }
+        start = next;
+    }
+    return status;
+}
+
+/* ---- around: hot pages are not looked at, they count as written ---- */
+
 static rp_status scan_around_hot(rp_world *world, world_area area, uint8_t *start, uint8_t *end)
 {
     rp_status status = RP_OK;
+    if (world->ways.way == RP_WAY_BY_PAGE) {
+        return look_at_part(world, area, start, end);
+    }
     for (size_t i = 0; i < world->hot.run_count && status == RP_OK; i++) {
         world_run run = world->hot.runs[i];
         uint8_t *hot_start = higher(start, world_page_start(run.page));
@@ -210,7 +258,8 @@ static rp_status gather_region(rp_world *world)
     rp_region_committed(RP_ZONE_WORLD, spans);
     for (size_t i = 0; i < RP_REGION_SPANS && status == RP_OK; i++) {
         world_area area = {spans[i].start, spans[i].size_bytes, world_page_of(spans[i].start)};
-        status = gather_area(world, area, world_tracks(world));
+        bool tracked = world_tracks(world) && world->ways.way != RP_WAY_COMPARE;
+        status = gather_area(world, area, tracked);
     }
     return status;
 }

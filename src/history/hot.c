@@ -19,8 +19,7 @@
 enum {
     HEAT_STREAK = 3,    /* frames in a row */
     HEAT_RUN_LEAST = 2, /* neighbours: one page is not worth a run of its own */
-    FEW_PAGES = 8,      /* runs of fewer leave room for longer ones: */
-    FEW_RUNS_MOST = WORLD_HOT_RUNS / 2,
+    FEW_PAGES = 8,      /* runs of fewer leave half of the room for longer ones */
     SAMPLE_STEP = 16,
 };
 
@@ -37,49 +36,69 @@ static uint32_t run_end(world_run run)
     return run.page + run.count;
 }
 
+/* The first run that ends behind a page. */
+static size_t first_behind(const world_hot *hot, uint32_t page)
+{
+    size_t low = 0, high = hot->run_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (run_end(hot->runs[middle]) <= page) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Puts `count` runs in the place of those from `first` to before `last`. */
+static void replace_runs(world_hot *hot, size_t first, size_t last, const world_run *runs,
+                         size_t count)
+{
+    memmove(&hot->runs[first + count], &hot->runs[last],
+            (hot->run_count - last) * sizeof hot->runs[0]);
+    memcpy(&hot->runs[first], runs, count * sizeof runs[0]);
+    hot->run_count = hot->run_count - (last - first) + count;
+}
+
 /* Takes the pages of `cut` out of the set; false, with nothing changed, where that would need more
  * runs than there is room for. */
-static bool remove_run(world_hot *hot, world_run cut)
+static bool remove_run(world_hot *hot, world_run cut, size_t room)
 {
-    world_run kept[WORLD_HOT_RUNS + 2];
-    size_t count = 0;
-    for (size_t i = 0; i < hot->run_count; i++) {
-        world_run run = hot->runs[i];
-        uint32_t left_end = (uint32_t)rp_min_size(run_end(run), cut.page);
-        uint32_t right = run.page > run_end(cut) ? run.page : run_end(cut);
-        if (run.page < left_end) {
-            kept[count++] = run_between(run.page, left_end);
-        }
-        if (right < run_end(run)) {
-            kept[count++] = run_between(right, run_end(run));
-        }
+    world_run kept[2];
+    size_t count = 0, first = first_behind(hot, cut.page), last = first;
+    while (last < hot->run_count && hot->runs[last].page < run_end(cut)) {
+        last++;
     }
-    if (count > WORLD_HOT_RUNS) {
+    if (first == last) {
+        return true;
+    }
+    if (hot->runs[first].page < cut.page) {
+        kept[count++] = run_between(hot->runs[first].page, cut.page);
+    }
+    if (run_end(hot->runs[last - 1]) > run_end(cut)) {
+        kept[count++] = run_between(run_end(cut), run_end(hot->runs[last - 1]));
+    }
+    if (count > last - first && hot->run_count >= room) {
         return false;
     }
-    memcpy(hot->runs, kept, count * sizeof kept[0]);
-    hot->run_count = count;
+    replace_runs(hot, first, last, kept, count);
     return true;
 }
 
 /* Joins `added` with what it touches; false, with nothing changed, where there is no room. */
-static bool add_run(world_hot *hot, world_run added)
+static bool add_run(world_hot *hot, world_run added, size_t room)
 {
-    size_t first = 0, last;
-    while (first < hot->run_count && run_end(hot->runs[first]) < added.page) {
-        first++;
-    }
+    size_t first = added.page ? first_behind(hot, added.page - 1) : 0, last;
     uint32_t start = added.page, end = run_end(added);
     for (last = first; last < hot->run_count && hot->runs[last].page <= end; last++) {
         start = (uint32_t)rp_min_size(start, hot->runs[last].page);
         end = end > run_end(hot->runs[last]) ? end : run_end(hot->runs[last]);
     }
-    if (hot->run_count - (last - first) == WORLD_HOT_RUNS) {
+    if (last == first && hot->run_count >= room) {
         return false;
     }
-    memmove(&hot->runs[first + 1], &hot->runs[last], (hot->run_count - last) * sizeof hot->runs[0]);
-    hot->runs[first] = run_between(start, end);
-    hot->run_count = hot->run_count - (last - first) + 1;
+    replace_runs(hot, first, last, &(world_run){start, end - start}, 1);
     return true;
 }
 
@@ -90,6 +109,21 @@ size_t world_hot_count(const rp_world *world)
         sum += world->hot.runs[i].count;
     }
     return sum;
+}
+
+uint32_t world_hot_alike(const rp_world *world, world_run run, bool *hot)
+{
+    size_t at = first_behind(&world->hot, run.page);
+    bool any = at < world->hot.run_count;
+    world_run found = any ? world->hot.runs[at] : run;
+    *hot = any && found.page <= run.page;
+    uint32_t end = !any || *hot ? run_end(found) : found.page;
+    return end < run_end(run) ? end - run.page : run.count;
+}
+
+void world_hot_forget(rp_world *world)
+{
+    world->hot.run_count = 0;
 }
 
 /* ---- becoming hot
@@ -116,43 +150,44 @@ static bool heat_page(rp_world *world, uint32_t page)
     return (*heat & 3) == HEAT_STREAK && rp_world_page_image(world, page);
 }
 
-static void make_hot(rp_world *world, world_run run)
+/* False where there is no room. Where each page is asked for anyway, one alone is worth it. */
+static bool make_hot(rp_world *world, world_run run)
 {
-    size_t size_bytes = (size_t)run.count * RP_PAGE_BYTES;
-    bool few = run.count < FEW_PAGES && world->hot.run_count >= FEW_RUNS_MOST;
-    if (run.count < HEAT_RUN_LEAST || few || !add_run(&world->hot, run)) {
-        return;
+    bool by_page = world->ways.way == RP_WAY_BY_PAGE;
+    size_t size_bytes = (size_t)run.count * RP_PAGE_BYTES, room = world_hot_room(world);
+    bool few = !by_page && run.count < FEW_PAGES && world->hot.run_count >= room / 2;
+    bool least = run.count >= HEAT_RUN_LEAST || by_page;
+    if (!least || few || !add_run(&world->hot, run, room)) {
+        return false;
     }
     world_chunks_touched(world, run.page, run.count);
     /* Where that fails the stores fault one by one, which is slower and as good. */
     (void)rp_os_track_disarm(&world->tracker, world_page_start(run.page), size_bytes);
+    return true;
 }
 
-static bool is_hot(const world_hot *hot, world_run run)
+static bool is_hot(const rp_world *world, world_run run)
 {
-    for (size_t i = 0; i < hot->run_count; i++) {
-        if (run.page >= hot->runs[i].page && run_end(run) <= run_end(hot->runs[i])) {
-            return true;
-        }
-    }
-    return false;
+    bool hot;
+    return world_hot_alike(world, run, &hot) == run.count && hot;
 }
 
 void world_hot_learn(rp_world *world, const rp_page_slot *entries, size_t count)
 {
-    if (!world_tracks(world)) {
+    world->hot.collect_number++;
+    world->hot.refused_count = 0;
+    if (world_compares(world)) {
         return;
     }
     world_run run = {0, 0};
-    world->hot.collect_number++;
     for (size_t i = 0; i <= count; i++) {
         bool warm = i < count && heat_page(world, entries[i].page);
         if (warm && run.count && entries[i].page == run_end(run)) {
             run.count++;
             continue;
         }
-        if (run.count && !is_hot(&world->hot, run)) {
-            make_hot(world, run);
+        if (run.count && !is_hot(world, run) && !make_hot(world, run)) {
+            world->hot.refused_count += run.count;
         }
         run = warm ? (world_run){entries[i].page, 1} : (world_run){0, 0};
     }
@@ -165,7 +200,7 @@ void world_hot_learn(rp_world *world, const rp_page_slot *entries, size_t count)
  */
 static void make_cold(rp_world *world, world_run run)
 {
-    if (!remove_run(&world->hot, run)) {
+    if (!remove_run(&world->hot, run, world_hot_room(world))) {
         return;
     }
     for (uint32_t i = 0; i < run.count; i++) {
@@ -209,7 +244,7 @@ void world_hot_cool(rp_world *world)
 void world_hot_drop(rp_world *world, world_area area)
 {
     uint32_t end = area.page + (uint32_t)(area.size_bytes >> RP_PAGE_SHIFT);
-    (void)remove_run(&world->hot, run_between(area.page, end));
+    (void)remove_run(&world->hot, run_between(area.page, end), WORLD_HOT_RUNS);
 }
 
 void world_hot_empty(rp_world *world)

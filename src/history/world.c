@@ -183,6 +183,7 @@ rp_status rp_world_open(int log_fd, rp_tracking tracking, rp_world **world)
         return status;
     }
     made->log_fd = log_fd;
+    world_ways_init(made);
     made->tracker = (rp_os_tracker){.uffd = -1, .pagemap = -1};
     status = open_parts(made, tracking);
     if (status != RP_OK) {
@@ -268,6 +269,9 @@ void rp_world_will_write(rp_world *world, const void *start, size_t size_bytes)
 void rp_world_stats_get(const rp_world *world, rp_world_stats *stats)
 {
     *stats = world->stats;
+    stats->way = world_tracks(world) ? world->ways.way : RP_WAY_COMPARE;
+    stats->way_change_count = world->ways.change_count;
+    stats->refused_count = world->hot.refused_count;
     stats->hot_runs = world->hot.run_count;
     stats->hot_count = world_hot_count(world);
 }

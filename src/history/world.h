@@ -37,8 +37,19 @@ typedef bool rp_world_slots_fn(void *context, uint32_t want, rp_slot_run *run);
 /* Takes a batch of (page, slot); returns false to stop. */
 typedef bool rp_world_entries_fn(void *context, const rp_page_slot *entries, size_t count);
 
+/* How the pages of the region that were written are found. */
+typedef enum rp_world_way {
+    RP_WAY_AROUND,  /* by the tracking, a scan for each stretch between runs of hot pages */
+    RP_WAY_BY_PAGE, /* by one scan of all; pages that are not hot are armed again by themselves: for
+                       hot pages that lie scattered */
+    RP_WAY_COMPARE, /* by comparing all of it: where much of it is written in every frame */
+} rp_world_way;
+
 typedef struct rp_world_stats {
-    uint64_t page_count;   /* in the last collect: pages written to slots */
+    rp_world_way way;          /* of the next collect */
+    uint64_t way_change_count; /* so far */
+    uint64_t refused_count;    /* in the last collect: pages that would be hot, were there room */
+    uint64_t page_count;       /* in the last collect: pages written to slots */
     uint64_t stored_count; /* of them, by stores through the window; the others by system calls */
     uint64_t clean_count;  /* reported as written, but equal or zero as before */
     uint64_t collect_ns, apply_ns;
@@ -46,7 +57,8 @@ typedef struct rp_world_stats {
                                                 written / into slots */
     uint64_t tend_ns;                        /* of all rp_world_tend so far */
     uint64_t hot_count;      /* pages that are collected in every frame, written or not */
-    uint64_t hot_runs;       /* that they form, of at most 64 */
+    uint64_t hot_runs;       /* that they form */
+    uint64_t cold_count;     /* in the last collect: pages of the region that are not among them */
     uint64_t fault_count;    /* in the last collect: first stores into protected pages, about */
     uint64_t log_huge_count; /* 2 MiB parts of the log's file that were made huge, to be written by
                                 stores */

@@ -10,7 +10,7 @@
  * keeps true. All bookkeeping lies in reserved pages of its own, so history never writes to the
  * world zone by itself.
  *
- * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, hot.c, compare.c,
+ * Layer: history (internal).  Files: world.c, world_ranges.c, gather.c, hot.c, ways.c, compare.c,
  * collect.c, freeze.c, window.c, chunks.c, apply.c
  */
 #ifndef RP_HISTORY_WORLD_PRIVATE_H
@@ -25,7 +25,7 @@
 enum {
     WORLD_SCAN_EXTENTS = 2048,
     WORLD_BATCH_PAGES = 256,
-    WORLD_HOT_RUNS = 64,
+    WORLD_HOT_RUNS = 4096,
     WORLD_HELD_PIECES = 4096,
 };
 
@@ -49,12 +49,29 @@ typedef struct world_area {
     uint32_t page; /* number of its first page */
 } world_area;
 
+/* When one way of finding written pages gives way to another; tests force each. See ways.c. */
+typedef struct world_tuning {
+    uint32_t hot_runs;        /* the scan goes around so many at most */
+    uint32_t scattered_pages; /* that would be hot but for the room: then by page */
+    uint32_t dense_percent;   /* of the region's pages, written while not hot: then all compared */
+    uint32_t thin_percent;    /* fewer than this written: no longer */
+    uint32_t dense_frames, thin_frames; /* in a row */
+} world_tuning;
+
+typedef struct world_ways {
+    world_tuning tuning;
+    rp_world_way way;
+    uint32_t dense_streak, thin_streak, scattered_streak; /* collects in a row */
+    uint64_t change_count;
+} world_ways;
+
 /* Pages of the region that are collected in every frame, unasked and unprotected. */
 typedef struct world_hot {
     world_run runs[WORLD_HOT_RUNS]; /* by page, apart from each other */
     size_t run_count;
     rp_sparse heat; /* what was seen of each page */
     uint32_t collect_number;
+    uint32_t refused_count; /* pages of the last collect that would be hot, were there room */
 } world_hot;
 
 enum {
@@ -115,6 +132,7 @@ struct rp_world {
     bool applying;
 
     world_hot hot;
+    world_ways ways;
 
     rp_os_intruder_fn *tell_intruder; /* null: threads are not checked */
     void *intruder_context;
@@ -187,8 +205,23 @@ void world_hot_cool(rp_world *world);
 void world_hot_drop(rp_world *world, world_area area);
 /* How many pages there are in it. */
 size_t world_hot_count(const rp_world *world);
+/* How many pages of a run, from its first on, are in the set like the first, or are not. */
+uint32_t world_hot_alike(const rp_world *world, world_run run, bool *hot);
+/* Forgets the set without arming it. */
+void world_hot_forget(rp_world *world);
 /* Arms all hot pages. Each is pending or equals its image. */
 void world_hot_empty(rp_world *world);
+
+/* ways.c */
+void world_ways_init(rp_world *world);
+/* After a collect: whether the next one finds the written pages another way. */
+void world_ways_choose(rp_world *world);
+/* For tests and benchmarks: other thresholds from the next collect on. */
+void world_ways_tune(rp_world *world, const world_tuning *tuning);
+/* Whether the region's pages are compared, so that there is no point in arming them. */
+bool world_compares(const rp_world *world);
+/* Runs of hot pages that there is room for. */
+size_t world_hot_room(const rp_world *world);
 
 /* window.c */
 /* How many of the slots of `run`, from its first on, can be written by stores into the view until

@@ -169,6 +169,10 @@ rp_status rp_os_track_remove(rp_os_tracker *tracker, void *start, size_t size_by
  * add it again. */
 rp_status rp_os_track_collect(rp_os_tracker *tracker, void *start, size_t size_bytes,
                               rp_os_extent *extents, size_t capacity, size_t *count, void **next);
+/* The same without arming anything: what is told is told again until it is armed. Rung 1 alone;
+ * RP_E_UNSUPPORTED on others. */
+rp_status rp_os_track_look(rp_os_tracker *tracker, void *start, size_t size_bytes,
+                           rp_os_extent *extents, size_t capacity, size_t *count, void **next);
 /* Stops write faults in the range for a while (before copying into it; until armed, all of it
  * counts as written) / arms it and forgets what was written. RP_E_CHANGED: not tracked (any more).
  */

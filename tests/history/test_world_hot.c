@@ -1,12 +1,25 @@
 /* The hot set: pages that are written in every frame lose their protection and nothing else. */
 #include "history/play.h"
 
+#include "history/world_private.h"
+
 #include "support/fault.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
 enum { FRAMES_TO_HOT = 3, FRAMES_TO_COLD = 16, HOT_RUNS_MOST = 64 };
+
+/* Pages are found by a scan around the hot ones, whatever happens: see test_world_ways.c. */
+static play *hot_open(size_t budget_bytes, rp_tracking tracking)
+{
+    play *p = play_open(budget_bytes, tracking);
+    world_ways_tune(p->world, &(world_tuning){.hot_runs = HOT_RUNS_MOST,
+                                              .scattered_pages = UINT32_MAX,
+                                              .dense_percent = 101,
+                                              .dense_frames = 1});
+    return p;
+}
 
 static uint8_t *block(size_t pages)
 {
@@ -50,7 +63,7 @@ static void expect_every_state(play *p)
 
 TEST(pages_written_in_three_frames_become_hot_and_each_state_comes_back)
 {
-    play *p = play_open(RP_MIB(64), play_tracked());
+    play *p = hot_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(100);
     play_commit_snapped(p);
     frames_that_write(p, start, 20, 40, FRAMES_TO_HOT - 1);
@@ -63,7 +76,7 @@ TEST(pages_written_in_three_frames_become_hot_and_each_state_comes_back)
 
 TEST(a_page_without_neighbours_never_becomes_hot_two_do)
 {
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = hot_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
     uint8_t *start = block(100);
     play_commit(p);
     for (int i = 0; i < 10; i++) {
@@ -80,7 +93,7 @@ TEST(a_page_without_neighbours_never_becomes_hot_two_do)
 TEST(many_short_runs_leave_room_for_long_ones)
 {
     enum { SHORT_RUNS = 50, STRIDE = 5, LONG_AT = 300, LONG_PAGES = 40 };
-    play *p = play_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
+    play *p = hot_open(RP_MIB(64), RP_TRACKING_WP_ASYNC);
     uint8_t *start = block(400);
     play_commit_snapped(p);
     for (int i = 0; i < 10; i++) {
@@ -98,7 +111,7 @@ TEST(many_short_runs_leave_room_for_long_ones)
 
 TEST(pages_at_rest_are_cold_again_after_sixteen_frames_and_their_writes_found)
 {
-    play *p = play_open(RP_MIB(64), play_tracked());
+    play *p = hot_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(100);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 100, 5);
@@ -120,7 +133,7 @@ TEST(pages_at_rest_are_cold_again_after_sixteen_frames_and_their_writes_found)
 
 TEST(a_seek_arms_hot_pages_and_the_next_frame_makes_them_hot_again)
 {
-    play *p = play_open(RP_MIB(64), play_tracked());
+    play *p = hot_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(50);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 30, 5);
@@ -142,7 +155,7 @@ TEST(a_seek_arms_hot_pages_and_the_next_frame_makes_them_hot_again)
 
 TEST(a_revert_takes_back_what_was_written_to_hot_pages)
 {
-    play *p = play_open(RP_MIB(64), play_tracked());
+    play *p = hot_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(50);
     size_t page_count;
     uint32_t first_page;
@@ -163,7 +176,7 @@ TEST(a_revert_takes_back_what_was_written_to_hot_pages)
 TEST(more_runs_than_there_is_room_for_are_tracked_as_others_are)
 {
     enum { RUNS = HOT_RUNS_MOST + 20, RUN_PAGES = 9, STRIDE = 11 };
-    play *p = play_open(RP_MIB(256), play_tracked());
+    play *p = hot_open(RP_MIB(256), play_tracked());
     uint8_t *start = block(RUNS * STRIDE);
     play_commit_snapped(p);
     for (int frame = 0; frame < 40; frame++) {
@@ -187,7 +200,7 @@ TEST(more_runs_than_there_is_room_for_are_tracked_as_others_are)
 TEST(a_run_that_cannot_be_cut_stays_hot_and_comes_back)
 {
     enum { STRIDE = 40, RUN_PAGES = 38 };
-    play *p = play_open(RP_MIB(256), play_tracked());
+    play *p = hot_open(RP_MIB(256), play_tracked());
     uint8_t *start = block(HOT_RUNS_MOST * STRIDE);
     play_commit(p);
     for (int frame = 0; frame < 24; frame++) {
@@ -210,7 +223,7 @@ TEST(a_run_that_cannot_be_cut_stays_hot_and_comes_back)
 
 TEST(hot_pages_that_are_mapped_anew_are_not_lost)
 {
-    play *p = play_open(RP_MIB(64), play_tracked());
+    play *p = hot_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(600);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 50, 4);
@@ -231,7 +244,7 @@ TEST(hot_pages_that_are_mapped_anew_are_not_lost)
 
 TEST(a_hot_block_that_is_freed_and_purged_comes_back)
 {
-    play *p = play_open(RP_MIB(64), play_tracked());
+    play *p = hot_open(RP_MIB(64), play_tracked());
     uint8_t *start = block(600);
     play_commit_snapped(p);
     frames_that_write(p, start, 0, 50, 5);
@@ -281,7 +294,7 @@ static rp_status attempt_frames(void *context)
 
 TEST(a_call_that_fails_while_pages_become_hot_or_cold_loses_nothing)
 {
-    fault_case c = {.p = play_open(RP_MIB(64), play_tracked()), .start = block(100)};
+    fault_case c = {.p = hot_open(RP_MIB(64), play_tracked()), .start = block(100)};
     play_commit_snapped(c.p);
     frames_that_write(c.p, c.start, 0, 50, 4);
     fault_each_call_or_recover(attempt_frames, &c, ENOMEM);

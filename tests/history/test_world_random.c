@@ -3,6 +3,8 @@
  */
 #include "history/play.h"
 
+#include "history/world_private.h"
+
 #include <fcntl.h>
 #include <reprise/memory.h>
 #include <unistd.h>
@@ -232,11 +234,25 @@ static void tend(fuzz *f)
     }
 }
 
+/* Other thresholds, so that one way of finding what was written gives way to another. */
+static void tune(fuzz *f)
+{
+    if (below(f, 25) == 0) {
+        world_ways_tune(f->p->world, &(world_tuning){.hot_runs = 1 + (uint32_t)below(f, 64),
+                                                     .scattered_pages = 1 + (uint32_t)below(f, 64),
+                                                     .dense_percent = 1 + (uint32_t)below(f, 40),
+                                                     .thin_percent = (uint32_t)below(f, 20),
+                                                     .dense_frames = 1 + (uint32_t)below(f, 3),
+                                                     .thin_frames = 1 + (uint32_t)below(f, 8)});
+    }
+}
+
 static void turn(fuzz *f)
 {
     size_t page_count;
     uint32_t first_page;
     uint64_t position = rp_log_position(f->p->log);
+    tune(f);
     tend(f);
     run_a_while(f);
     tend(f);

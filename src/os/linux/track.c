@@ -1,4 +1,5 @@
 /* Write tracking: which rung a tracker is on, and what is the same on all. */
+#include "base/error.h"
 #include "os/linux/track_private.h"
 #include "os/os.h"
 
@@ -69,7 +70,18 @@ rp_status rp_os_track_collect(rp_os_tracker *tracker, void *start, size_t size_b
 {
     return rp_os_track_takes_signals(tracker)
                ? rp_os_fault_collect(tracker, start, size_bytes, extents, capacity, count, next)
-               : rp_os_async_collect(tracker, start, size_bytes, extents, capacity, count, next);
+               : rp_os_async_scan(tracker, true, start, size_bytes, extents, capacity, count, next);
+}
+
+rp_status rp_os_track_look(rp_os_tracker *tracker, void *start, size_t size_bytes,
+                           rp_os_extent *extents, size_t capacity, size_t *count, void **next)
+{
+    *count = 0;
+    *next = (uint8_t *)start + size_bytes;
+    return rp_os_track_takes_signals(tracker)
+               ? rp_fail(RP_E_UNSUPPORTED, "write tracking: only rung 1 tells without arming")
+               : rp_os_async_scan(tracker, false, start, size_bytes, extents, capacity, count,
+                                  next);
 }
 
 rp_status rp_os_track_disarm(rp_os_tracker *tracker, void *start, size_t size_bytes)

@@ -177,8 +177,8 @@ static size_t append(rp_os_extent *extents, size_t count, const struct page_regi
     return count;
 }
 
-rp_status rp_os_async_collect(rp_os_tracker *tracker, void *start, size_t size_bytes,
-                              rp_os_extent *extents, size_t capacity, size_t *count, void **next)
+rp_status rp_os_async_scan(rp_os_tracker *tracker, bool arm, void *start, size_t size_bytes,
+                           rp_os_extent *extents, size_t capacity, size_t *count, void **next)
 {
     struct page_region ranges[SCAN_RANGES];
     uint64_t from = (uintptr_t)start, end = from + size_bytes;
@@ -187,7 +187,7 @@ rp_status rp_os_async_collect(rp_os_tracker *tracker, void *start, size_t size_b
     while (from < end && *count < capacity) {
         struct pm_scan_arg scan = {
             .size = sizeof scan,
-            .flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+            .flags = (arm ? PM_SCAN_WP_MATCHING : 0) | PM_SCAN_CHECK_WPASYNC,
             .start = from,
             .end = end,
             .vec = (uintptr_t)ranges,

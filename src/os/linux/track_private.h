@@ -23,8 +23,8 @@ rp_status rp_os_async_add_written(rp_os_tracker *tracker, void *start, size_t si
 rp_status rp_os_async_remove(rp_os_tracker *tracker, void *start, size_t size_bytes);
 /* Undoes an add that failed by half; leaves the record of why alone. */
 void rp_os_async_forget(rp_os_tracker *tracker, void *start, size_t size_bytes);
-rp_status rp_os_async_collect(rp_os_tracker *tracker, void *start, size_t size_bytes,
-                              rp_os_extent *extents, size_t capacity, size_t *count, void **next);
+rp_status rp_os_async_scan(rp_os_tracker *tracker, bool arm, void *start, size_t size_bytes,
+                           rp_os_extent *extents, size_t capacity, size_t *count, void **next);
 /* Arms or disarms: UFFDIO_WRITEPROTECT; also rung 2's. */
 rp_status rp_os_async_protect(rp_os_tracker *tracker, void *start, size_t size_bytes, bool arm);
 
