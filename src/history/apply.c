@@ -212,23 +212,6 @@ static rp_status revert_page(rp_world *world, reverting *r, uint32_t page, uint3
     return RP_OK;
 }
 
-/* Keeps the runs of pages that are still pending. */
-static void compact_runs(rp_world *world)
-{
-    world_run *runs = (world_run *)(void *)world->runs.data;
-    size_t kept = 0;
-    for (size_t r = 0; r < world->run_count; r++) {
-        bool any = false;
-        for (uint32_t i = 0; i < runs[r].count && !any; i++) {
-            any = world->pending.words[runs[r].page + i] != 0;
-        }
-        if (any) {
-            runs[kept++] = runs[r];
-        }
-    }
-    world->run_count = kept;
-}
-
 static rp_status revert_pending(rp_world *world, reverting *r)
 {
     const world_run *runs = (const world_run *)(const void *)world->runs.data;
@@ -238,7 +221,7 @@ static rp_status revert_pending(rp_world *world, reverting *r)
             status = revert_page(world, r, runs[n].page + i, runs[n].count - i);
         }
     }
-    compact_runs(world);
+    world_pending_compact(world);
     return status;
 }
 
@@ -254,7 +237,7 @@ rp_status world_settle(rp_world *world)
             }
         }
     }
-    compact_runs(world);
+    world_pending_compact(world);
     return status;
 }
 
@@ -390,7 +373,7 @@ rp_status rp_world_apply_end(rp_world *world, size_t *skipped_count)
 {
     RP_ASSERT(world->applying);
     rp_status status = rp_region_reconcile();
-    compact_runs(world);
+    world_pending_compact(world);
     close_all(world);
     world->applying = false;
     world->stats.apply_ns = rp_os_monotonic_ns() - world->apply_start_ns;

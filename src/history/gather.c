@@ -52,6 +52,53 @@ rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count)
     return status;
 }
 
+/* The first stretch of pending pages in [page, end); a count of 0: none. */
+static world_run next_pending(const rp_world *world, uint32_t page, uint32_t end)
+{
+    while (page < end && !world->pending.words[page]) {
+        page++;
+    }
+    world_run found = {page, 0};
+    while (page < end && world->pending.words[page]) {
+        page++;
+    }
+    found.count = page - found.page;
+    return found;
+}
+
+/* A run that has gaps: its later stretches go to the end of the list. */
+static void split_off(rp_world *world, world_run run)
+{
+    if (rp_grow_need(&world->runs, (world->run_count + 1) * sizeof run) == RP_OK) {
+        runs_of(world)[world->run_count++] = run;
+    } else {
+        memset(&world->pending.words[run.page], 0, run.count * sizeof(uint32_t));
+        world->unknown = true;
+    }
+}
+
+void world_pending_compact(rp_world *world)
+{
+    size_t kept = 0, before = world->run_count;
+    for (size_t r = 0; r < before; r++) {
+        world_run run = runs_of(world)[r];
+        uint32_t end = run.page + run.count;
+        world_run part = next_pending(world, run.page, end);
+        if (part.count) {
+            runs_of(world)[kept++] = part;
+        }
+        for (part = next_pending(world, part.page + part.count, end); part.count;
+             part = next_pending(world, part.page + part.count, end)) {
+            split_off(world, part);
+        }
+    }
+    size_t split = world->run_count - before;
+    if (split) {
+        memmove(runs_of(world) + kept, runs_of(world) + before, split * sizeof(world_run));
+    }
+    world->run_count = kept + split;
+}
+
 /* ---- scratch -----------------------------------------------------------------------------------
  */
 

@@ -195,6 +195,9 @@ rp_status world_gather(rp_world *world);
  */
 rp_status world_settle(rp_world *world);
 rp_status world_add_pending(rp_world *world, uint32_t page, uint32_t count);
+/* Keeps in the runs what is still pending, and nothing else: a page that is not may be added again.
+ */
+void world_pending_compact(rp_world *world);
 
 /* hot.c */
 /* After a collect: makes those of its pages hot that were in the collects before it too. */

@@ -169,6 +169,7 @@ void rp_world_range_cut(rp_world *world, size_t keep_count)
     for (size_t i = keep_count; i < world->range_count; i++) {
         forget_range(world, i);
     }
+    world_pending_compact(world);
     for (size_t i = 0; i < world->range_count; i++) {
         if (world->range_order[i] < keep_count) {
             world->range_order[kept++] = world->range_order[i];

@@ -351,6 +351,29 @@ TEST(ranges_that_overlap_or_cannot_be_are_refused)
     play_close(p);
 }
 
+TEST(a_range_that_is_cut_and_added_again_is_collected_once)
+{
+    play *p = play_open(RP_MIB(64), play_tracked());
+    const uint32_t first = RP_PAGE_EXTRA;
+    size_t page_count;
+    uint32_t first_page;
+    uint8_t *kept = range_bytes + 4096 * 6 - (uintptr_t)range_bytes % 4096;
+    memset(range_bytes, 3, sizeof range_bytes);
+    ck_ok(rp_world_range_add(p->world, kept, 64, first + 3, "kept"));
+    for (int i = 0; i < 3; i++) { /* its pages stand in one run with those of "kept" */
+        ck_ok(rp_world_range_add(p->world, range_bytes + 1, 4096 * 2, first, "module"));
+        ck_ok(rp_world_range_add(p->world, other_bytes, 64, first + 4, "thread"));
+        rp_world_range_cut(p->world, 1);
+    }
+    ck_ok(rp_world_range_add(p->world, range_bytes + 1, 4096 * 2, first, "module"));
+    ck_ok(rp_world_range_add(p->world, other_bytes, 64, first + 4, "thread"));
+    play_commit(p); /* the log refuses a page that is named twice */
+    memset(range_bytes + 1, 9, 4096);
+    ck_ok(rp_world_revert(p->world, &page_count, &first_page));
+    ck_assert_uint_eq(range_bytes[1], 3);
+    play_close(p);
+}
+
 TEST(a_range_that_was_cut_is_left_alone_and_its_image_stays)
 {
     play *p = play_open(RP_MIB(64), play_tracked());
