@@ -279,6 +279,10 @@ TEST(random_edits_of_random_structs_keep_what_a_formula_says)
     reload r = reload_open();
     for (int round = 0; round < (all ? LONG_ROUNDS : 1); round++) {
         round_of_edits(&r, round % 2 ? "clang -g" : "gcc -g");
+        if (all && round % 20 == 19) {
+            printf("%d edits\n", (round + 1) * TYPES);
+            fflush(stdout);
+        }
     }
     reload_close(&r);
 }
