@@ -70,6 +70,9 @@ rp_status rp_os_memfile_resize(int fd, size_t size_bytes);
 rp_status rp_os_memfile_map(int fd, size_t offset_bytes, void *at, size_t size_bytes,
                             rp_os_protection protection, void **address);
 void rp_os_unmap(void *address, size_t size_bytes);
+/* A path under which this process, and others of the same user, can open it while it is open. */
+enum { RP_OS_MEMFILE_PATH_BYTES = 64 };
+void rp_os_memfile_path(int fd, char path[RP_OS_MEMFILE_PATH_BYTES]);
 /* Gathers `count` buffers of RP_PAGE_BYTES each into the file from `offset_bytes` on. Complete or
  * an error. A source page that cannot be read is RP_E_SYSTEM with EFAULT. */
 rp_status rp_os_memfile_write_pages(int fd, size_t offset_bytes, const void *const *pages,
@@ -238,6 +241,28 @@ typedef struct rp_os_hold {
 rp_status rp_os_freeze(const rp_os_hold *hold);
 void rp_os_thaw(void);
 
+/* ---- memory that was made unreadable (denied.c) -----------------------------------------------
+ */
+
+typedef struct rp_os_denied_access {
+    const void *address;
+    uint64_t pc; /* of the instruction that touched it */
+    bool is_write;
+} rp_os_denied_access;
+/* In a signal handler, of any thread. The signal then takes its way: to the program's own handler,
+ * or to the process's end. */
+typedef void rp_os_denied_fn(void *context, const rp_os_denied_access *access);
+/* Calls `tell` for every load and store that protection forbids and that tracking does not expect,
+ * until rp_os_denied_end. One at a time. RP_E_UNSUPPORTED: no handler can be put in place. */
+rp_status rp_os_denied_watch(rp_os_denied_fn *tell, void *context);
+/* Stands before a handler again that the program has put in place since. A system call. */
+void rp_os_denied_renew(void);
+void rp_os_denied_end(void);
+
+typedef void rp_os_exit_fn(void);
+/* Called by exit() before libraries are finished; one in a process, null: none. RP_E_MEMORY. */
+rp_status rp_os_exit_set(rp_os_exit_fn *function);
+
 /* ---- time ----------------------------------------------------------------------------------- */
 
 uint64_t rp_os_monotonic_ns(void);
@@ -327,6 +352,21 @@ void rp_os_stacks_of_thread(rp_os_extent stacks[2]);
 void rp_os_error_write(const char *text, size_t length);
 /* "reprise: …" and the line's end, cut at 511 bytes; as above. */
 __attribute__((format(printf, 1, 0))) void rp_os_error_line(const char *format, va_list arguments);
+
+/* ---- helpers (helper.c) ---------------------------------------------------------------------- */
+
+enum { RP_OS_HELPER_ARGUMENTS = 12 };
+typedef struct rp_os_helper {
+    const char *name;     /* of the program */
+    const char *variable; /* of the environment, that may hold its path */
+    const char *arguments[RP_OS_HELPER_ARGUMENTS + 1]; /* null behind the last one */
+    const int *descriptors;                            /* that it gets, under the same numbers */
+    size_t descriptor_count;
+    uint32_t limit_ms; /* after which it is ended */
+} rp_os_helper;
+/* Runs it and waits. It is looked for beside the library that this function lies in, and in
+ * libexec. RP_E_NOT_FOUND, RP_E_SYSTEM, RP_E_TIMEOUT, RP_E_DIED: by a signal or with a code. */
+rp_status rp_os_helper_run(const rp_os_helper *helper);
 
 /* ---- files (file.c) -------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* Memory files: anonymous shared memory behind a descriptor. */
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "os/linux/access.h"
 #include "os/linux/fault.h"
 #include "os/linux/kernel.h"
@@ -45,6 +46,12 @@ void rp_os_memfile_close(int fd)
     if (fd >= 0) {
         close(fd);
     }
+}
+
+void rp_os_memfile_path(int fd, char path[RP_OS_MEMFILE_PATH_BYTES])
+{
+    rp_text_buffer text = rp_text_buffer_over(path, RP_OS_MEMFILE_PATH_BYTES);
+    rp_text_add(&text, "/proc/%d/fd/%d", (int)getpid(), fd);
 }
 
 rp_status rp_os_memfile_resize(int fd, size_t size_bytes)

@@ -84,6 +84,11 @@ bool rp_os_handler_is_ours(void);
  * late; a few times in a row. False: more often, so it is no store, but the program's own fault. */
 bool rp_os_handler_came_again(uintptr_t address);
 
+/* ---- memory that was made unreadable (denied.c) ---------------------------------------------- */
+
+/* A fault by protection that nobody expected; the processor's error code. */
+void rp_os_denied_tell(uintptr_t address, uint64_t pc, uint64_t error_code);
+
 /* ---- holding memory (track_freeze.c) --------------------------------------------------------- */
 
 /* Whether the page is protected for the time of a hold, and could be written before. */

@@ -138,7 +138,12 @@ static bool take(int number, const siginfo_t *info, const void *context)
     if (protection && rp_os_frozen_take(address, (uint64_t)at->uc_mcontext.gregs[REG_RIP])) {
         return true;
     }
-    return tracked_take(number, info->si_code, address);
+    bool taken = tracked_take(number, info->si_code, address);
+    if (!taken && protection) {
+        rp_os_denied_tell(address, (uint64_t)at->uc_mcontext.gregs[REG_RIP],
+                          (uint64_t)at->uc_mcontext.gregs[REG_ERR]);
+    }
+    return taken;
 }
 
 void rp_os_track_touch(rp_os_tracker *tracker, const void *address, size_t size_bytes)
