@@ -10,7 +10,6 @@
 #include <module/carry.h>
 #include <module/survey.h>
 #include <os/os.h>
-#include <region/region.h>
 #include <string.h>
 
 typedef struct old_image {
@@ -56,39 +55,17 @@ static bool read_old(void *context, uint64_t old_address, void *to, size_t size_
     return false;
 }
 
-typedef struct pass {
-    const rp_plan *plan;
-    uint64_t new_base;
-    void *tls_block;
-    rp_carry_report *report;
-} pass;
-
-/* Free runs and scratch hold nothing that anybody will read; the region's own pages hold no
- * pointers into a module. */
-static int block_pass(const rp_region_block *block, void *context)
-{
-    const pass *p = context;
-    bool is_state = block->kind != RP_BLOCK_FREE && block->kind != RP_BLOCK_RESERVED &&
-                    !(block->flags & RP_BLOCK_SCRATCH);
-    if (is_state) {
-        rp_carry_span span = {block->start, block->size_bytes};
-        rp_carry_pointers(p->plan, p->new_base, p->tls_block, &span, 1, p->report);
-    }
-    return 0;
-}
-
 /* Everything that is state: the blocks of the world zone, and every range. */
 static void pointers_pass(const rp_plan *plan, rp_carry_report *report)
 {
     const rp_object *object = the_runner.module.object;
-    pass p = {plan, object->base, rp_object_tls(object), report};
-    rp_region_walk(RP_ZONE_WORLD, block_pass, &p);
+    rp_carry_span spans[RP_RANGE_MAX];
     const rp_world_range *ranges;
     size_t count = rp_world_ranges(the_runner.world, &ranges);
     for (size_t i = 0; i < count; i++) {
-        rp_carry_span span = {ranges[i].start, ranges[i].size_bytes};
-        rp_carry_pointers(plan, p.new_base, p.tls_block, &span, 1, report);
+        spans[i] = (rp_carry_span){ranges[i].start, ranges[i].size_bytes};
     }
+    rp_carry_world_pointers(plan, object->base, rp_object_tls(object), spans, count, report);
 }
 
 static void reload_tell(const rp_plan *plan, const rp_carry_report *report)

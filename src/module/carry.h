@@ -66,6 +66,10 @@ rp_status rp_carry_migrate(const rp_plan *plan, uint64_t new_base, void *tls_blo
  * MiB. */
 void rp_carry_pointers(const rp_plan *plan, uint64_t new_base, void *tls_block,
                        const rp_carry_span *spans, size_t span_count, rp_carry_report *report);
+/* The same of the whole world: every block of its zone, and the ranges beside it. */
+void rp_carry_world_pointers(const rp_plan *plan, uint64_t new_base, void *tls_block,
+                             const rp_carry_span *ranges, size_t range_count,
+                             rp_carry_report *report);
 /* The same build at another place: every word in [old_low, old_high) moves by a distance. */
 void rp_carry_shift(uint64_t old_low, uint64_t old_high, int64_t distance,
                     const rp_carry_span *spans, size_t span_count, rp_carry_report *report);

@@ -229,7 +229,7 @@ static rp_status read_exports(elf_file *file)
             note_export(&file->elf, name ? name : "");
         }
     }
-    if (!file->elf.has_step) {
+    if (!file->elf.has_step && !file->any_library) {
         return rp_fail(
             RP_E_MODULE,
             "%s: no module: it does not export rp_module_step: define that function, and "
@@ -255,7 +255,7 @@ static rp_status describe(elf_file *file)
 }
 
 /* Takes the bytes over, also when it fails. */
-static rp_status build_from(rp_os_bytes bytes, const char *path, rp_elf **elf)
+static rp_status build_from(rp_os_bytes bytes, const char *path, bool any_library, rp_elf **elf)
 {
     /* No symbol takes less than sizeof(Elf64_Sym) of the file. */
     size_t symbol_limit = bytes.size_bytes / sizeof(Elf64_Sym) + 1;
@@ -272,6 +272,7 @@ static rp_status build_from(rp_os_bytes bytes, const char *path, rp_elf **elf)
     strcpy(name, path);
     file->elf = (rp_elf){.path = name, .impl = file, .file_bytes = bytes.size_bytes};
     file->elf.content_hash = XXH3_64bits(bytes.data, bytes.size_bytes);
+    file->any_library = any_library;
     file->bytes = bytes;
     file->arena = arena;
     status = rp_elf_check_complete(path, bytes.data, bytes.size_bytes);
@@ -335,7 +336,7 @@ rp_status rp_elf_open(const char *path, const char *copy_to, rp_elf **elf)
     rp_elf *opened;
     rp_status status = read_unchanged(path, &bytes);
     if (status == RP_OK) {
-        status = build_from(bytes, path, &opened);
+        status = build_from(bytes, path, false, &opened);
     }
     if (status != RP_OK) {
         return status;
@@ -349,6 +350,18 @@ rp_status rp_elf_open(const char *path, const char *copy_to, rp_elf **elf)
     }
     *elf = opened;
     return RP_OK;
+}
+
+rp_status rp_elf_open_library(const char *path, rp_elf **elf)
+{
+    rp_os_bytes bytes;
+    rp_status status = read_unchanged(path, &bytes);
+    return status == RP_OK ? build_from(bytes, path, true, elf) : status;
+}
+
+const uint8_t *rp_elf_bytes(const rp_elf *elf)
+{
+    return elf_file_of(elf)->bytes.data;
 }
 
 rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf)
@@ -366,7 +379,7 @@ rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *n
     if (size_bytes) {
         memcpy(copy.data, bytes, size_bytes);
     }
-    return build_from(copy, name, elf);
+    return build_from(copy, name, false, elf);
 }
 
 void rp_elf_close(rp_elf *elf)

@@ -75,6 +75,10 @@ typedef struct rp_elf {
 rp_status rp_elf_open(const char *path, const char *copy_to, rp_elf **elf);
 /* The same over bytes in memory, which are copied; `name` stands for the path. */
 rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf);
+/* The same without RP_E_MODULE: an embedded program calls functions of its own choice. */
+rp_status rp_elf_open_library(const char *path, rp_elf **elf);
+/* The file_bytes bytes that were checked, until it is closed. */
+const uint8_t *rp_elf_bytes(const rp_elf *elf);
 void rp_elf_close(rp_elf *elf);
 /* The symbol that holds a virtual address of the file; null: none. Thread-local ones are not found,
  * as their addresses are offsets. Cost: a binary search. */

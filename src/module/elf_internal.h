@@ -18,7 +18,8 @@ typedef struct elf_file {
     module_arena arena;
     rp_os_bytes bytes;
     Elf *handle;
-    Dwarf *dwarf; /* null: no debug information */
+    Dwarf *dwarf;     /* null: no debug information */
+    bool any_library; /* it need not be a module of the host's */
     uint64_t relro_low, relro_high;
     Elf_Scn *symtab, *dynsym, *dynamic;
     Elf_Scn *was;                   /* of RP_WAS; null: none */
