@@ -1,37 +1,20 @@
-/* Frames, seek and loop inside a program that owns its main loop. examples/rollback/ goes on from
- * here.
+/* A program with its own main loop, and a module that it reloads while it runs: frames, seek, loop,
+ * reload. examples/rollback/ goes on from here.
  *
- * A few balls bounce in a box. Their positions lie on the deck's heap, a global counts the bounces:
- * both are state. 200 frames are played, frame 120 is brought back, and frames 120 to 150 are
- * repeated. The hash of a frame is the same each time it is made from the same state with the same
- * input.
+ *     example_embedded BUILD.so [NEXT.so…]
+ *
+ * 60 frames are played under the first build, and 60 more under each of the others: the balls go on
+ * from where they are, also where the edit changed their struct. Then a frame of the first build is
+ * brought back, and carried to the last one; and a stretch is repeated, with the same result each
+ * time. A real program would look at one file's time, and reload that.
  */
-#include <reprise/deck.h>
+#include "game.h"
+
+#include <reprise/reload.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BALLS = 8, WIDTH = 320 };
-
-typedef struct ball {
-    float x, speed;
-} ball;
-
-typedef struct input {
-    int push; /* what the person does in a frame */
-} input;
-
-static unsigned bounces;
-
-static void step(ball *balls, const input *in)
-{
-    for (int i = 0; i < BALLS; i++) {
-        balls[i].x += balls[i].speed + (float)in->push;
-        if (balls[i].x < 0 || balls[i].x > WIDTH) {
-            balls[i].speed = -balls[i].speed;
-            bounces++;
-        }
-    }
-}
+enum { FRAMES_A_BUILD = 60 };
 
 static void check(rp_status status)
 {
@@ -41,50 +24,96 @@ static void check(rp_status status)
     }
 }
 
+/* The functions of the build that the state is of: asked for each time, since a reload or a seek
+ * brings another one. */
+typedef void step_function(rp_allocator *, const input *);
+typedef unsigned bounces_function(void);
+
+static void *function(rp_deck *deck, const char *name)
+{
+    void *found = rp_deck_symbol(deck, name);
+    if (!found) {
+        fprintf(stderr, "embedded: build %u has no %s\n", rp_deck_build(deck), name);
+        exit(1);
+    }
+    return found;
+}
+
 /* In a loop the deck overwrites `in` with what was logged. */
-static rp_frame_info play(rp_deck *deck, ball *balls, int push)
+static rp_frame_info play(rp_deck *deck, int push)
 {
     input in = {push};
     rp_frame_info info;
+    step_function *step;
     rp_frame_begin(deck, &in, sizeof in);
-    step(balls, &in);
+    *(void **)&step = function(deck, "game_step");
+    step(rp_deck_heap(deck), &in);
     check(rp_frame_end(deck, &info));
     rp_deck_idle(deck, 2000000); /* a game gives it what is left of the tick, here 2 ms */
     return info;
 }
 
-static void print(rp_deck *deck, const char *what, uint64_t frame)
+static void print(rp_deck *deck, const char *what)
 {
-    uint64_t hash;
-    check(rp_state_hash(deck, frame, &hash));
-    printf("%-22s frame %3llu  hash %016llx  bounces %u\n", what, (unsigned long long)frame,
-           (unsigned long long)hash, bounces);
+    rp_deck_status status;
+    bounces_function *bounces;
+    *(void **)&bounces = function(deck, "game_bounces");
+    rp_deck_status_get(deck, &status);
+    printf("%-20s build %u  frame %3llu  bounces %u\n", what, rp_deck_build(deck),
+           (unsigned long long)status.frame, bounces());
 }
 
-int main(void)
+/* A build that is refused changes nothing: the one before plays on. */
+static void reload(rp_deck *deck, const char *path)
+{
+    rp_reload report;
+    if (rp_deck_reload(deck, &(rp_module_desc){.path = path}, &report) != RP_OK) {
+        fprintf(stderr, "embedded: build %u goes on: %s\n", rp_deck_build(deck),
+                rp_error_last()->text);
+        return;
+    }
+    printf("%u variables carried, %llu objects converted\n", report.carried,
+           (unsigned long long)report.objects_converted);
+}
+
+static void play_many(rp_deck *deck)
+{
+    for (int frame = 0; frame < FRAMES_A_BUILD; frame++) {
+        play(deck, frame % 3 - 1);
+    }
+    print(deck, "played");
+}
+
+static void repeat(rp_deck *deck, uint64_t from, uint64_t to)
+{
+    unsigned differ = 0;
+    check(rp_loop(deck, from, to));
+    for (uint64_t frame = 0; frame < 3 * (to - from); frame++) {
+        differ += play(deck, 1000).diverged != 0; /* a push that the loop does not take */
+    }
+    print(deck, differ ? "repeated, DIFFERS" : "repeated, the same");
+    check(rp_loop(deck, 0, 0));
+}
+
+int main(int argc, char **argv)
 {
     rp_deck *deck;
+    if (argc < 2) {
+        fprintf(stderr, "usage: example_embedded BUILD.so [NEXT.so...]\n");
+        return 2;
+    }
     check(rp_deck_open(&(rp_deck_desc){.budget_bytes = 64 << 20}, &deck));
-    check(rp_range(deck, &bounces, sizeof bounces, RP_ZONE_WORLD, "bounces"));
-    ball *balls = rp_alloc_zeroed(rp_deck_heap(deck), BALLS, sizeof *balls);
-    for (int i = 0; i < BALLS; i++) {
-        balls[i].speed = 1.5f * (float)(i + 1);
+    check(rp_deck_load(deck, &(rp_module_desc){.path = argv[1]}));
+    play_many(deck);
+    for (int i = 2; i < argc; i++) {
+        reload(deck, argv[i]);
+        play_many(deck);
     }
-    for (int frame = 1; frame <= 200; frame++) {
-        play(deck, balls, frame % 3 - 1);
-        if (frame == 120 || frame == 150 || frame == 200) {
-            print(deck, "played", (uint64_t)frame);
-        }
-    }
-    check(rp_seek(deck, 120));
-    print(deck, "sought", 120);
-    check(rp_loop(deck, 120, 150));
-    for (int i = 0; i < 3 * 30; i++) {
-        rp_frame_info info = play(deck, balls, 1000); /* a push that the loop does not take */
-        if (info.frame == 150) {
-            print(deck, info.diverged ? "repeated, DIFFERS" : "repeated, the same", 150);
-        }
-    }
+    repeat(deck, (uint64_t)(argc - 1) * FRAMES_A_BUILD - 30, (uint64_t)(argc - 1) * FRAMES_A_BUILD);
+    check(rp_seek(deck, 30));
+    print(deck, "sought");
+    reload(deck, argv[argc - 1]);
+    print(deck, "carried");
     rp_deck_status status;
     rp_deck_status_get(deck, &status);
     printf("history: frames %llu to %llu in %llu KiB\n", (unsigned long long)status.oldest_frame,

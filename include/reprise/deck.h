@@ -57,11 +57,13 @@ typedef struct rp_deck_desc {
 
 /* What kind of frame rp_frame_begin starts. */
 typedef enum rp_moment {
-    RP_MOMENT_LIVE,   /* the caller's input counts and is logged */
-    RP_MOMENT_REPLAY, /* in a loop: the input buffer was overwritten by the logged input */
-    RP_MOMENT_SOUGHT, /* live, and the first frame after a seek: caches may be stale */
-    RP_MOMENT_AGAIN   /* a frame that was made before is made again, by rp_rollback or a synctest:
-                         a person has heard its sound already */
+    RP_MOMENT_LIVE,    /* the caller's input counts and is logged */
+    RP_MOMENT_REPLAY,  /* in a loop: the input buffer was overwritten by the logged input */
+    RP_MOMENT_SOUGHT,  /* live, and the first frame after a seek: caches may be stale */
+    RP_MOMENT_AGAIN,   /* a frame that was made before is made again, by rp_rollback or a synctest:
+                          a person has heard its sound already */
+    RP_MOMENT_RELOADED /* live, and the first frame after rp_deck_reload: addresses of functions
+                          that the program keeps are stale */
 } rp_moment;
 
 typedef struct rp_frame_info {
@@ -218,7 +220,8 @@ typedef struct rp_rollback_desc {
 
 /* Restores the state after a kept frame and makes the frames behind it again with these inputs,
  * each committed as any frame: their records and logged inputs take the place of what was there.
- * Between frames only; a loop ends. RP_E_RANGE: `frame` is not kept, and nothing changed. Every
+ * Between frames only; a loop ends. RP_E_RANGE: `frame` is not kept, or was made by another build
+ * of the module (reload.h), and nothing changed. Every
  * other failure is that of a seek or a frame's end, with the world at the last frame that could be
  * made (rp_deck_status.frame); those behind it are gone, and may be made by rp_frame_begin. Cost: a
  * seek and frame_count commits. docs/rollback.md: how it is used, and other libraries' names. */

@@ -7,6 +7,7 @@
  *   trace.h   who owns memory: scopes, leaks, reports
  *   watch.h   what a person wants to see of a step, and what builds must agree on
  *   deck.h    the engine inside your own program: frames, seek, loop, rollback
+ *   reload.h  a module inside your own program, reloaded while it runs
  *   worker.h  threads beside it
  *   status.h  error codes and the error record
  */
@@ -20,6 +21,7 @@
 #include <reprise/draw.h>
 #include <reprise/memory.h>
 #include <reprise/page.h>
+#include <reprise/reload.h>
 #include <reprise/slot.h>
 #include <reprise/stage.h>
 #include <reprise/status.h>

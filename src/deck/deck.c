@@ -126,6 +126,7 @@ void rp_deck_close(rp_deck *deck)
     RP_ASSERT(!deck_workers_any(deck));
     rp_loop_clear(&deck->loop);
     deck_twice_close(deck);
+    deck_module_close(deck);
     rp_world_close(deck->world);
     rp_log_destroy(deck->log);
     rp_grow_finish(&deck->entries);
@@ -140,10 +141,10 @@ rp_allocator *rp_deck_heap(rp_deck *deck)
 
 /* ---- frames ---- */
 
-/* The state before the first frame becomes frame 0. */
-static rp_status start(rp_deck *deck)
+rp_status deck_start(rp_deck *deck)
 {
-    rp_status status = deck_commit(deck, &(rp_record_desc){.frame = 0, .build = DECK_BUILD});
+    rp_status status =
+        deck_commit(deck, &(rp_record_desc){.frame = 0, .build = deck_build_number(deck)});
     deck->started = status == RP_OK;
     return status;
 }
@@ -162,7 +163,10 @@ static rp_moment moment_of(rp_deck *deck, const void *input, size_t input_bytes)
         memcpy(deck->input, input, input_bytes);
     }
     deck->input_bytes = (uint32_t)input_bytes;
-    return deck->rolling ? RP_MOMENT_AGAIN : deck->sought ? RP_MOMENT_SOUGHT : RP_MOMENT_LIVE;
+    return deck->rolling           ? RP_MOMENT_AGAIN
+           : deck->module.reloaded ? RP_MOMENT_RELOADED
+           : deck->sought          ? RP_MOMENT_SOUGHT
+                                   : RP_MOMENT_LIVE;
 }
 
 rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes)
@@ -171,9 +175,12 @@ rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes)
     deck->in_frame = true;
     (void)deck_make_whole(deck, "frame"); /* a failure is reported by the frame's end */
     if (deck->broken == RP_OK && !deck->started) {
-        (void)start(deck); /* a failure breaks the deck, which the frame's end reports */
+        (void)deck_start(deck); /* a failure breaks the deck, which the frame's end reports */
     }
     rp_moment moment = moment_of(deck, input, input_bytes);
+    if (deck->module.count > 1) {
+        rp_os_denied_renew();
+    }
     rp_region_tick((uint32_t)deck->frame);
     deck_workers_go(deck);
     deck->frame_start_ns = rp_os_monotonic_ns();
@@ -211,7 +218,7 @@ rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info)
     status = deck_check_whole(deck, "frame");
     if (status == RP_OK) {
         status = deck_commit(deck, &(rp_record_desc){.frame = deck->frame + 1,
-                                                     .build = DECK_BUILD,
+                                                     .build = deck_build_number(deck),
                                                      .step_ns = start_ns - deck->frame_start_ns,
                                                      .input = deck->input,
                                                      .input_bytes = deck->input_bytes});
@@ -220,7 +227,7 @@ rp_status rp_frame_end(rp_deck *deck, rp_frame_info *info)
         return status;
     }
     deck->frame++;
-    deck->sought = false;
+    deck->sought = deck->module.reloaded = false;
     uint64_t commit_ns = rp_os_monotonic_ns() - start_ns;
     if (rp_loop_is_set(&deck->loop)) {
         status = deck_loop_check(deck, &diverged);

@@ -7,9 +7,15 @@
 
 #include <string.h>
 
-/* The recording is the first pass: what a later one is compared with. */
+/* The recording is the first pass: what a later one is compared with. The loop runs under the build
+ * of its start, so a frame that another one made is no measure. */
 static rp_status note_recorded(const rp_deck *deck, rp_loop_store *loop)
 {
+    rp_record record, start = {0};
+    uint64_t first;
+    if (rp_log_find_frame(deck->log, loop->from, &first)) {
+        (void)rp_log_record(deck->log, first, &start);
+    }
     rp_status status = RP_OK;
     for (uint64_t frame = loop->from + 1; frame <= loop->to && status == RP_OK; frame++) {
         uint64_t index, hash;
@@ -17,8 +23,9 @@ static rp_status note_recorded(const rp_deck *deck, rp_loop_store *loop)
         if (status == RP_OK) {
             status = rp_log_hash(deck->log, index, &hash);
         }
-        if (status == RP_OK) {
-            rp_loop_hash_note(loop, frame, DECK_BUILD, hash);
+        if (status == RP_OK && rp_log_record(deck->log, index, &record) &&
+            record.build == start.build) {
+            rp_loop_hash_note(loop, frame, start.build, hash);
         }
     }
     return status;
@@ -76,7 +83,8 @@ rp_status deck_loop_check(rp_deck *deck, uint64_t *diverged)
     uint64_t hash, index;
     rp_status status = rp_log_hash(deck->log, rp_log_position(deck->log), &hash);
     if (status == RP_OK) {
-        *diverged = rp_loop_hash_note(&deck->loop, deck->frame, DECK_BUILD, hash).diverged;
+        *diverged =
+            rp_loop_hash_note(&deck->loop, deck->frame, deck_build_number(deck), hash).diverged;
     }
     rp_record record;
     if (status == RP_OK && (!rp_log_find_frame(deck->log, deck->loop.from, &index) ||

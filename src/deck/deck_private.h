@@ -6,6 +6,9 @@
  *   deck_loop.c   repeating frames with their logged input
  *   deck_rollback.c  frames again with other inputs
  *   deck_worker.c threads that rest at a frame's end
+ *   deck_module.c  the module's builds: loaded, chosen, which bytes of them are state
+ *   deck_reload.c  the state carried from one to another
+ *   deck_stale.c   accesses to the data of a build that is not the current one
  *   deck_twice.c  synctest: frames again with the same input, compared
  *
  * A frame that cannot be committed is taken back, so that log and world always say the same; where
@@ -22,17 +25,20 @@
 #include "deck/loop.h"
 #include "history/storage.h"
 #include "history/world.h"
+#include "module/object.h"
+#include "module/planned.h"
 
 #include "os/os.h"
 
 #include <reprise/deck.h>
+#include <reprise/reload.h>
 #include <reprise/worker.h>
 
 enum {
     DECK_INPUT_BYTES_DEFAULT = 1024,
     DECK_INPUT_BYTES_MAX = 65536, /* of a record of the log */
     DECK_SLOT_RUNS = 256,
-    DECK_BUILD = 1,        /* an embedded program has one */
+    DECK_BUILDS_MAX = 4096,
     DECK_RANGES_MAX = 128, /* that are no state; those that are the world has */
 };
 
@@ -72,6 +78,31 @@ typedef struct deck_workers {
     struct rp_worker workers[WORKERS_MAX];
 } deck_workers;
 
+/* A build of the module: loaded once, and mapped until the deck is closed. */
+typedef struct deck_build {
+    int file; /* a memory file: the bytes that were loaded; also for reprise-plan and debuggers */
+    void *handle;
+    rp_object object;
+    uint64_t data_low;         /* its data below is not made unreadable */
+    void *tls;                 /* of the deck's thread; null: none */
+    const rp_planned *planned; /* its symbols; for a moment the plan */
+    size_t planned_bytes;      /* mapped */
+    uint8_t *initial;          /* its state as it was loaded: the spans, then the thread's */
+    size_t initial_bytes;
+    uint32_t first_pages[RP_OBJECT_STATE_MAX + 1]; /* of its spans, then of the thread's */
+} deck_build;
+
+typedef struct deck_module {
+    rp_grow builds;    /* deck_build: build n is the n-th; they do not move */
+    uint32_t count;    /* atomic for the handler: those that are whole */
+    uint32_t current;  /* the build that the state is of; 0: no module */
+    size_t own_ranges; /* the world's ranges before those of the current build */
+    bool reloaded;     /* and no frame was made since */
+    bool watched;      /* stale accesses are told of */
+    char name[128];    /* of the file, for texts */
+    char report[600];
+} deck_module;
+
 /* A frame's first run, while it may be run again. */
 typedef struct deck_twice {
     bool wanted;  /* the deck was opened for it */
@@ -106,6 +137,7 @@ struct rp_deck {
     size_t slot_run_count, slot_run_next;
     deck_workers workers;
     deck_twice twice;
+    deck_module module;
     bool rolling; /* rp_rollback makes the frame */
     uint32_t input_capacity, input_bytes;
     uint8_t input[DECK_INPUT_BYTES_MAX]; /* of the frame under way */
@@ -126,6 +158,8 @@ rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame,
 rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame);
 
 /* deck.c */
+/* The state before the first frame becomes frame 0. */
+rp_status deck_start(rp_deck *deck);
 /* A frame begins: its input, the caller's or another, stands in deck->input. */
 rp_moment deck_frame_begin(rp_deck *deck, const void *input, size_t input_bytes);
 
@@ -151,6 +185,45 @@ void deck_workers_go(rp_deck *deck);
 /* Waits until all rest. RP_E_TIMEOUT: one does not, and all may go on. */
 rp_status deck_workers_stop(rp_deck *deck);
 bool deck_workers_any(const rp_deck *deck);
+
+/* deck_module.c */
+/* That records are made under. */
+static inline uint32_t deck_build_number(const rp_deck *deck)
+{
+    return deck->module.current ? deck->module.current : 1;
+}
+static inline deck_build *deck_build_at(const rp_deck *deck, uint32_t number)
+{
+    return (deck_build *)(void *)deck->module.builds.data + (number - 1);
+}
+/* Asks reprise-plan about the file: *made gets the copy of its bytes and the answer, with a plan
+ * from the current build on where there is one. On failure *made holds nothing. */
+rp_status deck_build_ask(const rp_deck *deck, const rp_module_desc *desc, deck_build *made);
+/* Loads what was asked about, and copies its initial state. On failure *made still is to be
+ * dropped. */
+rp_status deck_build_load(rp_deck *deck, deck_build *made);
+/* Unloads it, and gives back what it holds. */
+void deck_build_drop(deck_build *build);
+/* It becomes the newest; its number. RP_E_LIMIT, RP_E_MEMORY: 0. */
+uint32_t deck_build_add(rp_deck *deck, const deck_build *made);
+/* The ranges of the current build are those of the world, or none of any build. */
+rp_status deck_module_ranges_in(rp_deck *deck);
+void deck_module_ranges_out(rp_deck *deck);
+/* Whether its data can be read and written. What lies in the thread's block is overwritten. */
+rp_status deck_build_deny(const deck_build *build);
+rp_status deck_build_allow(const deck_build *build);
+/* Its state becomes what it was when it was loaded. */
+void deck_build_reset(const deck_build *build);
+/* Another build becomes the current one; the state in it is what it was there. */
+rp_status deck_module_switch(rp_deck *deck, uint32_t number);
+/* Builds that are not current get back the data that they were loaded with, for their destructors:
+ * the objects that were carried on are the current build's. */
+void deck_builds_calm(rp_deck *deck);
+void deck_module_close(rp_deck *deck);
+
+/* deck_stale.c */
+rp_status deck_stale_watch(rp_deck *deck);
+void deck_stale_end(void);
 
 /* deck_twice.c */
 rp_status deck_twice_open(rp_deck *deck);

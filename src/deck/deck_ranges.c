@@ -78,12 +78,15 @@ static rp_status add(rp_deck *deck, const deck_range *range, const char *name)
 
 static rp_status add_state(rp_deck *deck, void *start, size_t size_bytes, const char *name)
 {
+    deck_module_ranges_out(deck); /* the module's are the last ones */
     rp_status status =
         rp_world_range_add(deck->world, start, size_bytes, deck->next_range_page, name);
     if (status == RP_OK) {
         deck->next_range_page += rp_world_range_pages(start, size_bytes);
+        deck->module.own_ranges++;
     }
-    return status;
+    rp_status again = deck_module_ranges_in(deck);
+    return status == RP_OK && again != RP_OK ? deck_break(deck, again) : status;
 }
 
 static rp_status add_kept(rp_deck *deck, void *start, size_t size_bytes, const char *name)

@@ -22,11 +22,28 @@ static rp_status make_frame(rp_deck *deck, const rp_rollback_desc *desc, uint32_
     return status;
 }
 
+/* `step` calls functions of the build that runs now. */
+static rp_status check_build(const rp_deck *deck, uint64_t frame)
+{
+    rp_record record;
+    uint64_t index;
+    bool other = deck->module.current && rp_log_find_frame(deck->log, frame, &index) &&
+                 rp_log_record(deck->log, index, &record) && record.build != deck->module.current;
+    return other ? rp_fail(RP_E_RANGE,
+                           "rollback: frame %llu is of build %u, and build %u runs: rp_seek to it, "
+                           "then rp_deck_reload",
+                           (unsigned long long)frame, record.build, deck->module.current)
+                 : RP_OK;
+}
+
 rp_status rp_rollback(rp_deck *deck, const rp_rollback_desc *desc)
 {
     RP_ASSERT(!deck->in_frame && (desc->step || !desc->frame_count));
     RP_ASSERT(desc->input_bytes <= deck->input_capacity && (desc->inputs || !desc->input_bytes));
-    rp_status status = deck_restore(deck, "rollback", desc->frame);
+    rp_status status = check_build(deck, desc->frame);
+    if (status == RP_OK) {
+        status = deck_restore(deck, "rollback", desc->frame);
+    }
     if (status != RP_OK) {
         return status;
     }

@@ -233,6 +233,14 @@ rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame,
                    (unsigned long long)stats.newest_frame);
 }
 
+/* A frame's state is that of the build that made it. */
+static rp_status to_build_of(rp_deck *deck, uint64_t index)
+{
+    rp_record record;
+    bool known = deck->module.current && rp_log_record(deck->log, index, &record);
+    return known ? deck_module_switch(deck, record.build) : RP_OK;
+}
+
 rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)
 {
     const rp_page_slot *entries;
@@ -249,13 +257,17 @@ rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)
         return status;
     }
     rp_os_lock_take(&deck->workers.world_lock);
-    status = apply(deck, entries, count);
+    status = to_build_of(deck, index);
+    if (status == RP_OK) {
+        status = apply(deck, entries, count);
+    }
     rp_os_lock_drop(&deck->workers.world_lock);
     if (status != RP_OK) {
         return deck_break(deck, status);
     }
     deck->frame = frame;
     deck->sought = true;
+    deck->module.reloaded = false;
     deck->twice.pending = false;
     deck_ranges_rebuild(deck);
     return RP_OK;
