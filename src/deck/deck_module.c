@@ -291,14 +291,15 @@ rp_status deck_module_ranges_in(rp_deck *deck)
 rp_status deck_module_switch(rp_deck *deck, uint32_t number)
 {
     deck_module *module = &deck->module;
-    if (number == module->current) {
+    if (number == module->current && deck->broken == RP_OK) {
         return RP_OK;
     }
     if (!number || number > module->count) {
         return rp_fail(RP_E_FORMAT, "history: a frame of build %u, which was never loaded", number);
     }
     deck_module_ranges_out(deck);
-    rp_status status = deck_build_deny(deck_build_at(deck, module->current));
+    rp_status status =
+        number == module->current ? RP_OK : deck_build_deny(deck_build_at(deck, module->current));
     if (status == RP_OK) {
         status = deck_build_allow(deck_build_at(deck, number));
     }

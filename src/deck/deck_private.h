@@ -214,7 +214,8 @@ rp_status deck_build_deny(const deck_build *build);
 rp_status deck_build_allow(const deck_build *build);
 /* Its state becomes what it was when it was loaded. */
 void deck_build_reset(const deck_build *build);
-/* Another build becomes the current one; the state in it is what it was there. */
+/* Another build becomes the current one; the state in it is what it was there. Where the deck is
+ * broken the current one, too, gets its ranges and data back. */
 rp_status deck_module_switch(rp_deck *deck, uint32_t number);
 /* Builds that are not current get back the data that they were loaded with, for their destructors:
  * the objects that were carried on are the current build's. */

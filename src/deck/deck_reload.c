@@ -255,9 +255,9 @@ static rp_status reload_known(rp_deck *deck, deck_build *asked, carrying *c)
     return status == RP_OK ? RP_OK : rp_fail(why.status, "%s", why.text);
 }
 
-static rp_status check_call(const rp_deck *deck, const rp_module_desc *desc)
+static rp_status check_call(rp_deck *deck, const rp_module_desc *desc)
 {
-    rp_status status = deck_check_whole(deck, "reload");
+    rp_status status = deck_make_whole(deck, "reload");
     if (status == RP_OK && !deck->module.current) {
         status = rp_fail(RP_E_ARGUMENT, "reload: no module: rp_deck_load first");
     }
@@ -270,9 +270,9 @@ static rp_status check_call(const rp_deck *deck, const rp_module_desc *desc)
 rp_status rp_deck_reload(rp_deck *deck, const rp_module_desc *desc, rp_reload *reload)
 {
     RP_ASSERT(!deck->in_frame);
-    carrying c = {.from = deck->module.current};
     deck_build asked;
     rp_status status = check_call(deck, desc);
+    carrying c = {.from = deck->module.current};
     if (status == RP_OK) {
         status = deck_build_ask(deck, desc, &asked);
     }

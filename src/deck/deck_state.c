@@ -169,6 +169,14 @@ static rp_status apply_everything(rp_deck *deck)
     return status == RP_OK ? ended : status;
 }
 
+/* A frame's state is that of the build that made it. */
+static rp_status to_build_of(rp_deck *deck, uint64_t index)
+{
+    rp_record record;
+    bool known = deck->module.current && rp_log_record(deck->log, index, &record);
+    return known ? deck_module_switch(deck, record.build) : RP_OK;
+}
+
 rp_status deck_make_whole(rp_deck *deck, const char *what)
 {
     rp_record record;
@@ -177,7 +185,10 @@ rp_status deck_make_whole(rp_deck *deck, const char *what)
         return deck_check_whole(deck, what);
     }
     rp_os_lock_take(&deck->workers.world_lock);
-    rp_status status = apply_everything(deck);
+    rp_status status = to_build_of(deck, rp_log_position(deck->log));
+    if (status == RP_OK) {
+        status = apply_everything(deck);
+    }
     rp_os_lock_drop(&deck->workers.world_lock);
     if (status != RP_OK) {
         return deck_check_whole(deck, what);
@@ -231,14 +242,6 @@ rp_status deck_find_frame(const rp_deck *deck, const char *what, uint64_t frame,
     return rp_fail(RP_E_RANGE, "%s: frame %llu is not kept: choose one of %llu to %llu", what,
                    (unsigned long long)frame, (unsigned long long)stats.oldest_frame,
                    (unsigned long long)stats.newest_frame);
-}
-
-/* A frame's state is that of the build that made it. */
-static rp_status to_build_of(rp_deck *deck, uint64_t index)
-{
-    rp_record record;
-    bool known = deck->module.current && rp_log_record(deck->log, index, &record);
-    return known ? deck_module_switch(deck, record.build) : RP_OK;
 }
 
 rp_status deck_restore(rp_deck *deck, const char *what, uint64_t frame)

@@ -355,6 +355,36 @@ TEST(reloads_work_with_the_best_tracking)
     every_rung(RP_TRACKING_AUTO);
 }
 
+#ifdef RP_FAULTS
+
+/* A seek that cannot be finished leaves a deck that mends itself, whichever build it was about. */
+TEST(a_seek_over_a_reload_that_fails_is_mended_by_the_next)
+{
+    modules m = modules_open();
+    modules_load(&m, COUNTER_BY("1"));
+    modules_frame(&m, "step");
+    modules_frame(&m, "step");
+    ck_ok(modules_reload(&m, COUNTER_BY("100"), NULL));
+    modules_frame(&m, "step");
+    size_t k = 0, failures = 0;
+    for (size_t calls = 1; calls >= k;) {
+        ck_ok(rp_seek(m.deck, 3));
+        rp_os_fault_set(++k, ENOMEM);
+        rp_status status = rp_seek(m.deck, 1);
+        calls = rp_os_fault_count();
+        rp_os_fault_set(0, 0);
+        failures += status != RP_OK;
+        ck_ok(rp_seek(m.deck, k % 2 ? 1 : 3));
+        ck_assert_uint_eq(rp_deck_build(m.deck), k % 2 ? 1 : 2);
+        ck_assert_int_eq(value(&m), k % 2 ? 11 : 112);
+        ck_assert_uint_lt(k, 500);
+    }
+    ck_assert_uint_gt(failures, 1);
+    modules_close(&m);
+}
+
+#endif
+
 /* ---- refused ---- */
 
 static void ck_runs_on(modules *m, uint32_t build, int expected)
@@ -583,7 +613,7 @@ TEST(other_faults_are_not_called_stale)
     stale s = stale_make();
     ending end = run_child(null_access, &s);
     ck_assert(end.signal || end.code);
-    ck_assert_msg(!strstr(end.text, "stale"), "%s", end.text);
+    ck_assert_msg(!strstr(end.text, "stale access"), "%s", end.text);
     modules_close(&s.m);
 }
 
