@@ -1,5 +1,6 @@
 /* S8: a build's file is complete → the first step of its code. S9: the runner is killed → the next
- * frame. S10: `reprise run` → the first frame.
+ * frame. S10: `reprise run` → the first frame,
+ * and `reprise open` → the next one.
  *
  * Absolute times, since nothing does the same work beside us; what the machine can do at best is
  * given by `peer_us`: for S8 loading the same file with dlopen in a fresh process, for S9 copying
@@ -365,11 +366,15 @@ static uint64_t process_ns(char **arguments)
 {
     pid_t pid;
     int status;
+    posix_spawn_file_actions_t quiet;
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
     uint64_t begin = bench_ns();
-    if (posix_spawnp(&pid, arguments[0], NULL, NULL, arguments, environ)) {
+    if (posix_spawnp(&pid, arguments[0], &quiet, NULL, arguments, environ)) {
         give_up(arguments[0]);
     }
     waitpid(pid, &status, 0);
+    posix_spawn_file_actions_destroy(&quiet);
     if (status) {
         fprintf(stderr, "bench_host: %s failed\n", arguments[0]);
         exit(1);
@@ -400,6 +405,75 @@ static void s10(void)
                                 .spread = bench_spread(&times)});
 }
 
+/* A take of so many frames is opened at its last one, by the command, and the next frame made. */
+typedef struct opening {
+    const char *mib, *module, *what; /* module: null: world_module */
+    uint64_t frames;
+    double target_ms;
+} opening;
+
+static void take_make(const opening *o, const char *take)
+{
+    static session s;
+    char module[512], copy[512];
+    rp_input input = {0};
+    rp_elf *elf;
+    variant_path(0, module, sizeof module);
+    snprintf(copy, sizeof copy, "%s/taken.so", folder);
+    world_open(&s, o->mib);
+    if (rp_elf_open(o->module ? o->module : module, copy, &elf) ||
+        session_build_new(&s, elf, copy, bench_ns()) ||
+        session_tape_begin(&s, &(session_tape_desc){.path = take, .replace = true})) {
+        give_up("take");
+    }
+    for (uint64_t i = 0; i < o->frames; i++) {
+        if (session_step(&s, &input, false, false)) {
+            give_up("step");
+        }
+    }
+    if (session_tape_end(&s, true)) {
+        give_up("take");
+    }
+    session_close(&s);
+}
+
+static void s10_take(const opening *o)
+{
+    static bench_samples times, copies;
+    char program[512], take[512], to[32];
+    times.count = copies.count = 0;
+    snprintf(program, sizeof program, "%s/reprise", BENCH_HOST);
+    snprintf(take, sizeof take, "%s/opened.take", folder);
+    snprintf(to, sizeof to, "%llu", (unsigned long long)o->frames + 1);
+    setenv("XDG_STATE_HOME", folder, 1); /* where --trust writes */
+    take_make(o, take);
+    char *open[] = {program, "open", "--trust", "--stage", "none", "--frames", to, take, NULL};
+    for (int i = 0; i < 9; i++) {
+        bench_add(&copies, (uint64_t)(copy_us((size_t)atoi(o->mib) << 20) * 1000));
+        bench_add(&times, process_ns(open));
+    }
+    bench_print(&(bench_result){.id = "S10",
+                                .what = o->what,
+                                .unit = "ms",
+                                .value = bench_median(&times) / 1000,
+                                .target = o->target_ms,
+                                .median_us = bench_median(&times),
+                                .peer_us = bench_median(&copies),
+                                .spread = bench_spread(&times)});
+}
+
+static void s10_takes(void)
+{
+    static const opening rows[] = {
+        {"4", NULL, "opening a take of 4MiB, 60 frames", 60, 100},
+        {"256", NULL, "of 256MiB, 10 frames", 10, 1000},
+        {"1", BENCH_DEMO, "of the demo, 36000 frames", 36000, 200},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        s10_take(&rows[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     bench_open(argc, argv);
@@ -420,6 +494,7 @@ int main(int argc, char **argv)
     }
     if (bench_wants("S10")) {
         s10();
+        s10_takes();
     }
     char remove_all[64];
     snprintf(remove_all, sizeof remove_all, "rm -rf %s", folder);

@@ -22,6 +22,8 @@ static void help_print(void)
          "  --frame N            stand after frame N, first or last; default: last\n"
          "  --play               play on from there at once, live; default: pause, and with\n"
          "                       --stage none and --frames play\n"
+         "  --history N|all      frames of the take before and behind that one to scrub through\n"
+         "                       (3600); all of a long take takes seconds to read\n"
          "  --trust              run the take's builds, which this machine does not know\n"
          "  --module FILE.so     the module that its source makes: each new build of it is taken\n"
          "                       up, as in `reprise run`, the one that is there at first as well\n"
@@ -170,18 +172,33 @@ static void moved_tell(const run *r)
     }
 }
 
+/* The records that are read into the history. */
+static void window_choose(const run *r, uint64_t index, uint64_t *first, uint64_t *last)
+{
+    uint64_t most = r->options.history, end = take_session_course_end(&r->take, index);
+    *first = index > most ? index - most : 0;
+    *last = end - index > most ? index + most : end;
+    if (*first || *last < end) {
+        fprintf(stderr,
+                "reprise: %s: frames %llu to %llu are in the history: --history all reads the "
+                "others, too, and --frame begins elsewhere\n",
+                r->take.path, (unsigned long long)rp_take_frame_at(r->take.take, *first)->frame,
+                (unsigned long long)rp_take_frame_at(r->take.take, *last)->frame);
+    }
+}
+
 static rp_status world_stand(run *r, uint64_t index)
 {
+    uint64_t first, last;
     take_session *t = &r->take_opened;
     const take_session_desc desc = {.file = &r->take,
                                     .copies = r->copies.path,
                                     .trust = r->options.trust,
                                     .known = r->options.module,
                                     .session = run_session_desc(r)};
+    window_choose(r, index, &first, &last);
     rp_status status = take_session_open(&desc, index, t, &r->session);
-    status =
-        status ? status
-               : take_session_load(t, 0, take_session_course_end(&r->take, index), loads_on, NULL);
+    status = status ? status : take_session_load(t, first, last, loads_on, NULL);
     status = status ? status : take_session_stand(t, rp_take_frame_at(r->take.take, index)->frame);
     if (status) {
         r->exit_code = exit_code_of(status);

@@ -38,7 +38,7 @@ enum {
     RUN_EXIT_LEAKS = RP_LEAKS_EXIT_CODE,
 };
 
-enum { RUN_LIST_MAX = 32, RUN_MARK_MAX = 32, RUN_MARK_BYTES = 48 };
+enum { OPEN_HISTORY_FRAMES = 3600, RUN_LIST_MAX = 32, RUN_MARK_MAX = 32, RUN_MARK_BYTES = 48 };
 
 /* A mark that `reprise ctl memory mark` made. It lies in a runner, and ends with it. */
 typedef struct run_growth_mark {
@@ -53,6 +53,7 @@ typedef struct run_options {
     const char *at;     /* its frame; null: the last */
     bool trust;         /* its builds are run though they are not known here */
     bool plays;         /* from there at once */
+    uint64_t history;   /* frames of the take to each side of it */
     bool resumes;       /* goes on where the last run ended, and keeps what the next one needs */
     const char *stage;  /* null: choose */
     const char *build;

@@ -97,6 +97,7 @@ enum {
     OPT_AT,
     OPT_TRUST,
     OPT_PLAY,
+    OPT_HISTORY,
     OPT_RESUME,
     OPT_HELP
 };
@@ -130,6 +131,7 @@ static const struct option table[] = {
     {"frame", required_argument, NULL, OPT_AT},
     {"trust", no_argument, NULL, OPT_TRUST},
     {"play", no_argument, NULL, OPT_PLAY},
+    {"history", required_argument, NULL, OPT_HISTORY},
     {"resume", no_argument, NULL, OPT_RESUME},
     {"help", no_argument, NULL, OPT_HELP},
     {0},
@@ -138,7 +140,8 @@ static const struct option table[] = {
 /* Some are of one command alone: a take says what its world began with. */
 static bool is_of_open(int option)
 {
-    return option == OPT_MODULE || option == OPT_AT || option == OPT_TRUST || option == OPT_PLAY;
+    return option == OPT_MODULE || option == OPT_AT || option == OPT_TRUST || option == OPT_PLAY ||
+           option == OPT_HISTORY;
 }
 
 static bool is_of_run(int option)
@@ -320,6 +323,11 @@ static rp_status option_read(run_options *o, int option, const char *value)
     case OPT_PLAY:
         o->plays = true;
         return RP_OK;
+    case OPT_HISTORY:
+        o->history = UINT64_MAX;
+        return strcmp(value, "all") == 0
+                   ? RP_OK
+                   : number("--history", value, 0, UINT64_C(1) << 40, &o->history);
     case OPT_RESUME:
         o->resumes = true;
         return RP_OK;
@@ -408,6 +416,7 @@ rp_status run_options_read(int argc, char **argv, run_options *o, bool *help)
 rp_status run_options_read_open(int argc, char **argv, run_options *o, bool *help)
 {
     *o = options_at_first;
+    o->history = OPEN_HISTORY_FRAMES;
     *help = false;
     rp_status status = options_read(argc, argv, true, o, help);
     if (status || *help) {

@@ -20,6 +20,7 @@ typedef struct loading {
     rp_take_map met;      /* pages, where several records are one difference */
     bool whole;           /* a state is in the log, that after record `before` */
     uint64_t before;
+    uint32_t build; /* that made it */
 } loading;
 
 /* ---- pages ---- */
@@ -36,19 +37,12 @@ static rp_status numbers_all(loading *l)
     return status;
 }
 
-/* Pages in which the state after record `index` differs from that after `before`. */
-static rp_status numbers_between(loading *l, uint64_t before, uint64_t index)
+/* Each page of the list once. */
+static rp_status numbers_unique(loading *l)
 {
-    rp_status status = RP_OK;
-    l->numbers.used_bytes = 0;
-    for (uint64_t i = before + 1; !status && i <= index; i++) {
-        status = rp_take_frame_pages(l->t->file->take, i, &l->numbers);
-    }
-    if (status || index == before + 1) {
-        return status;
-    }
-    uint32_t *pages = (uint32_t *)(void *)l->numbers.data; /* several records: each page once */
+    uint32_t *pages = (uint32_t *)(void *)l->numbers.data;
     size_t kept = 0, count = l->numbers.used_bytes / sizeof *pages;
+    rp_status status = RP_OK;
     rp_take_map_clear(&l->met);
     for (size_t i = 0; !status && i < count; i++) {
         uint32_t met;
@@ -59,6 +53,49 @@ static rp_status numbers_between(loading *l, uint64_t before, uint64_t index)
     }
     l->numbers.used_bytes = kept * sizeof *pages;
     return status;
+}
+
+/* Variables of a build, or with 0 of libraries: what a fresh process has there is not zero, so the
+ * log has to name those pages too that are zeros in the state. */
+static rp_status numbers_of_ranges(loading *l, uint32_t build)
+{
+    const session *s = l->t->session;
+    rp_status status = RP_OK;
+    for (uint32_t i = 0; !status && i < s->known_count; i++) {
+        const link_range *range = &s->known[i];
+        uint32_t pages =
+            rp_world_range_pages((const void *)(uintptr_t)range->start, range->size_bytes);
+        for (uint32_t page = 0; !status && range->build == build && page < pages; page++) {
+            uint32_t number = range->first_page + page;
+            status = rp_take_array_add(&l->numbers, &number, sizeof number);
+        }
+    }
+    return status;
+}
+
+/* Pages in which the state after record `index` differs from that after `before`. */
+static rp_status numbers_between(loading *l, uint64_t before, uint64_t index)
+{
+    rp_status status = RP_OK;
+    for (uint64_t i = before + 1; !status && i <= index; i++) {
+        status = rp_take_frame_pages(l->t->file->take, i, &l->numbers);
+    }
+    return status;
+}
+
+/* The pages that record `index` brings to the log. */
+static rp_status numbers_list(loading *l, uint64_t index, uint32_t build)
+{
+    bool first = !l->whole, other_build = first || build != l->build;
+    rp_status status = first ? numbers_all(l) : numbers_between(l, l->before, index);
+    if (!status && first) {
+        status = numbers_of_ranges(l, 0);
+    }
+    if (!status && other_build) {
+        status = numbers_of_ranges(l, build);
+    }
+    bool repeats = other_build || index != l->before + 1;
+    return status || !repeats ? status : numbers_unique(l);
 }
 
 static rp_status entry_add(loading *l, uint32_t page, uint32_t slot)
@@ -169,12 +206,12 @@ static rp_status record_load(loading *l, uint64_t index)
     const rp_take_index_frame *frame = rp_take_frame_at(l->t->file->take, index);
     l->numbers.used_bytes = l->entries.used_bytes = 0;
     rp_status status = rp_take_state_seek(l->t->state, index);
-    if (!status) {
-        status = l->whole ? numbers_between(l, l->before, index) : numbers_all(l);
-    }
+    uint32_t build = take_session_build(l->t, frame->build);
+    status = status ? status : numbers_list(l, index, build);
     status = status ? status : record_commit(l, frame, index);
     l->whole = l->whole || !status;
     l->before = index;
+    l->build = build;
     return status;
 }
 

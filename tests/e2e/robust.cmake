@@ -25,6 +25,10 @@ foreach(name robust_cheat robust_cheat_heap)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(${name} PRIVATE rp_flags)
 endforeach()
+add_library(robust_take_cxx MODULE robust_take_cxx.cpp)
+set_target_properties(robust_take_cxx PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${robust_out})
+target_include_directories(robust_take_cxx PRIVATE ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(robust_take_cxx PRIVATE -fno-gnu-unique)
 target_compile_definitions(robust_cheat_heap PRIVATE CHEAT_HEAP)
 
 # A session looks for its runner beside the program that it is in.
@@ -54,7 +58,8 @@ foreach(source IN LISTS sources)
     ROBUST_PROGRAMS="$<TARGET_FILE_DIR:harness>" ROBUST_DEMO="$<TARGET_FILE:demo_game>"
     ROBUST_OUT="${robust_out}")
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${robust_out})
-  add_dependencies(${target} programs demo_game robust_runner robust_cheat robust_cheat_heap)
+  add_dependencies(${target} programs demo_game robust_runner robust_cheat robust_cheat_heap
+    robust_take_cxx)
   add_test(NAME e2e/${name} COMMAND ${target})
   set_tests_properties(e2e/${name} PROPERTIES TIMEOUT 900 ENVIRONMENT CK_TIMEOUT_MULTIPLIER=10)
 endforeach()

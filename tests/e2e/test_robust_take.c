@@ -120,6 +120,11 @@ TEST(sqlite_plays_on_as_it_did)
     plays_on_as_it_did("sqlite_module");
 }
 
+TEST(a_cxx_program_plays_on_as_it_did)
+{
+    plays_on_as_it_did(ROBUST_OUT "/robust_take_cxx.so");
+}
+
 TEST(a_world_in_a_runner_that_dies_goes_on)
 {
     opened o;
