@@ -1,4 +1,5 @@
-// A module in C++ for takes: virtual functions, strings, vectors, maps and a function object in the state.
+// A module in C++ for takes: virtual functions, strings, vectors, maps and a function object in the
+// state.
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -16,7 +17,10 @@ struct Shape {
 };
 
 struct Square : Shape {
-    double grow(double by) override { return size += by; }
+    double grow(double by) override
+    {
+        return size += by;
+    }
 };
 
 struct Disc : Shape {
@@ -32,7 +36,7 @@ std::vector<std::unique_ptr<Shape>> shapes;
 std::map<std::string, std::vector<double>> sizes;
 std::function<double(double)> rule = [](double x) { return x * 1.5; };
 double sum;
-}
+} // namespace
 
 extern "C" void rp_module_step(rp_stage *stage)
 {
@@ -48,7 +52,8 @@ extern "C" void rp_module_step(rp_stage *stage)
         sum += rule(shape->grow(0.25));
     }
     char name[32];
-    std::snprintf(name, sizeof name, "a name that is long enough %u", static_cast<unsigned>(stage->frame % 20));
+    std::snprintf(name, sizeof name, "a name that is long enough %u",
+                  static_cast<unsigned>(stage->frame % 20));
     sizes[name].push_back(sum);
     if (rp_down(stage, RP_KEY_SPACE)) {
         rule = [factor = sum](double x) { return x + factor * 1e-9; };

@@ -409,6 +409,27 @@ TEST(a_range_that_was_cut_is_left_alone_and_its_image_stays)
     play_close(p);
 }
 
+/* Pages with neighbouring numbers, of which a state has one: the other one stays pending, and the
+ * log would refuse a page that is named twice. */
+TEST(a_state_with_one_of_two_new_ranges_leaves_no_page_in_two_runs)
+{
+    play *p = play_open(RP_MIB(64), play_tracked());
+    play_commit(p);
+    ck_ok(rp_world_range_add(p->world, other_bytes, 100, RP_PAGE_EXTRA, "unknown"));
+    ck_ok(rp_world_range_add(p->world, range_bytes, 100, RP_PAGE_EXTRA + 1, "known"));
+    memset(other_bytes, 3, 100);
+    const rp_page_slot known = {.page = RP_PAGE_EXTRA + 1, .slot = RP_SLOT_ZERO};
+    ck_ok(rp_world_apply_begin(p->world));
+    ck_ok(rp_world_apply(p->world, &known, 1));
+    ck_ok(rp_world_apply_end(p->world, NULL));
+    ck_assert_uint_eq(other_bytes[7], 3);
+    memset(range_bytes, 4, 100);
+    play_commit(p);
+    const uint8_t *image = rp_world_page_image(p->world, known.page);
+    ck_assert_uint_eq(image[(uintptr_t)range_bytes % RP_PAGE_BYTES], 4);
+    play_close(p);
+}
+
 TEST(a_new_range_keeps_its_content_through_a_revert_and_a_seek)
 {
     play *p = play_open(RP_MIB(64), play_tracked());
