@@ -10,6 +10,7 @@
  */
 #include "bench.h"
 #include "builds.h"
+#include "recording.h"
 #include "session.h"
 
 #include <errno.h>
@@ -423,7 +424,8 @@ static void take_make(const opening *o, const char *take)
     world_open(&s, o->mib);
     if (rp_elf_open(o->module ? o->module : module, copy, &elf) ||
         session_build_new(&s, elf, copy, bench_ns()) ||
-        session_tape_begin(&s, &(session_tape_desc){.path = take, .replace = true})) {
+        recording_open(&s, SESSION_RECORDING_TAKE,
+                       &(recording_desc){.path = take, .replace = true})) {
         give_up("take");
     }
     for (uint64_t i = 0; i < o->frames; i++) {
@@ -431,7 +433,7 @@ static void take_make(const opening *o, const char *take)
             give_up("step");
         }
     }
-    if (session_tape_end(&s, true)) {
+    if (recording_close(&s, SESSION_RECORDING_TAKE, true)) {
         give_up("take");
     }
     session_close(&s);

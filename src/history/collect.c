@@ -145,21 +145,12 @@ static rp_status collect_page(writer *w, uint32_t page)
     return RP_OK;
 }
 
-/* A run may name pages that were put back since, and a later one name them again when they were
- * written again (compact_runs in apply.c): so each page is marked as it is collected. What an
- * earlier collect marked and did not accept is pending again. */
-enum { PENDING = 1, COLLECTED = 2 };
-
-static size_t pending_begin(rp_world *world)
+static size_t pending_pages(const rp_world *world)
 {
     const world_run *runs = (const world_run *)(const void *)world->runs.data;
     size_t sum = 0;
-    for (size_t r = 0; r < world->run_count; r++) {
-        uint32_t *words = &world->pending.words[runs[r].page];
-        for (uint32_t i = 0; i < runs[r].count; i++) {
-            words[i] = words[i] ? PENDING : 0;
-            sum += words[i];
-        }
+    for (size_t i = 0; i < world->run_count; i++) {
+        sum += runs[i].count;
     }
     return sum;
 }
@@ -168,19 +159,17 @@ static rp_status write_pending(rp_world *world, rp_world_slots_fn *slots, void *
 {
     writer w = {.world = world, .slots = slots, .context = context};
     const world_run *runs = (const world_run *)(const void *)world->runs.data;
-    w.pages_left = pending_begin(world);
+    w.pages_left = pending_pages(world);
     world->list_count = 0;
     rp_status status = rp_grow_need(&world->list, w.pages_left * sizeof(rp_page_slot));
     if (status == RP_OK) {
         status = rp_grow_need(&world->stage, WORLD_BATCH_PAGES * RP_PAGE_BYTES);
     }
     for (size_t r = 0; r < world->run_count; r++) {
-        for (uint32_t i = 0; i < runs[r].count && status == RP_OK; i++) {
+        for (uint32_t i = 0; i < runs[r].count && status == RP_OK; i++, w.pages_left--) {
             uint32_t page = runs[r].page + i;
-            if (world->pending.words[page] == PENDING) {
+            if (world->pending.words[page]) {
                 status = collect_page(&w, page);
-                world->pending.words[page] = COLLECTED;
-                w.pages_left--;
             }
         }
     }
