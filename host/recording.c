@@ -147,8 +147,7 @@ static rp_status put_list(recording *r, rp_take_type type, const void *head, uin
     if (now == *hash) {
         return RP_OK;
     }
-    rp_status status =
-        rp_take_recorder_record(r->recorder, type, head, NULL, 0, r->list.data, r->list.used_bytes);
+    rp_status status = put_record(r, type, head, NULL, 0);
     *hash = status ? *hash : now;
     return status;
 }
@@ -215,8 +214,9 @@ static rp_status put_frame(recording *r, const rp_record_desc *desc)
     size_t count = 0;
     rp_status status = list_pages(r, &count);
     if (!status) {
-        status = rp_take_recorder_frame(
-            r->recorder, &frame, (const rp_take_page *)(const void *)r->pages.data, count, NULL);
+        const rp_take_page *pages = (const rp_take_page *)(const void *)r->pages.data;
+        status = r->recorder ? rp_take_recorder_frame(r->recorder, &frame, pages, count, NULL)
+                             : rp_take_writer_frame(r->writer, &frame, pages, count);
     }
     if (status == RP_E_MEMORY) {
         r->everything = true;

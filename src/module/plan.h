@@ -111,9 +111,11 @@ static inline const rp_plan_move *rp_plan_moves(const rp_plan *plan)
 {
     return (const rp_plan_move *)((const char *)plan + plan->moves_offset);
 }
+/* Where a part would be. Whether it is there says its count: a plan that is being checked may have
+ * any offset for a part that it lacks. */
 static inline const void *rp_plan_part(const rp_plan *plan, uint64_t offset)
 {
-    return (const char *)plan + offset;
+    return (const void *)((uintptr_t)plan + offset);
 }
 static inline const rp_plan_type *rp_plan_type_at(const rp_plan *plan, uint32_t type)
 {

@@ -49,6 +49,12 @@ static bool is_build(uint32_t type)
     return type == RP_TAKE_BUILD || type == RP_TAKE_FILE;
 }
 
+/* Where memory is edited, checked values would tell what it was. */
+static bool are_copied_checks(const copying *c, uint32_t type)
+{
+    return type == RP_TAKE_CHECKS && !c->desc->edit;
+}
+
 /* Records of builds, and lists, that stand before the frame record `index` and behind the one
  * before it; before the first frame all builds, and the last list of each kind. */
 static rp_status copy_before(copying *c, uint64_t index)
@@ -61,13 +67,13 @@ static rp_status copy_before(copying *c, uint64_t index)
         if (first && is_list(other->type)) {
             last[other->type == RP_TAKE_RANGES] = i;
         } else if (is_list(other->type) || is_build(other->type) ||
-                   (!first && other->type == RP_TAKE_CHECKS)) {
+                   (!first && are_copied_checks(c, other->type))) {
             status = copy_record(c, i);
         }
     }
     c->next_other = i;
-    for (int k = 0; k < 2 && !status && last[k] != UINT64_MAX; k++) {
-        status = copy_record(c, last[k]);
+    for (int k = 0; k < 2 && !status; k++) {
+        status = last[k] == UINT64_MAX ? RP_OK : copy_record(c, last[k]);
     }
     return status;
 }
@@ -80,7 +86,7 @@ static rp_status copy_behind_last(copying *c)
     for (uint64_t i = c->next_other; !status && (other = rp_take_other_at(c->take, i)) &&
                                      other->frame_index == c->desc->last + 1;
          i++) {
-        status = other->type == RP_TAKE_CHECKS ? copy_record(c, i) : RP_OK;
+        status = are_copied_checks(c, other->type) ? copy_record(c, i) : RP_OK;
     }
     return status;
 }
