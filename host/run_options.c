@@ -242,48 +242,81 @@ static rp_status stage_name(run_options *o, const char *text)
     return RP_OK;
 }
 
+/* Options that are said or not. */
+static bool *flag_of(run_options *o, int option)
+{
+    switch (option) {
+    case OPT_HASHES:
+        return &o->hashes;
+    case OPT_SYNCTEST:
+        return &o->synctest;
+    case OPT_PACED:
+        return &o->paced;
+    case OPT_CHECK_THREADS:
+        return &o->check_threads;
+    case OPT_LEAKS:
+        return &o->leaks;
+    case OPT_TRUST:
+        return &o->trust;
+    case OPT_PLAY:
+        return &o->plays;
+    case OPT_RESUME:
+        return &o->resumes;
+    default:
+        return NULL;
+    }
+}
+
+/* Options that are taken as they are. */
+static const char **text_of(run_options *o, int option)
+{
+    switch (option) {
+    case OPT_BUILD:
+        return &o->build;
+    case OPT_INPUT:
+        return &o->input;
+    case OPT_TAKE:
+        return &o->take;
+    case OPT_CRASH_TAKES:
+        return &o->crash_takes;
+    case OPT_NAME:
+        return &o->name;
+    case OPT_TYPES:
+        return &o->types;
+    case OPT_MODULE:
+        return &o->module;
+    case OPT_AT:
+        return &o->at;
+    default:
+        return NULL;
+    }
+}
+
 static rp_status option_read(run_options *o, int option, const char *value)
 {
     uint64_t n = 0;
     rp_status status = RP_OK;
-    switch (option) {
-    case OPT_BUILD:
-        o->build = value;
+    bool *flag = flag_of(o, option);
+    const char **text = text_of(o, option);
+    if (flag) {
+        *flag = true;
         return RP_OK;
+    }
+    if (text) {
+        *text = value;
+        return RP_OK;
+    }
+    switch (option) {
     case OPT_SOURCE:
         return add("--source", o->sources, &o->source_count, value);
     case OPT_STAGE:
         return stage_name(o, value);
-    case OPT_INPUT:
-        o->input = value;
-        return RP_OK;
-    case OPT_TAKE:
-        o->take = value;
-        return RP_OK;
-    case OPT_CRASH_TAKES:
-        o->crash_takes = value;
-        return RP_OK;
     case OPT_FRAMES:
         return number("--frames", value, 1, UINT64_C(1) << 40, &o->frames);
-    case OPT_HASHES:
-        o->hashes = true;
-        return RP_OK;
-    case OPT_SYNCTEST:
-        o->synctest = true;
-        return RP_OK;
-    case OPT_PACED:
-        o->paced = true;
-        return RP_OK;
-    case OPT_NAME:
-        o->name = value;
-        return RP_OK;
     case OPT_BUDGET:
         return size(value, &o->budget_bytes);
     case OPT_TRACKING:
         return tracking(value, &o->tracking);
-    case OPT_CHECK_THREADS:
-        o->check_threads = true;
-        return RP_OK;
     case OPT_SEED:
         return number("--seed", value, 0, UINT64_MAX, &o->seed);
     case OPT_TIME:
@@ -295,14 +328,8 @@ static rp_status option_read(run_options *o, int option, const char *value)
         return status;
     case OPT_KEEP:
         return add("--keep-lib", o->keep, &o->keep_count, value);
-    case OPT_TYPES:
-        o->types = value;
-        return RP_OK;
     case OPT_DEBUG:
         return debug_choices_add(&o->debug, value);
-    case OPT_LEAKS:
-        o->leaks = true;
-        return RP_OK;
     case OPT_SIZE:
         return canvas_size(o, value);
     case OPT_RATE:
@@ -311,26 +338,11 @@ static rp_status option_read(run_options *o, int option, const char *value)
         status = number("--scale", value, 1, 16, &n);
         o->scale = (int)n;
         return status;
-    case OPT_MODULE:
-        o->module = value;
-        return RP_OK;
-    case OPT_AT:
-        o->at = value;
-        return RP_OK;
-    case OPT_TRUST:
-        o->trust = true;
-        return RP_OK;
-    case OPT_PLAY:
-        o->plays = true;
-        return RP_OK;
     case OPT_HISTORY:
         o->history = UINT64_MAX;
         return strcmp(value, "all") == 0
                    ? RP_OK
                    : number("--history", value, 0, UINT64_C(1) << 40, &o->history);
-    case OPT_RESUME:
-        o->resumes = true;
-        return RP_OK;
     default:
         return rp_fail(RP_E_ARGUMENT,
                        "run: unknown option or missing value: see `reprise run --help`");

@@ -28,7 +28,7 @@ endforeach()
 add_library(robust_take_cxx MODULE robust_take_cxx.cpp)
 set_target_properties(robust_take_cxx PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${robust_out})
 target_include_directories(robust_take_cxx PRIVATE ${PROJECT_SOURCE_DIR}/include)
-target_compile_options(robust_take_cxx PRIVATE -fno-gnu-unique)
+target_compile_options(robust_take_cxx PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
 target_compile_definitions(robust_cheat_heap PRIVATE CHEAT_HEAP)
 
 # A session looks for its runner beside the program that it is in.
