@@ -476,6 +476,63 @@ static void s10_takes(void)
     }
 }
 
+/* ---- S11 ---- */
+
+enum { RECORD_PAGES = 213, RECORD_STRETCH = 60, RECORD_STRETCHES = 10 }; /* 50 MB/s at 60 Hz */
+
+/* One stretch of a second at 60 Hz: how long the host is at each frame. */
+static void stretch_measure(session *s, bench_samples *times)
+{
+    const rp_input input = {0};
+    uint64_t due_ns = bench_ns();
+    for (int i = 0; i < RECORD_STRETCH; i++) {
+        uint64_t start_ns = bench_ns();
+        if (session_step(s, &input, false, false)) {
+            give_up("step");
+        }
+        bench_add(times, bench_ns() - start_ns);
+        session_tend(s);
+        due_ns += 1000000000 / 60;
+        rp_os_sleep_until_ns(due_ns);
+    }
+}
+
+/* By how much a frame's 99th percentile grows while it is recorded; the two take turns. */
+static void s11(void)
+{
+    static session s;
+    static bench_samples alone, recorded;
+    char pages[16], take[512];
+    snprintf(pages, sizeof pages, "%d", RECORD_PAGES);
+    setenv("BENCH_FRAME_PAGES", pages, 1);
+    world_open(&s, "64");
+    first_build(&s);
+    steps(&s, 300);
+    for (int i = 0; i < RECORD_STRETCHES; i++) {
+        stretch_measure(&s, &alone);
+        snprintf(take, sizeof take, "%s/recorded-%d.take", folder, i);
+        if (recording_open(&s, SESSION_RECORDING_TAKE, &(recording_desc){.path = take})) {
+            give_up("recording");
+        }
+        stretch_measure(&s, &recorded);
+        if (recording_close(&s, SESSION_RECORDING_TAKE, true)) {
+            give_up("recording");
+        }
+        unlink(take);
+    }
+    unsetenv("BENCH_FRAME_PAGES");
+    session_close(&s);
+    bench_print(&(bench_result){
+        .id = "S11",
+        .what = "a frame recorded, its p99 over one that is not",
+        .unit = "ms",
+        .value = (bench_quantile(&recorded, 0.99) - bench_quantile(&alone, 0.99)) / 1000,
+        .target = 0.5,
+        .median_us = bench_median(&recorded),
+        .peer_us = bench_median(&alone),
+        .spread = bench_spread(&recorded)});
+}
+
 int main(int argc, char **argv)
 {
     bench_open(argc, argv);
@@ -497,6 +554,9 @@ int main(int argc, char **argv)
     if (bench_wants("S10")) {
         s10();
         s10_takes();
+    }
+    if (bench_wants("S11")) {
+        s11();
     }
     char remove_all[64];
     snprintf(remove_all, sizeof remove_all, "rm -rf %s", folder);
