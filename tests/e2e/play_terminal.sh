@@ -20,6 +20,7 @@ again() {
 }
 status_line() { screen | grep 'build 1 '; }
 settings before
+types "cd $work" Enter
 terminal_start "$work/demo/game.so"
 
 # The picture: half blocks in the sky's colours; under it the build and the frame.
@@ -36,6 +37,11 @@ wait_for 'status_line | grep -q "frame $((at + 1))"'
 types F9 F9
 wait_for "is frame $((at - 1))"
 wait_for 'status_line | grep -q "frame $((at - 1))/$((at + 1))"' "the status line does not tell of later frames"
+
+# What is kept becomes a take in the folder that the host was started in.
+types F8
+shows 'saved .*\.take: frames 0 to '
+reprise info --check "$work"/*.take | grep -q "to $((at + 1))," || fail "the take does not end where it is"
 
 # Help, speed and a loop, in words.
 types F1
