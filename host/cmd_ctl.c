@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NOBODY = 3 };
-enum { ANSWER_TIMEOUT_MS = 60000, PATH_BYTES = 512 };
+enum { ANSWER_TIMEOUT_MS = 60000, PATH_BYTES = 512, SAVE_LOOK_US = 30000 };
 
 typedef struct ctl_command {
     const char *name, *arguments;
@@ -301,8 +301,7 @@ static rp_status read_reload(char *const *words, int count, const ctl_options *o
 }
 
 /* The host may stand in another folder than who asks. */
-static rp_status read_save(char *const *words, int count, const ctl_options *options,
-                           json_t **request)
+static rp_status read_save(char *const *words, int count, json_t **request)
 {
     char path[2 * PATH_BYTES], here[PATH_BYTES];
     json_int_t seconds = 0;
@@ -317,8 +316,8 @@ static rp_status read_save(char *const *words, int count, const ctl_options *opt
     if (count > 1) {
         snprintf(path, sizeof path, "%s%s%s", whole ? "" : here, whole ? "" : "/", words[1]);
     }
-    *request = json_pack("{s:s, s:s?, s:I, s:b}", "cmd", "save", "file", count > 1 ? path : NULL,
-                         "seconds", seconds, "wait", options->wait);
+    *request = json_pack("{s:s, s:s?, s:I}", "cmd", "save", "file", count > 1 ? path : NULL,
+                         "seconds", seconds);
     return *request ? RP_OK : rp_fail(RP_E_ARGUMENT, "ctl: save: the path is no text in UTF-8");
 }
 
@@ -350,8 +349,11 @@ static rp_status read_request(const ctl_options *options, json_t **request)
     if (!strcmp(command->name, "reload")) {
         return read_reload(words, count, options, request);
     }
+    if (options->wait && strcmp(command->name, "save") != 0) {
+        return rp_fail(RP_E_ARGUMENT, "ctl: --wait: it belongs to `reprise ctl save`");
+    }
     if (!strcmp(command->name, "save")) {
-        return read_save(words, count, options, request);
+        return read_save(words, count, request);
     }
     if (!strcmp(command->name, "memory")) {
         return read_memory(words, count, options->json, request);
@@ -419,6 +421,40 @@ static int exit_code(rp_status status)
     return status == RP_E_ARGUMENT || status == RP_E_RANGE ? EXIT_USAGE : EXIT_NOBODY;
 }
 
+/* The save that `answer` began is looked after from here: the host goes on making frames meanwhile.
+ * The answer becomes that of the end. */
+static rp_status save_await(const char *path, json_t **answer)
+{
+    const char *file = json_string_value(json_object_get(*answer, "file"));
+    rp_status status = RP_OK;
+    bool done = false;
+    while (status == RP_OK && !done) {
+        json_t *now = NULL, *request = json_pack("{s:s}", "cmd", "status");
+        usleep(SAVE_LOOK_US);
+        status = control_ask(path, request, ANSWER_TIMEOUT_MS, &now);
+        json_t *saving = json_object_get(now, "saving");
+        const char *saved = json_string_value(json_object_get(saving, "file"));
+        const json_t *error = json_object_get(saving, "error");
+        if (status == RP_OK && (!saved || !file || strcmp(saved, file) != 0)) {
+            status = rp_fail(RP_E_CLOSED,
+                             "ctl: save: the host knows no more of %s: look with "
+                             "`reprise info`",
+                             file ? file : "it");
+        }
+        done = status == RP_OK && json_is_true(json_object_get(saving, "done"));
+        if (done) {
+            json_object_set(*answer, "saving", saving);
+        }
+        if (done && json_is_string(error)) {
+            json_object_set_new(*answer, "ok", json_false());
+            json_object_set_new(*answer, "error", json_string(json_string_value(error)));
+        }
+        json_decref(request);
+        json_decref(now);
+    }
+    return status;
+}
+
 int cmd_ctl(int argc, char **argv)
 {
     ctl_options options = {0};
@@ -437,6 +473,9 @@ int cmd_ctl(int argc, char **argv)
     }
     if (status == RP_OK) {
         status = control_ask(path, request, ANSWER_TIMEOUT_MS, &answer);
+    }
+    if (status == RP_OK && options.wait && json_is_true(json_object_get(answer, "ok"))) {
+        status = save_await(path, &answer);
     }
     int code = status == RP_OK ? show(answer, options.json) : complain(exit_code(status));
     json_decref(request);

@@ -207,14 +207,6 @@ json_t *run_save_answer(run *r, const json_t *request)
     if (status) {
         return run_refused();
     }
-    if (json_is_true(json_object_get(request, "wait"))) {
-        saving_wait(&r->saving, &r->session);
-        saving_tell(r);
-        if (r->saving.status.status) {
-            rp_fail(r->saving.status.status, "%s", r->saving.status.text);
-            return run_refused();
-        }
-    }
     return json_pack("{s:b, s:o, s:o}", "ok", 1, "file", run_text_json(r->saving.path), "saving",
                      run_saving_json(r));
 }
