@@ -583,7 +583,8 @@ static void call_stale(void *context)
 static void null_access(void *context)
 {
     (void)context;
-    *(volatile int *)8 = 1;
+    volatile uintptr_t address = 8; /* that an optimiser does not know to be none */
+    *(volatile int *)address = 1;
 }
 
 static void ck_named(ending end, const char *const *says)
