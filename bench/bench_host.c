@@ -497,11 +497,26 @@ static void stretch_measure(session *s, bench_samples *times)
     }
 }
 
-/* By how much a frame's 99th percentile grows while it is recorded; the two take turns. */
+static void s11_print(const char *what, bench_samples *recorded, bench_samples *alone,
+                      double target_ms)
+{
+    bench_print(&(bench_result){
+        .id = "S11",
+        .what = what,
+        .unit = "ms",
+        .value = (bench_quantile(recorded, 0.99) - bench_quantile(alone, 0.99)) / 1000,
+        .target = target_ms,
+        .median_us = bench_median(recorded),
+        .peer_us = bench_median(alone),
+        .spread = bench_spread(recorded)});
+}
+
+/* By how much a frame's 99th percentile grows while it is recorded; the two take turns. In the
+ * first second of a recording its queue gets its memory. */
 static void s11(void)
 {
     static session s;
-    static bench_samples alone, recorded;
+    static bench_samples alone, begun, recorded;
     char pages[16], take[512];
     snprintf(pages, sizeof pages, "%d", RECORD_PAGES);
     setenv("BENCH_FRAME_PAGES", pages, 1);
@@ -514,6 +529,7 @@ static void s11(void)
         if (recording_open(&s, SESSION_RECORDING_TAKE, &(recording_desc){.path = take})) {
             give_up("recording");
         }
+        stretch_measure(&s, &begun);
         stretch_measure(&s, &recorded);
         if (recording_close(&s, SESSION_RECORDING_TAKE, true)) {
             give_up("recording");
@@ -522,15 +538,8 @@ static void s11(void)
     }
     unsetenv("BENCH_FRAME_PAGES");
     session_close(&s);
-    bench_print(&(bench_result){
-        .id = "S11",
-        .what = "a frame recorded, its p99 over one that is not",
-        .unit = "ms",
-        .value = (bench_quantile(&recorded, 0.99) - bench_quantile(&alone, 0.99)) / 1000,
-        .target = 0.5,
-        .median_us = bench_median(&recorded),
-        .peer_us = bench_median(&alone),
-        .spread = bench_spread(&recorded)});
+    s11_print("a frame recorded, its p99 over one that is not", &recorded, &alone, 0.5);
+    s11_print("the same in a recording's first second", &begun, &alone, 0);
 }
 
 int main(int argc, char **argv)

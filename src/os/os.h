@@ -32,6 +32,9 @@ void rp_os_vm_release(void *address, size_t size_bytes);
 rp_status rp_os_vm_commit(void *address, size_t size_bytes);
 /* Asks for huge pages; a hint that never fails. */
 void rp_os_vm_want_huge(void *address, size_t size_bytes);
+/* Gives committed pages their memory now and leaves what they hold, also while others write there;
+ * a hint that never fails (Linux 5.14). */
+void rp_os_vm_populate(void *address, size_t size_bytes);
 enum { RP_OS_HUGE_BYTES = 2 << 20 }; /* of a huge page, and what it is aligned to */
 /* Puts what a range of whole huge pages holds into huge pages now, whatever the system's setting
  * (MADV_COLLAPSE, Linux 6.1): private memory in place, a memory file's for everyone who maps it.

@@ -157,6 +157,11 @@ void rp_os_vm_want_huge(void *address, size_t size_bytes)
     madvise(address, size_bytes, MADV_HUGEPAGE);
 }
 
+void rp_os_vm_populate(void *address, size_t size_bytes)
+{
+    (void)madvise(address, size_bytes, MADV_POPULATE_WRITE);
+}
+
 rp_status rp_os_vm_collapse(void *address, size_t size_bytes)
 {
     RP_ASSERT_DEBUG(((uintptr_t)address | size_bytes) % RP_OS_HUGE_BYTES == 0);
