@@ -7,6 +7,7 @@
 #include "control/control.h"
 #include "debug_choices.h"
 #include "history_text.h"
+#include "option.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -110,24 +111,6 @@ static void print_help(void)
 
 /* ---- what was asked ------------------------------------------------------------------------- */
 
-/* Takes "--name VALUE" and "--name=VALUE". */
-static bool takes_value(const char *option, int argc, char **argv, int *i, const char **value)
-{
-    size_t length = strlen(option);
-    if (strncmp(argv[*i], option, length) != 0) {
-        return false;
-    }
-    if (argv[*i][length] == '=') {
-        *value = argv[*i] + length + 1;
-        return true;
-    }
-    if (argv[*i][length] || *i + 1 >= argc) {
-        return false;
-    }
-    *value = argv[++*i];
-    return true;
-}
-
 static const char *way_of(const char *option)
 {
     static const char *const ways[] = {"--again", "--since", "--restart", "--keep", "--regardless"};
@@ -157,8 +140,8 @@ static rp_status read_options(int argc, char **argv, ctl_options *options)
             options->way = way_of(argv[i]);
         } else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
             options->help = true;
-        } else if (!takes_value("--name", argc, argv, &i, &options->name) &&
-                   !takes_value("--socket", argc, argv, &i, &options->socket)) {
+        } else if (!option_takes_value("--name", argc, argv, &i, &options->name) &&
+                   !option_takes_value("--socket", argc, argv, &i, &options->socket)) {
             return rp_fail(RP_E_ARGUMENT,
                            "ctl: %s: no such option, or its value is missing: see `reprise "
                            "ctl --help`",

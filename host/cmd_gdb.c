@@ -4,6 +4,7 @@
 #include "cmd_gdb.h"
 #include "control/control.h"
 #include "embed.h"
+#include "option.h"
 
 #include <base/error.h>
 #include <errno.h>
@@ -58,21 +59,6 @@ static void print_help(void)
         "  reprise gdb game -- -ex 'break kill_player' -ex 'reprise continue'");
 }
 
-static bool takes_value(const char *option, int argc, char **argv, int *i, const char **value)
-{
-    size_t length = strlen(option);
-    bool joined = strncmp(argv[*i], option, length) == 0 && argv[*i][length] == '=';
-    if (joined) {
-        *value = argv[*i] + length + 1;
-        return true;
-    }
-    if (strcmp(argv[*i], option) != 0 || *i + 1 >= argc) {
-        return false;
-    }
-    *value = argv[++*i];
-    return true;
-}
-
 static rp_status read_options(int argc, char **argv, gdb_options *options)
 {
     options->program = "gdb";
@@ -86,9 +72,9 @@ static rp_status read_options(int argc, char **argv, gdb_options *options)
             options->help = true;
         } else if (argv[i][0] != '-' && !options->name) {
             options->name = argv[i];
-        } else if (!takes_value("--name", argc, argv, &i, &options->name) &&
-                   !takes_value("--socket", argc, argv, &i, &options->socket) &&
-                   !takes_value("--gdb", argc, argv, &i, &options->program)) {
+        } else if (!option_takes_value("--name", argc, argv, &i, &options->name) &&
+                   !option_takes_value("--socket", argc, argv, &i, &options->socket) &&
+                   !option_takes_value("--gdb", argc, argv, &i, &options->program)) {
             return rp_fail(RP_E_ARGUMENT,
                            "gdb: %s: no such option, or its value is missing: what is gdb's own "
                            "stands behind --: see `reprise gdb --help`",

@@ -1,5 +1,6 @@
 #include "cmd_info.h"
 
+#include "foreign_text.h"
 #include "take_file.h"
 
 #include <base/bits.h>
@@ -142,23 +143,11 @@ static void print_other(uint32_t type, any_record *r, const char *report)
 /* ---- as JSON ----------------------------------------------------------------------------------
  */
 
-/* A text from a file need not be UTF-8, and JSON must be. */
+/* A line, as it is printed. */
 static json_t *json_text(char *text)
 {
-    json_t *string;
     take_file_plain(text);
-    string = json_string(text);
-    for (char *c = text; !string && *c; c++) {
-        *c = (unsigned char)*c > 126 ? '?' : *c;
-    }
-    return string ? string : json_string(text);
-}
-
-/* Lines; what else is not to be shown was taken out already. */
-static json_t *json_report(char *report)
-{
-    json_t *string = json_string(report);
-    return string ? string : json_text(report);
+    return foreign_json(text);
 }
 
 static void json_front(info *i)
@@ -218,7 +207,7 @@ static void json_other(info *i, uint32_t type, any_record *r, char *report)
             i->crashes, json_pack("{s:I,s:i,s:i,s:i,s:o,s:o}", "frame", (json_int_t)r->crash.frame,
                                   "build", (int)r->crash.build, "kind", (int)r->crash.kind,
                                   "signal", (int)r->crash.signal, "text", json_text(r->crash.text),
-                                  "report", json_report(report)));
+                                  "report", foreign_json(report)));
     }
 }
 

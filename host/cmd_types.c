@@ -4,6 +4,7 @@
  * printed, and no byte that a terminal obeys is passed on. */
 #include "cmd_types.h"
 #include "control/control.h"
+#include "option.h"
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -55,20 +56,6 @@ static void print_help(void)
 
 /* ---- what was asked ---- */
 
-static bool takes_value(const char *option, int argc, char **argv, int *i, const char **value)
-{
-    size_t length = strlen(option);
-    if (strncmp(argv[*i], option, length) == 0 && argv[*i][length] == '=') {
-        *value = argv[*i] + length + 1;
-        return true;
-    }
-    if (strcmp(argv[*i], option) != 0 || *i + 1 >= argc) {
-        return false;
-    }
-    *value = argv[++*i];
-    return true;
-}
-
 static rp_status read_options(int argc, char **argv, types_options *options)
 {
     for (int i = 1; i < argc; i++) {
@@ -78,8 +65,8 @@ static rp_status read_options(int argc, char **argv, types_options *options)
             options->json = true;
         } else if (argv[i][0] != '-' && !options->name) {
             options->name = argv[i];
-        } else if (!takes_value("--name", argc, argv, &i, &options->name) &&
-                   !takes_value("--socket", argc, argv, &i, &options->socket)) {
+        } else if (!option_takes_value("--name", argc, argv, &i, &options->name) &&
+                   !option_takes_value("--socket", argc, argv, &i, &options->socket)) {
             return rp_fail(RP_E_ARGUMENT,
                            "types: %s: no such option, or its value is missing: see `reprise "
                            "types --help`",

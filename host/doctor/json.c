@@ -3,27 +3,12 @@
 #include "doctor/doctor.h"
 
 #include "base/bits.h"
-#include "base/text.h"
+#include "foreign_text.h"
 #include "region/region.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Names of files are bytes; what is no UTF-8 is no text of JSON. */
-static json_t *text_of(const char *bytes)
-{
-    json_t *text = json_string(bytes);
-    char plain[512];
-    if (text) {
-        return text;
-    }
-    rp_text_copy(plain, sizeof plain, bytes);
-    for (char *c = plain; *c; c++) {
-        *c = (unsigned char)*c < 0x80 ? *c : '?';
-    }
-    return json_string(plain);
-}
 
 static json_t *address(uint64_t value)
 {
@@ -111,10 +96,11 @@ static json_t *blockers(const doctor *d)
     json_t *all = json_array();
     for (size_t i = 0; i < d->blocker_count; i++) {
         const doctor_blocker *b = &d->blockers[i];
-        json_array_append_new(
-            all, json_pack("{s:o, s:o, s:s, s:o, s:s, s:I}", "from", address(b->from), "to",
-                           address(b->to), "permissions", b->permissions, "name", text_of(b->name),
-                           "mode", doctor_mode_id(b->mode), "runs", (json_int_t)b->run_count));
+        json_array_append_new(all,
+                              json_pack("{s:o, s:o, s:s, s:o, s:s, s:I}", "from", address(b->from),
+                                        "to", address(b->to), "permissions", b->permissions, "name",
+                                        foreign_json(b->name), "mode", doctor_mode_id(b->mode),
+                                        "runs", (json_int_t)b->run_count));
     }
     return all;
 }
@@ -140,9 +126,10 @@ static json_t *findings(const doctor *d)
     json_t *all = json_array();
     for (size_t i = 0; i < d->finding_count; i++) {
         const doctor_finding *f = &d->findings[i];
-        json_array_append_new(
-            all, json_pack("{s:s, s:s, s:o, s:o, s:s}", "weight", weights[f->weight], "id", f->id,
-                           "what", text_of(f->what), "why", text_of(f->why), "remedy", f->remedy));
+        json_array_append_new(all,
+                              json_pack("{s:s, s:s, s:o, s:o, s:s}", "weight", weights[f->weight],
+                                        "id", f->id, "what", foreign_json(f->what), "why",
+                                        foreign_json(f->why), "remedy", f->remedy));
     }
     return all;
 }
@@ -151,7 +138,7 @@ json_t *doctor_json(const doctor *d)
 {
     const doctor_program *p = &d->program;
     json_t *program =
-        json_pack("{s:o, s:s, s:o, s:s, s:b, s:s}", "path", text_of(p->path), "kind",
+        json_pack("{s:o, s:s, s:o, s:s, s:b, s:s}", "path", foreign_json(p->path), "kind",
                   doctor_kind_name(p->kind), "sanitizers", sanitizers(p->sanitizers), "emulator",
                   d->emulator, "has_region", p->has_region, "build_id", p->build_id);
     json_t *base =
@@ -163,5 +150,5 @@ json_t *doctor_json(const doctor *d)
                      doctor_exit_code(d), "machine", machine(&d->machine), "features", features(d),
                      "tracking", rungs(d), "program", program, "base", base, "modes", modes(d),
                      "blockers", blockers(d), "windows", windows(d), "findings", findings(d),
-                     "recorded", text_of(d->recorded));
+                     "recorded", foreign_json(d->recorded));
 }

@@ -1,6 +1,8 @@
 /* Curves as SVG: light and dark by what the reader prefers, no script, no link. */
 #include "plot.h"
 
+#include "foreign_text.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -19,28 +21,6 @@ static double x_of(const area *a, double frame)
 static double y_of(const area *a, double value)
 {
     return a->y + (1 - (value - a->values.low) / (a->values.high - a->values.low)) * a->height;
-}
-
-static void put_text(const char *text, FILE *to)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            fputs("&lt;", to);
-            break;
-        case '>':
-            fputs("&gt;", to);
-            break;
-        case '&':
-            fputs("&amp;", to);
-            break;
-        case '"':
-            fputs("&quot;", to);
-            break;
-        default:
-            fputc((unsigned char)*text < ' ' ? '?' : *text, to);
-        }
-    }
 }
 
 static void put_axes(const area *a, FILE *to)
@@ -94,12 +74,12 @@ static void put_names(const area *a, const plot_data *data, FILE *to)
                 "<rect x=\"%.1f\" y=\"16\" width=\"12\" height=\"4\" rx=\"2\" fill=\"#%06x\"/>\n"
                 "<text class=\"n\" x=\"%.1f\" y=\"22\">",
                 x, plot_colour(i), x + 18);
-        put_text(data->curves[i].name, to);
+        foreign_put_xml(data->curves[i].name, to);
         fputs("</text>\n", to);
         x += 34 + 7.5 * (double)strlen(data->curves[i].name);
     }
     fprintf(to, "<text class=\"t\" x=\"%.1f\" y=\"22\" text-anchor=\"end\">", a->x + a->width);
-    put_text(data->title, to);
+    foreign_put_xml(data->title, to);
     fputs("</text>\n", to);
 }
 

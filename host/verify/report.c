@@ -1,4 +1,5 @@
 /* What came out, for people, for programs, for CI. */
+#include "foreign_text.h"
 #include "verify/verify.h"
 
 #include <string.h>
@@ -57,46 +58,24 @@ json_t *verify_json(const verify_report *report)
     return object;
 }
 
-static void put_text(const char *text, FILE *to)
-{
-    for (; *text; text++) {
-        switch (*text) {
-        case '<':
-            fputs("&lt;", to);
-            break;
-        case '>':
-            fputs("&gt;", to);
-            break;
-        case '&':
-            fputs("&amp;", to);
-            break;
-        case '"':
-            fputs("&quot;", to);
-            break;
-        default:
-            fputc((unsigned char)*text < ' ' ? '?' : *text, to);
-        }
-    }
-}
-
 static void put_case(const char *path, const verify_result *r, FILE *to)
 {
     fputs("  <testcase classname=\"reprise.verify\" name=\"", to);
-    put_text(path, to);
+    foreign_put_xml(path, to);
     fprintf(to, "\" time=\"%.3f\">\n", r->seconds);
     if (r->outcome != VERIFY_SAME) {
         const char *tag = r->outcome == VERIFY_DIFFERS ? "failure" : "error";
         fprintf(to, "    <%s type=\"%s\" message=\"", tag, words[r->outcome]);
-        put_text(r->text, to);
+        foreign_put_xml(r->text, to);
         fputs("\">", to);
         for (int i = 0; i < r->line_count; i++) {
-            put_text(r->lines[i], to);
+            foreign_put_xml(r->lines[i], to);
             fputc('\n', to);
         }
         fprintf(to, "</%s>\n", tag);
     } else {
         fputs("    <system-out>", to);
-        put_text(r->text, to);
+        foreign_put_xml(r->text, to);
         fputs("</system-out>\n", to);
     }
     fputs("  </testcase>\n", to);
