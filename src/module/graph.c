@@ -76,7 +76,7 @@ static uint64_t entry_key(const Dwarf_Die *die)
 
 /* ---- making nodes ---- */
 
-static uint32_t add(type_graph *graph, graph_node node)
+uint32_t rp_graph_add(type_graph *graph, graph_node node)
 {
     if (graph->count == graph->capacity) {
         uint32_t capacity = graph->capacity ? graph->capacity * 2 : FIRST_NODES;
@@ -150,26 +150,28 @@ static uint32_t add_struct(type_graph *graph, Dwarf_Die *die, int tag)
     const type_layout *layout = rp_type_layout_at(graph->table, die);
     if (!layout) {
         bool declared = dwarf_hasattr(die, DW_AT_declaration);
-        return add(graph, (graph_node){.kind = declared ? NODE_OPAQUE : kind,
-                                       .name = dwarf_diename(die),
-                                       .size_bytes = rp_type_number(die, DW_AT_byte_size, 0),
-                                       .die = *die});
+        return rp_graph_add(graph,
+                            (graph_node){.kind = declared ? NODE_OPAQUE : kind,
+                                         .name = dwarf_diename(die),
+                                         .size_bytes = rp_type_number(die, DW_AT_byte_size, 0),
+                                         .die = *die});
     }
     bool uniform;
     const type_layout *whole = complete_layout(graph->table, layout, &uniform);
     if (!whole) {
-        return add(graph, (graph_node){.kind = NODE_OPAQUE, .name = layout->name, .die = *die});
+        return rp_graph_add(graph,
+                            (graph_node){.kind = NODE_OPAQUE, .name = layout->name, .die = *die});
     }
     uint64_t key = layout_key(whole, uniform);
     uint32_t known = find(graph, key);
     if (known) {
         return known;
     }
-    uint32_t node = add(graph, (graph_node){.kind = kind,
-                                            .name = whole->name,
-                                            .size_bytes = whole->size_bytes,
-                                            .layout = whole,
-                                            .die = whole->die});
+    uint32_t node = rp_graph_add(graph, (graph_node){.kind = kind,
+                                                     .name = whole->name,
+                                                     .size_bytes = whole->size_bytes,
+                                                     .layout = whole,
+                                                     .die = whole->die});
     remember(graph, key, node);
     return node;
 }
@@ -207,7 +209,7 @@ static uint32_t add_number(type_graph *graph, Dwarf_Die *die)
     graph_node node = {.kind = NODE_NUMBER, .name = dwarf_diename(die), .die = *die};
     node.size_bytes = rp_type_number(die, DW_AT_byte_size, 0);
     node.form = form_of(die, &node.character);
-    return add(graph, node);
+    return rp_graph_add(graph, node);
 }
 
 /* gcc and clang both give an enum its underlying type; older ones tell by the constants. */
@@ -249,11 +251,11 @@ static uint32_t add_array(type_graph *graph, Dwarf_Die *die)
     for (int i = dimensions - 1; i >= 0; i--) {
         uint64_t size = 0;
         bool fits = !__builtin_mul_overflow(graph->nodes[inner].size_bytes, counts[i], &size);
-        inner = add(graph, (graph_node){.kind = fits ? NODE_ARRAY : NODE_OPAQUE,
-                                        .size_bytes = size,
-                                        .count = counts[i],
-                                        .target = inner,
-                                        .die = *die});
+        inner = rp_graph_add(graph, (graph_node){.kind = fits ? NODE_ARRAY : NODE_OPAQUE,
+                                                 .size_bytes = size,
+                                                 .count = counts[i],
+                                                 .target = inner,
+                                                 .die = *die});
     }
     return inner;
 }
@@ -265,17 +267,18 @@ static uint32_t add_entry(type_graph *graph, Dwarf_Die *die, int tag)
     case DW_TAG_base_type:
         return add_number(graph, die);
     case DW_TAG_enumeration_type:
-        return add(graph, (graph_node){.kind = NODE_ENUM,
-                                       .form = enum_form(die),
-                                       .name = rp_type_name(graph->table, die),
-                                       .size_bytes = size_bytes,
-                                       .die = *die});
+        return rp_graph_add(graph, (graph_node){.kind = NODE_ENUM,
+                                                .form = enum_form(die),
+                                                .name = rp_type_name(graph->table, die),
+                                                .size_bytes = size_bytes,
+                                                .die = *die});
     case DW_TAG_pointer_type:
     case DW_TAG_reference_type:
     case DW_TAG_rvalue_reference_type:
-        return add(graph, (graph_node){.kind = NODE_POINTER, .size_bytes = 8, .die = *die});
+        return rp_graph_add(graph,
+                            (graph_node){.kind = NODE_POINTER, .size_bytes = 8, .die = *die});
     case DW_TAG_subroutine_type:
-        return add(graph, (graph_node){.kind = NODE_FUNCTION, .die = *die});
+        return rp_graph_add(graph, (graph_node){.kind = NODE_FUNCTION, .die = *die});
     case DW_TAG_array_type:
         return add_array(graph, die);
     case DW_TAG_structure_type:
@@ -283,16 +286,16 @@ static uint32_t add_entry(type_graph *graph, Dwarf_Die *die, int tag)
     case DW_TAG_union_type:
         return add_struct(graph, die, tag);
     case DW_TAG_ptr_to_member_type:
-        return add(graph, (graph_node){.kind = NODE_NUMBER,
-                                       .form = FORM_OTHER,
-                                       .name = "pointer to a member",
-                                       .size_bytes = size_bytes ? size_bytes : 8,
-                                       .die = *die});
+        return rp_graph_add(graph, (graph_node){.kind = NODE_NUMBER,
+                                                .form = FORM_OTHER,
+                                                .name = "pointer to a member",
+                                                .size_bytes = size_bytes ? size_bytes : 8,
+                                                .die = *die});
     default:
-        return add(graph, (graph_node){.kind = NODE_OPAQUE,
-                                       .name = dwarf_diename(die),
-                                       .size_bytes = size_bytes,
-                                       .die = *die});
+        return rp_graph_add(graph, (graph_node){.kind = NODE_OPAQUE,
+                                                .name = dwarf_diename(die),
+                                                .size_bytes = size_bytes,
+                                                .die = *die});
     }
 }
 
@@ -366,8 +369,8 @@ rp_status rp_graph_init(type_graph *graph, const rp_elf *elf, module_arena *aren
     }
     grow_slots(graph);
     rp_graph_read_hints(graph);
-    add(graph, (graph_node){.kind = NODE_OPAQUE});
-    add(graph, (graph_node){.kind = NODE_VOID});
-    graph->filled = 2;
+    rp_graph_add(graph, (graph_node){.kind = NODE_OPAQUE});
+    rp_graph_add(graph, (graph_node){.kind = NODE_VOID});
+    graph->filled = graph->revealed = 2;
     return graph->status;
 }

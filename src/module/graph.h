@@ -59,6 +59,7 @@ typedef struct graph_node {
     number_form form; /* of NODE_NUMBER, NODE_ENUM */
     bool character;   /* a number that may stand for any byte */
     bool filled;
+    bool buffer; /* bytes in which an object lies, and nothing that stands alone */
     const char *name; /* "" : none */
     uint64_t size_bytes;
     uint64_t count;  /* of an array; 0: open */
@@ -67,6 +68,8 @@ typedef struct graph_node {
     graph_member *members;     /* as declared */
     graph_constant *constants; /* of NODE_ENUM, member_count of them */
     const type_layout *layout; /* null: none */
+    uint32_t alias_of;         /* of a node of a container: the type as it is declared */
+    uint32_t alone; /* what a block is to which nothing but pointers to this node lead; 0: this */
     Dwarf_Die die;
 } graph_node;
 
@@ -87,6 +90,7 @@ typedef struct type_graph {
     graph_node *nodes;
     uint32_t count, capacity;
     uint32_t filled;   /* nodes before it have their members */
+    uint32_t revealed; /* nodes before it say what their class template hides */
     graph_slot *slots; /* by entry, and by name and layout; a power of two */
     uint32_t slot_count, slots_used;
     graph_hint *hints;
@@ -120,6 +124,17 @@ const char *rp_graph_bare_name(const char *name);
 void rp_graph_read_hints(type_graph *graph);
 /* Gives the members of a filled node their former names. */
 void rp_graph_apply_hints(type_graph *graph, graph_node *node);
+/* graph.c: the copy's index; GRAPH_VOID: no memory. The array of nodes may move. */
+uint32_t rp_graph_add(type_graph *graph, graph_node node);
+
+/* graph_hidden.c: what class templates hide from the types of their members. */
+/* Of a buffer of bytes that is made for a T, its T; its members have just been read. */
+void rp_graph_reveal_buffer(type_graph *graph, uint32_t index);
+/* The type of the nodes that a container allocates; GRAPH_NONE: it is none. May make a node that is
+ * still to be filled. */
+uint32_t rp_graph_nodes_of(type_graph *graph, uint32_t container);
+/* Lets the container's pointers lead to such nodes. All nodes are filled, before and after. */
+void rp_graph_reveal_nodes(type_graph *graph, uint32_t container, uint32_t nodes);
 
 static inline graph_node *rp_graph_node(const type_graph *graph, uint32_t node)
 {

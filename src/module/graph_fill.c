@@ -203,6 +203,7 @@ static void fill(type_graph *graph, uint32_t index)
         graph->nodes[index].members = list.items;
         graph->nodes[index].member_count = list.count;
         rp_graph_apply_hints(graph, &graph->nodes[index]);
+        rp_graph_reveal_buffer(graph, index);
         break;
     case NODE_NUMBER:
         fill_member_pointer(graph, index);
@@ -216,10 +217,23 @@ static void fill(type_graph *graph, uint32_t index)
     graph->nodes[index].filled = true;
 }
 
-rp_status rp_graph_fill(type_graph *graph)
+static void fill_all(type_graph *graph)
 {
     while (graph->filled < graph->count && graph->status == RP_OK) {
         fill(graph, graph->filled++);
+    }
+}
+
+rp_status rp_graph_fill(type_graph *graph)
+{
+    fill_all(graph);
+    while (graph->revealed < graph->count && graph->status == RP_OK) {
+        uint32_t container = graph->revealed++;
+        uint32_t nodes = rp_graph_nodes_of(graph, container);
+        fill_all(graph);
+        if (nodes && graph->status == RP_OK) {
+            rp_graph_reveal_nodes(graph, container, nodes);
+        }
     }
     if (graph->status == RP_OK && graph->arena->failure != RP_OK) {
         graph->status = graph->arena->failure;

@@ -317,6 +317,7 @@ static void walk_block(infer *in, uint32_t block)
     }
     if ((!fits && !sure) || rival_count) {
         note_doubt(in, block, BLOCK_DOUBT);
+        in->alone |= of->alone != 0;
         walk_objects(in, mark_of(in, block)->type, at,
                      of->size_bytes <= in->index->places[block].size_bytes);
         return;
@@ -353,7 +354,7 @@ static void look_into_next(infer *in)
     walk_block(in, block);
 }
 
-void rp_infer_run(infer *in)
+static void follow(infer *in)
 {
     while ((in->queue_count || in->pending_count) && in->status == RP_OK) {
         if (in->queue_count) {
@@ -361,6 +362,32 @@ void rp_infer_run(infer *in)
         } else {
             settle_oldest(in);
         }
+    }
+}
+
+/* Blocks to which only pointers of a container lead are its nodes: the container itself, which such
+ * pointers may lead to as well, would have been claimed by now. */
+static void settle_alone(infer *in)
+{
+    in->alone = false;
+    for (uint32_t i = 0; i < in->doubt_count; i++) {
+        uint32_t block = in->doubts[i];
+        const block_mark *mark = mark_of(in, block);
+        uint32_t alone = type_at(in, mark->type)->alone;
+        bool untyped = (mark->flags & (BLOCK_TOUCHED | BLOCK_INSIDE)) == BLOCK_TOUCHED;
+        if (alone && mark->flags & BLOCK_DOUBT && !(mark->flags & BLOCK_DISAGREE) && !untyped &&
+            rp_infer_fits(type_at(in, alone), in->index->places[block].size_bytes)) {
+            set_type(in, block, alone, mark->claim, false);
+        }
+    }
+}
+
+void rp_infer_run(infer *in)
+{
+    follow(in);
+    while (in->alone && in->status == RP_OK) {
+        settle_alone(in);
+        follow(in);
     }
 }
 

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define RP_PLAN_MAGIC UINT32_C(0x4e4c5052) /* "RPLN" */
-enum { RP_PLAN_VERSION = 3 };
+enum { RP_PLAN_VERSION = 4 };
 #define RP_PLAN_NONE UINT64_MAX /* no counterpart in the new build */
 
 typedef struct rp_plan_copy {

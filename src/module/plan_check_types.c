@@ -69,7 +69,8 @@ static bool type_is_sound(const checking *c, const rp_plan_type *type)
     uint64_t cost = 0;
     if ((type->flags & ~(uint32_t)RP_TYPE_FLAGS) || !is_name(c, type->name) ||
         !is_name(c, type->place) || type->conversion >= plan->conversion_count ||
-        type->tail_type >= plan->type_count ||
+        type->tail_type >= plan->type_count || type->alone >= plan->type_count ||
+        c->types[type->alone].alone ||
         !run_fits(type->first_slot, type->slot_count, plan->slot_count) ||
         !run_fits(type->first_heir, type->heir_count, plan->heir_count) ||
         (!type->size_bytes && !(type->flags & RP_TYPE_UNKNOWN)) ||

@@ -502,6 +502,39 @@ static void refuse_virtual_base(pairing *p)
     }
 }
 
+/* How many elements a block of a std::deque holds (bits/stl_deque.h, __deque_buf_size). */
+static uint64_t deque_block(const type_graph *graph, uint32_t iterator)
+{
+    enum { BLOCK_BYTES = 512 };
+    const graph_member *at = member_named(rp_graph_node(graph, iterator), "_M_cur");
+    const graph_node *pointer = at ? rp_graph_node(graph, at->node) : NULL;
+    uint64_t size = pointer && pointer->kind == NODE_POINTER
+                        ? rp_graph_node(graph, pointer->target)->size_bytes
+                        : 0;
+    return size && size < BLOCK_BYTES ? BLOCK_BYTES / size : 1;
+}
+
+/* Its blocks are of one size in bytes, so that objects of another size would have to be dealt out
+ * anew; the blocks are found by the iterators that it is made of. */
+static void refuse_deque(pairing *p)
+{
+    static const char iterator[] = "std::_Deque_iterator<";
+    uint64_t was, is;
+    if (strncmp(old_at(p->build, p->old_node)->name, iterator, sizeof iterator - 1) != 0) {
+        return;
+    }
+    was = deque_block(&p->build->old_graph, p->old_node);
+    is = deque_block(&p->build->new_graph, p->new_node);
+    if (was != is && !*p->refusal) {
+        rp_text_buffer text = rp_text_buffer_over(p->refusal, sizeof p->refusal);
+        rp_text_add(&text,
+                    "a std::deque holds %llu of its elements in a block, and held %llu: its blocks "
+                    "are not dealt out anew",
+                    (unsigned long long)is, (unsigned long long)was);
+        p->differs = true;
+    }
+}
+
 static void pair_structs(pairing *p)
 {
     graph_node a = *old_at(p->build, p->old_node), b = *new_at(p->build, p->new_node);
@@ -520,6 +553,7 @@ static void pair_structs(pairing *p)
         }
     }
     p->differs |= matched != a.member_count;
+    refuse_deque(p);
     if (p->differs || a.size_bytes != b.size_bytes) {
         refuse_virtual_base(p);
     }

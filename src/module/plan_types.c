@@ -180,6 +180,17 @@ static void convert_type(types_build *build, uint32_t type)
 
 /* ---- heirs ---- */
 
+/* A class without a value, as allocators are; it takes no place as a base. */
+static bool is_empty(const type_graph *graph, uint32_t node_index)
+{
+    const graph_node *node = rp_graph_node(graph, node_index);
+    bool empty = node->kind == NODE_STRUCT && node->size_bytes == 1;
+    for (uint32_t i = 0; i < node->member_count && empty; i++) {
+        empty = node->members[i].base;
+    }
+    return empty;
+}
+
 /* The struct that another begins with; GRAPH_NONE: it begins with something else. */
 static uint32_t first_struct(const type_graph *graph, uint32_t node_index)
 {
@@ -192,7 +203,8 @@ static uint32_t first_struct(const type_graph *graph, uint32_t node_index)
             first = inside->target;
             inside = rp_graph_node(graph, first);
         }
-        if (member->offset_bits == 0 && inside->kind == NODE_STRUCT && inside->size_bytes) {
+        if (member->offset_bits == 0 && inside->kind == NODE_STRUCT && inside->size_bytes &&
+            !(member->base && is_empty(graph, first))) {
             return first;
         }
     }
@@ -208,6 +220,14 @@ static int compare_links(const void *a_pointer, const void *b_pointer)
     return (a->new_node > b->new_node) - (a->new_node < b->new_node);
 }
 
+static void add_base(types_build *build, uint32_t base, uint32_t heir)
+{
+    types_link *link = base ? rp_types_push(build, &build->bases, 1, sizeof *link) : NULL;
+    if (link) {
+        *link = (types_link){base, heir};
+    }
+}
+
 /* Every struct of the old build with each that it begins with. */
 static void find_bases(types_build *build)
 {
@@ -219,12 +239,11 @@ static void find_bases(types_build *build)
     }
     fill_graphs(build);
     for (uint32_t heir = 2; heir < graph->count && build->status == RP_OK; heir++) {
-        uint32_t base = first_struct(graph, heir);
+        add_base(build, rp_graph_node(graph, heir)->alias_of, heir);
+        uint32_t base = rp_graph_node(graph, heir)->buffer ? GRAPH_NONE : first_struct(graph, heir);
         for (int chain = 0; base && chain < CHAIN_MOST; chain++) {
-            types_link *link = rp_types_push(build, &build->bases, 1, sizeof *link);
-            if (link) {
-                *link = (types_link){base, heir};
-            }
+            add_base(build, base, heir);
+            add_base(build, rp_graph_node(graph, base)->alias_of, heir);
             base = first_struct(graph, base);
         }
     }
@@ -266,6 +285,16 @@ static void add_heirs(types_build *build, uint32_t type)
     }
     types_type(build, type)->first_heir = first;
     types_type(build, type)->heir_count = build->heirs.count - first;
+}
+
+static void add_alone(types_build *build, uint32_t type)
+{
+    uint32_t node = ((uint32_t *)build->nodes_of.items)[type];
+    uint32_t alone = rp_graph_node(&build->old_graph, node)->alone;
+    if (alone) {
+        alone = rp_types_type(build, alone);
+        types_type(build, type)->alone = alone;
+    }
 }
 
 /* ---- virtual tables ---- */
@@ -400,12 +429,13 @@ rp_status rp_types_complete(types_build *build, uint64_t old_base)
         rp_types_fill_type(build, done);
         if (((uint32_t *)build->nodes_of.items)[done] != GRAPH_VOID) {
             add_heirs(build, done);
+            add_alone(build, done);
             convert_type(build, done);
         }
         take_links(build);
     }
     for (uint32_t i = 0; i < build->types.count; i++) {
-        types_type(build, i)->reserved = 0;
+        types_type(build, i)->flags &= ~TYPES_FILLED;
     }
     return build->status;
 }

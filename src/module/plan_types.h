@@ -53,7 +53,7 @@ typedef struct rp_plan_type {
     uint32_t conversion; /* of an object on the heap; 0: the new build has it as it is */
     uint32_t flags;
     uint32_t first_heir, heir_count; /* types that begin with an object of this one */
-    uint32_t reserved;
+    uint32_t alone; /* what a block is that nothing but pointers to this lead to; 0: this */
 } rp_plan_type;
 
 /* What an object of that size may cost at most. */

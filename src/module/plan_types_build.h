@@ -39,6 +39,9 @@ typedef struct types_build {
     rp_status status;
 } types_build;
 
+/* In a type's flags while the plan is being made: it has its slots. */
+#define TYPES_FILLED (UINT32_C(1) << 31)
+
 typedef struct types_link {
     uint32_t old_node, new_node;
 } types_link;

@@ -265,10 +265,10 @@ static void collect(slot_list *list, uint32_t node_index)
 static void fill(types_build *build, uint32_t type)
 {
     rp_plan_type *made = types_type(build, type);
-    if (made->reserved || build->status != RP_OK) {
+    if (made->flags & TYPES_FILLED || build->status != RP_OK) {
         return;
     }
-    made->reserved = 1; /* filled; also what ends a struct that holds itself */
+    made->flags |= TYPES_FILLED; /* also what ends a struct that holds itself */
     uint32_t node_index = node_of(build, type);
     slot_list list = {.build = build,
                       .size_bytes = made->size_bytes,
@@ -339,8 +339,7 @@ uint32_t rp_types_bytes(types_build *build)
             *made = (rp_plan_type){.size_bytes = 1,
                                    .tail_offset = RP_TYPE_NO_TAIL,
                                    .cost = 1,
-                                   .reserved = 1,
-                                   .flags = RP_TYPE_CHARACTER | RP_TYPE_SCALAR};
+                                   .flags = RP_TYPE_CHARACTER | RP_TYPE_SCALAR | TYPES_FILLED};
             *node = GRAPH_VOID;
             build->bytes_type = index;
             uint32_t name = rp_types_name(build, "bytes");

@@ -135,11 +135,100 @@ static bool throws() {
 }
 static bool good() { return strings() && vectors() && objects() && classes() && calls() && throws(); }
 SOURCE
-carried() { # COMPILER
-    compile "$1" carried.cc -DFIELD=
+cat >"$work/lib/nodes.cc" <<'SOURCE'
+#include "all.h"
+#include <forward_list>
+#include <list>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+static bool operator<(const Item &a, const Item &b) { return a.id < b.id; }
+static std::map<int, Item> tree;
+static std::map<std::string, Item> named;
+static std::multimap<int, Item> many;
+static std::set<Item> ordered;
+static std::list<Item> chain, empty;
+static std::forward_list<Item> single;
+static std::unordered_map<int, Item> hashed;
+static std::unordered_map<std::string, Item> by_name; /* its nodes keep the hash */
+static std::unordered_set<std::string> unchanged;
+static std::map<int, std::map<int, Item>> nested;
+struct Level { int number; FIELD std::map<int, std::list<Item>> rooms; std::list<Level> below; };
+static Level *top;
+static std::map<int, Item> *far_tree;
+static std::list<Item> *far_chain;
+static std::unordered_map<int, Item> *far_hashed;
+static Item *favourite, *last;
+static std::map<int, Item>::iterator kept;
+static std::list<Item>::iterator place;
+static std::unordered_map<int, Item>::iterator found;
+static void fill(Level &l, int depth) {
+    l.number = depth;
+    for (int i = 0; i < 3; i++) l.rooms[i].emplace_back(depth * 10 + i, longer);
+    for (int i = 0; i < 2 && depth < 4; i++) fill(*l.below.emplace(l.below.end()), depth + 1);
+}
+static void make() {
+    far_tree = new std::map<int, Item>, far_chain = new std::list<Item>, far_hashed = new std::unordered_map<int, Item>;
+    for (int i = 0; i < 50; i++) {
+        Item item(i, i % 2 ? "short" : longer);
+        tree.emplace(i, item), named.emplace("key " + std::to_string(i), item), many.emplace(i / 2, item);
+        ordered.insert(item), chain.push_back(item), single.push_front(item);
+        hashed.emplace(i, item), by_name.emplace("key " + std::to_string(i), item);
+        unchanged.insert(std::to_string(i)), nested[i % 5].emplace(i, item);
+        far_tree->emplace(i, item), far_chain->push_back(item), far_hashed->emplace(i, item);
+    }
+    top = new Level;
+    fill(*top, 0);
+    favourite = &tree.at(20), last = &far_chain->back();
+    kept = tree.find(30), place = chain.begin(), found = hashed.find(7);
+    std::advance(place, 9);
+}
+static bool is(const Item &item, int id) { return item.id == id && item.name == (id % 2 ? "short" : longer); }
+static bool of_keys() {
+    for (int i = 0; i < 50; i++) {
+        std::string key = "key " + std::to_string(i);
+        if (!is(tree.at(i), i) || !is(named.at(key), i) || !is(hashed.at(i), i) || !is(by_name.at(key), i) ||
+            !is(nested.at(i % 5).at(i), i) || !is(far_tree->at(i), i) || !is(far_hashed->at(i), i) ||
+            many.count(i / 2) != 2 || !is(*ordered.find(Item(i)), i) || !unchanged.count(std::to_string(i)))
+            return false;
+    }
+    return true;
+}
+static bool of_order() {
+    int i = 0, k = 0, n = 49;
+    for (const Item &item : chain) if (!is(item, i++)) return false;
+    for (const Item &item : *far_chain) if (!is(item, k++)) return false;
+    for (const Item &item : single) if (!is(item, n--)) return false;
+    return i == 50 && k == 50 && n == -1 && empty.empty();
+}
+static bool of_levels(const Level &l, int depth) {
+    for (int i = 0; i < 3; i++)
+        if (l.rooms.at(i).front().id != depth * 10 + i || l.rooms.at(i).front().name != longer) return false;
+    for (const Level &below : l.below)
+        if (!of_levels(below, depth + 1)) return false;
+    return l.number == depth && l.below.size() == (depth < 4 ? 2u : 0u);
+}
+static bool of_places() {
+    return favourite == &tree.at(20) && last == &far_chain->back() && kept == tree.find(30) && is(kept->second, 30) &&
+           std::distance(chain.begin(), place) == 9 && found == hashed.find(7) && is(found->second, 7);
+}
+static bool grows() { /* and is taken apart again */
+    static int next = 1000;
+    tree.emplace(next, Item(next, "new")), hashed.emplace(next, Item(next, "new")), ordered.insert(Item(next, "new"));
+    chain.emplace_back(next, "new"), by_name.emplace(std::to_string(next), Item(next, "new"));
+    empty.emplace_back(next, "new"), empty.clear(), chain.pop_back();
+    bool there = tree.erase(next) && hashed.erase(next) && ordered.erase(Item(next)) && by_name.erase(std::to_string(next));
+    next++;
+    return there;
+}
+static bool good() { return of_keys() && of_order() && of_levels(*top, 0) && of_places() && grows(); }
+SOURCE
+carried() { # COMPILER SOURCE
+    compile "$1" "$2" -DFIELD=
     host_start --stage none --paced --watchdog 0 "$work/lib/game.so"
     wait_for 'says "good size 40"' "$1: it is not good from the start: $(tail -3 "$work/err")"
-    compile "$1" carried.cc '-DFIELD=double added = 0;'
+    compile "$1" "$2" '-DFIELD=double added = 0;'
     wait_for 'is build 2' "$1: refused: $(field notice)"
     wait_for 'says "size 48"'
     says 'good size 48' || fail "$1: not carried: $(tail -3 "$work/err")"
@@ -147,8 +236,10 @@ carried() { # COMPILER
     quietly quit
     host_ended 0
 }
-carried g++
-carried clang++
+for source in carried.cc nodes.cc; do
+    carried g++ $source
+    carried clang++ $source
+done
 
 # ---- what is refused, with its words: never carried wrongly ----
 refused() { # WORDS DECLARATIONS MAKING
@@ -163,7 +254,6 @@ refused() { # WORDS DECLARATIONS MAKING
     quietly quit
     host_ended 0
 }
-refused '_Rb_tree_node' $'#include <map>\nstd::map<int, Item> m;' 'for (int i = 0; i < 9; i++) m.emplace(i, Item(i, "s"));'
 refused '_Optional_payload' $'#include <optional>\nstd::optional<Item> o;' 'o.emplace(1, "s");'
 refused "virtual base 'V'" 'struct V { int v = 1; FIELD virtual ~V() {} }; struct W : virtual V { int w; }; W *w;' 'w = new W;'
 refused 'holds an offset' 'struct T { int a; FIELD int b; }; T *t; int T::*m;' 't = new T; m = t ? &T::b : &T::a;'
