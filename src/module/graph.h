@@ -59,7 +59,7 @@ typedef struct graph_node {
     number_form form; /* of NODE_NUMBER, NODE_ENUM */
     bool character;   /* a number that may stand for any byte */
     bool filled;
-    bool buffer; /* bytes in which an object lies, and nothing that stands alone */
+    bool buffer;      /* bytes in which an object lies, and nothing that stands alone */
     const char *name; /* "" : none */
     uint64_t size_bytes;
     uint64_t count;  /* of an array; 0: open */
@@ -130,6 +130,8 @@ uint32_t rp_graph_add(type_graph *graph, graph_node node);
 /* graph_hidden.c: what class templates hide from the types of their members. */
 /* Of a buffer of bytes that is made for a T, its T; its members have just been read. */
 void rp_graph_reveal_buffer(type_graph *graph, uint32_t index);
+/* Whether a class is an allocator, by its name: std::allocator and its like. */
+bool rp_graph_is_allocator(const graph_node *node);
 /* The type of the nodes that a container allocates; GRAPH_NONE: it is none. May make a node that is
  * still to be filled. */
 uint32_t rp_graph_nodes_of(type_graph *graph, uint32_t container);

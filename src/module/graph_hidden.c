@@ -66,9 +66,10 @@ void rp_graph_reveal_buffer(type_graph *graph, uint32_t index)
 
 /* ---- nodes ---- */
 
-static bool is_allocator(const char *name)
+bool rp_graph_is_allocator(const graph_node *node)
 {
     static const char ending[] = "allocator";
+    const char *name = node->name;
     size_t length = strcspn(name, "<");
     return name[length] && length >= sizeof ending - 1 &&
            strncmp(name + length - (sizeof ending - 1), ending, sizeof ending - 1) == 0;
@@ -82,7 +83,7 @@ static uint32_t allocated_by(type_graph *graph, uint32_t index, bool within, int
     if (depth > BASES_DEPTH_MOST || graph->nodes[index].kind != NODE_STRUCT) {
         return GRAPH_NONE;
     }
-    if (within || is_allocator(graph->nodes[index].name)) {
+    if (within || rp_graph_is_allocator(&graph->nodes[index])) {
         within = true;
         found = made_for(graph, index, "allocate");
     }

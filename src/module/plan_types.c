@@ -93,7 +93,7 @@ void rp_types_build_finish(types_build *build)
     rp_arena_finish(&build->arena);
 }
 
-static void fill_graphs(types_build *build)
+void rp_types_fill_graphs(types_build *build)
 {
     rp_status status = rp_graph_fill(&build->old_graph);
     status = status == RP_OK ? rp_graph_fill(&build->new_graph) : status;
@@ -111,7 +111,7 @@ static void variable_name(const rp_symbol *symbol, char *text, size_t capacity)
 uint32_t rp_types_root(types_build *build, const rp_symbol *old_symbol)
 {
     uint32_t node = rp_graph_variable(&build->old_graph, old_symbol);
-    fill_graphs(build);
+    rp_types_fill_graphs(build);
     if (!node || build->status != RP_OK) {
         return 0;
     }
@@ -129,7 +129,7 @@ void rp_types_variable(types_build *build, const rp_symbol *old_symbol, const rp
     *type = rp_types_root(build, old_symbol);
     uint32_t old_node = rp_graph_variable(&build->old_graph, old_symbol);
     uint32_t new_node = rp_graph_variable(&build->new_graph, new_symbol);
-    fill_graphs(build);
+    rp_types_fill_graphs(build);
     *conversion = 0;
     if (old_node && new_node && build->status == RP_OK) {
         char name[NAME_BYTES];
@@ -170,7 +170,7 @@ static void convert_type(types_build *build, uint32_t type)
     uint32_t *partner = rp_types_partner_of(build, node_index);
     uint32_t becomes = partner ? *partner : 0;
     if (!becomes && (becomes = partner_by_name(build, &node))) {
-        fill_graphs(build);
+        rp_types_fill_graphs(build);
     }
     if (becomes && build->status == RP_OK) {
         uint32_t conversion = rp_types_convert(build, node_index, becomes, node.name);
@@ -180,18 +180,8 @@ static void convert_type(types_build *build, uint32_t type)
 
 /* ---- heirs ---- */
 
-/* A class without a value, as allocators are; it takes no place as a base. */
-static bool is_empty(const type_graph *graph, uint32_t node_index)
-{
-    const graph_node *node = rp_graph_node(graph, node_index);
-    bool empty = node->kind == NODE_STRUCT && node->size_bytes == 1;
-    for (uint32_t i = 0; i < node->member_count && empty; i++) {
-        empty = node->members[i].base;
-    }
-    return empty;
-}
-
-/* The struct that another begins with; GRAPH_NONE: it begins with something else. */
+/* The struct that another begins with; GRAPH_NONE: it begins with something else. An allocator has
+ * no value, and a container begins with what follows it. */
 static uint32_t first_struct(const type_graph *graph, uint32_t node_index)
 {
     const graph_node *node = rp_graph_node(graph, node_index);
@@ -204,7 +194,7 @@ static uint32_t first_struct(const type_graph *graph, uint32_t node_index)
             inside = rp_graph_node(graph, first);
         }
         if (member->offset_bits == 0 && inside->kind == NODE_STRUCT && inside->size_bytes &&
-            !(member->base && is_empty(graph, first))) {
+            !(member->base && rp_graph_is_allocator(inside))) {
             return first;
         }
     }
@@ -237,7 +227,7 @@ static void find_bases(types_build *build)
             rp_graph_of(graph, &graph->table->types[i]->die);
         }
     }
-    fill_graphs(build);
+    rp_types_fill_graphs(build);
     for (uint32_t heir = 2; heir < graph->count && build->status == RP_OK; heir++) {
         add_base(build, rp_graph_node(graph, heir)->alias_of, heir);
         uint32_t base = rp_graph_node(graph, heir)->buffer ? GRAPH_NONE : first_struct(graph, heir);
@@ -297,73 +287,6 @@ static void add_alone(types_build *build, uint32_t type)
     }
 }
 
-/* ---- virtual tables ---- */
-
-/* "_ZTVN2ns5EnemyE" -> "ns::Enemy". Templates and local classes are left out. */
-static bool class_of_table(const char *symbol, rp_text_buffer *name)
-{
-    static const char hidden[] = "_GLOBAL__N_1";
-    if (strncmp(symbol, "_ZTV", 4) != 0) {
-        return false;
-    }
-    const char *at = symbol + 4;
-    bool nested = *at == 'N';
-    at += nested;
-    do {
-        char *end;
-        unsigned long length = strtoul(at, &end, 10);
-        if (end == at || length == 0 || length > strlen(end)) {
-            return false;
-        }
-        bool unnamed = length == sizeof hidden - 1 && strncmp(end, hidden, length) == 0;
-        rp_text_add(name, "%s%.*s", name->length ? "::" : "",
-                    unnamed ? (int)sizeof "(anonymous)" - 1 : (int)length,
-                    unnamed ? "(anonymous)" : end);
-        at = end + length;
-    } while (nested && *at && *at != 'E');
-    return strcmp(at, nested ? "E" : "") == 0;
-}
-
-static int compare_tables(const void *a_pointer, const void *b_pointer)
-{
-    const rp_plan_table *a = a_pointer, *b = b_pointer;
-    return (a->old_address > b->old_address) - (a->old_address < b->old_address);
-}
-
-static void add_tables(types_build *build, uint64_t old_base)
-{
-    const rp_elf *elf = build->old_graph.elf;
-    for (size_t i = 0; i < elf->symbol_count && build->status == RP_OK; i++) {
-        const rp_symbol *symbol = &elf->symbols[i];
-        char storage[NAME_BYTES];
-        rp_text_buffer name = rp_text_buffer_over(storage, sizeof storage);
-        if (symbol->kind != RP_SYMBOL_VARIABLE || !symbol->size_bytes ||
-            !class_of_table(symbol->name, &name)) {
-            continue;
-        }
-        uint32_t node = rp_graph_named(&build->old_graph, storage);
-        fill_graphs(build);
-        rp_plan_table *table = node ? rp_types_push(build, &build->tables, 1, sizeof *table) : NULL;
-        if (table) {
-            *table = (rp_plan_table){.old_address = old_base + symbol->address,
-                                     .size_bytes = symbol->size_bytes,
-                                     .type = rp_types_type(build, node)};
-        }
-    }
-    rp_plan_table *tables = build->tables.items;
-    uint32_t kept = 0;
-    if (build->tables.count) {
-        qsort(tables, build->tables.count, sizeof *tables, compare_tables);
-    }
-    for (uint32_t i = 0; i < build->tables.count; i++) {
-        uint64_t free_from = kept ? tables[kept - 1].old_address + tables[kept - 1].size_bytes : 0;
-        if (tables[i].old_address >= free_from) {
-            tables[kept++] = tables[i];
-        }
-    }
-    build->tables.count = kept;
-}
-
 /* ---- all ---- */
 
 static void take_links(types_build *build)
@@ -410,7 +333,7 @@ static void add_changed(types_build *build)
         }
         if (!same) {
             uint32_t node = rp_graph_of(&build->old_graph, &type->die);
-            fill_graphs(build);
+            rp_types_fill_graphs(build);
             rp_types_type(build, node);
         }
     }
@@ -422,7 +345,7 @@ rp_status rp_types_complete(types_build *build, uint64_t old_base)
     add_changed(build);
     add_sites(build);
     if (build->status == RP_OK) {
-        add_tables(build, old_base);
+        rp_types_tables(build, old_base);
     }
     take_links(build);
     for (uint32_t done = 1; done < build->types.count && build->status == RP_OK; done++) {

@@ -60,6 +60,10 @@ void rp_types_variable(types_build *build, const rp_symbol *old_symbol, const rp
                        uint32_t *type, uint32_t *conversion);
 /* A variable without a counterpart, for what it leads to. */
 uint32_t rp_types_root(types_build *build, const rp_symbol *old_symbol);
+/* Gives all nodes of both graphs their members. */
+void rp_types_fill_graphs(types_build *build);
+/* plan_tables.c: which class each virtual table of the old build is of, sorted by address. */
+void rp_types_tables(types_build *build, uint64_t old_base);
 /* All that pointers lead to, heirs, tables, answers. */
 rp_status rp_types_complete(types_build *build, uint64_t old_base);
 

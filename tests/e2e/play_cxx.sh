@@ -137,9 +137,11 @@ static bool good() { return strings() && vectors() && objects() && classes() && 
 SOURCE
 cat >"$work/lib/nodes.cc" <<'SOURCE'
 #include "all.h"
+#include <deque>
 #include <forward_list>
 #include <list>
 #include <map>
+#include <memory>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -159,6 +161,13 @@ static Level *top;
 static std::map<int, Item> *far_tree;
 static std::list<Item> *far_chain;
 static std::unordered_map<int, Item> *far_hashed;
+struct Page { char text[200]; Item item; }; /* two in a block of a deque, before and after */
+static std::deque<Page> pages;
+static std::shared_ptr<Item> shared, also;
+static std::weak_ptr<Item> watched;
+template <class T> struct Base { virtual int value() { return 0; } virtual ~Base() {} };
+template <class T> struct Holder : Base<T> { T held; FIELD Holder(T h) : held(h) {} int value() override { return held.id; } };
+static Base<Item> *abstract;
 static Item *favourite, *last;
 static std::map<int, Item>::iterator kept;
 static std::list<Item>::iterator place;
@@ -180,6 +189,10 @@ static void make() {
     }
     top = new Level;
     fill(*top, 0);
+    for (int i = 0; i < 20; i++) pages.push_back(Page{"", Item(i, longer)});
+    pages.pop_front();
+    shared = std::make_shared<Item>(4, longer), also = shared, watched = shared;
+    abstract = new Holder<Item>(Item(8, longer));
     favourite = &tree.at(20), last = &far_chain->back();
     kept = tree.find(30), place = chain.begin(), found = hashed.find(7);
     std::advance(place, 9);
@@ -213,6 +226,12 @@ static bool of_places() {
     return favourite == &tree.at(20) && last == &far_chain->back() && kept == tree.find(30) && is(kept->second, 30) &&
            std::distance(chain.begin(), place) == 9 && found == hashed.find(7) && is(found->second, 7);
 }
+static bool of_others() {
+    for (int i = 0; i < 19; i++)
+        if (pages[i].item.id != i + 1 || pages[i].item.name != longer) return false;
+    return is(*shared, 4) && also == shared && shared.use_count() == 2 && !watched.expired() && abstract->value() == 8 &&
+           dynamic_cast<Holder<Item> *>(abstract)->held.name == longer;
+}
 static bool grows() { /* and is taken apart again */
     static int next = 1000;
     tree.emplace(next, Item(next, "new")), hashed.emplace(next, Item(next, "new")), ordered.insert(Item(next, "new"));
@@ -222,7 +241,7 @@ static bool grows() { /* and is taken apart again */
     next++;
     return there;
 }
-static bool good() { return of_keys() && of_order() && of_levels(*top, 0) && of_places() && grows(); }
+static bool good() { return of_keys() && of_order() && of_levels(*top, 0) && of_places() && of_others() && grows(); }
 SOURCE
 carried() { # COMPILER SOURCE
     compile "$1" "$2" -DFIELD=
@@ -254,6 +273,7 @@ refused() { # WORDS DECLARATIONS MAKING
     quietly quit
     host_ended 0
 }
+refused 'holds 10 of its elements in a block, and held 12' $'#include <deque>\nstd::deque<Item> d;' 'd.emplace_back(1, "s");'
 refused '_Optional_payload' $'#include <optional>\nstd::optional<Item> o;' 'o.emplace(1, "s");'
 refused "virtual base 'V'" 'struct V { int v = 1; FIELD virtual ~V() {} }; struct W : virtual V { int w; }; W *w;' 'w = new W;'
 refused 'holds an offset' 'struct T { int a; FIELD int b; }; T *t; int T::*m;' 't = new T; m = t ? &T::b : &T::a;'
