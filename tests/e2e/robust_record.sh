@@ -93,30 +93,51 @@ grep -q "the seconds before: $take" "$work/err" || fail "the take is not named: 
 reprise info --check "$take" | grep -q 'SIGSEGV' || fail "the report is not in the take of the crash"
 
 # ---- hosts and runners that are killed ----
-reference "$programs/sqlite_module.so" 4000 "$work/long.hashes"
-most=0
-for _ in $(seq "$kills"); do
+long=$((4000 + 40 * kills))
+reference "$programs/sqlite_module.so" "$long" "$work/long.hashes"
+most=0 opened=0 missing=0
+for number in $(seq "$kills"); do
     rm -f "$work"/killed.take "$work"/.reprise-*
-    reprise run --stage none --name killed --frames 4000 --take "$work/killed.take" "$programs/sqlite_module.so" >/dev/null 2>&1 &
+    pace=(--paced)
+    [ $((number % 3)) -eq 0 ] && pace=() # as fast as it goes
+    reprise run --stage none --name killed --frames 4000 "${pace[@]}" --take "$work/killed.take" "$programs/sqlite_module.so" \
+        >/dev/null 2>&1 &
     pid=$!
     started=("$pid")
     sleep "0.$((RANDOM % 9))$((RANDOM % 10))"
+    # What is told as committed is kept, but for the frame that is just being written.
+    committed=$(status killed frame)
     kill -KILL "$pid" 2>/dev/null
     wait "$pid" 2>/dev/null
-    [ -f "$work/killed.take" ] || continue # before its first frame
+    [ -f "$work/killed.take" ] || { [ "${committed:-0}" -eq 0 ] || fail "$committed frames, and no take"; continue; }
     holds "$work/killed.take" "$work/long.hashes" 0
-    count=$(wc -l <"$work/frames")
-    [ "$count" -gt "$most" ] && most=$count
+    opened=$((opened + 1))
+    last=$(tail -1 "$work/frames" | cut -d' ' -f1)
+    if [ ${#pace[@]} -gt 0 ] && [ "${committed:-0}" -gt 1 ]; then
+        [ "$((committed - ${last:-0}))" -gt "$missing" ] && missing=$((committed - ${last:-0}))
+        [ "${last:-0}" -ge $((committed - 1)) ] ||
+            fail "host killed at frame $committed or later: its take ends with frame ${last:-none}"
+    fi
+    [ "${last:-0}" -gt "$most" ] && most=$last
     [ "$failures" -gt 5 ] && break
 done
-[ "$most" -gt 50 ] || fail "no killed host had recorded more than $most frames"
+echo "hosts killed: $kills, takes opened: $opened, the longest: $most frames, missing at most: $missing"
+[ "$opened" -gt $((kills / 2)) ] || fail "only $opened of $kills killed hosts had a take"
+[ "$most" -gt 20 ] || fail "no killed host had recorded more than $most frames"
 rm -f "$work/killed.take"
-start killed --frames 4000 --paced --take "$work/killed.take" "$programs/sqlite_module.so"
+start killed --frames "$long" --paced --take "$work/killed.take" "$programs/sqlite_module.so"
+killed=0 committed=0
 for _ in $(seq "$kills"); do
     runner=$(status killed runner_pid)
-    [ -n "$runner" ] && kill -KILL "$runner" 2>/dev/null
+    now=$(status killed frame)
+    [ "${now:-0}" -ge "$committed" ] || fail "runner killed: frame ${now:-none} after frame $committed"
+    committed=${now:-0}
+    kill -KILL "$runner" 2>/dev/null && killed=$((killed + 1))
     sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
+    [ "$failures" -gt 5 ] && break
 done
+echo "runners killed: $killed, frames committed: $committed"
+[ "$killed" -gt $((kills * 9 / 10)) ] || fail "only $killed of $kills runners were there to be killed"
 committed=$(status killed frame)
 reprise ctl --name killed quit >/dev/null
 wait "$pid" || fail "the host whose runners were killed ended with $?: $(cat "$work/killed.err")"
