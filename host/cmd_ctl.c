@@ -34,7 +34,10 @@ static const ctl_command commands[] = {
     {"step", "[N]", 0, 1, "pause, then N frames on (1)"},
     {"back", "[N]", 0, 1, "pause, then N frames back (1)"},
     {"rewind", "", 0, 0, "run backwards; play or pause ends it"},
-    {"seek", "FRAME", 1, 1, "go to a frame and pause"},
+    {"seek", "FRAME", 1, 1, "go to a frame or bookmark and pause"},
+    {"bookmark", "[NAME]", 0, 1, "names this frame"},
+    {"unbookmark", "NAME", 1, 1, "takes a bookmark away"},
+    {"bookmarks", "", 0, 0, "lists them"},
     {"speed", "N", 1, 1, "1: normal, 1/4: a quarter, 4: four times"},
     {"mark", "", 0, 0, "first: loop from here; second: to here; third: end the loop"},
     {"loop", "FROM TO", 2, 2, "repeat the frames after FROM up to TO"},
@@ -304,6 +307,15 @@ static rp_status read_save(char *const *words, int count, json_t **request)
     return *request ? RP_OK : rp_fail(RP_E_ARGUMENT, "ctl: save: the path is no text in UTF-8");
 }
 
+static rp_status read_bookmark(const ctl_command *command, char *const *words, int count,
+                               json_t **request)
+{
+    *request = json_pack("{s:s, s:s?}", "cmd", command->name, "name", count > 1 ? words[1] : NULL);
+    return *request
+               ? RP_OK
+               : rp_fail(RP_E_ARGUMENT, "ctl: %s: the name is no text in UTF-8", command->name);
+}
+
 static rp_status read_request(const ctl_options *options, json_t **request)
 {
     char *const *words = options->rest;
@@ -324,6 +336,11 @@ static rp_status read_request(const ctl_options *options, json_t **request)
     if (options->way && strcmp(command->name, "reload") != 0) {
         return rp_fail(RP_E_ARGUMENT, "ctl: --%s: it belongs to `reprise ctl reload`",
                        options->way);
+    }
+    bool by_name = !strcmp(command->name, "seek") && words[1][0] != '-' &&
+                   words[1][strspn(words[1], "0123456789")];
+    if (by_name || strstr(command->name, "bookmark")) {
+        return read_bookmark(command, words, count, request);
     }
     if (!strcmp(command->name, "reset")) {
         *request = json_pack("{s:s, s:s}", "cmd", "reset", "name", words[1]);
@@ -357,6 +374,16 @@ static void print_value(const json_t *value)
     free(text);
 }
 
+static void print_bookmarks(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *mark = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(mark, "name"));
+        printf("%-10" JSON_INTEGER_FORMAT " %s\n",
+               json_integer_value(json_object_get(mark, "frame")), name ? name : "");
+    }
+}
+
 /* A report is printed as it is. */
 static void print_lines(json_t *answer)
 {
@@ -368,6 +395,10 @@ static void print_lines(json_t *answer)
         if (value) {
             printf("chosen: %s\n", json_string_value(value));
         }
+        return;
+    }
+    if (json_object_size(answer) == 2 && json_object_get(answer, "bookmarks")) {
+        print_bookmarks(json_object_get(answer, "bookmarks"));
         return;
     }
     bool in_words = json_object_get(answer, "history_bytes") != NULL;

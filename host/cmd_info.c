@@ -44,7 +44,7 @@ typedef struct info {
     take_file file;
     rp_take_array report; /* of a crash */
     bool json, frames, records, check;
-    json_t *object, *builds, *loops, *bookmarks, *crashes;
+    json_t *object, *builds, *loops, *crashes;
 } info;
 
 /* ---- as text ----------------------------------------------------------------------------------
@@ -123,10 +123,6 @@ static void print_other(uint32_t type, any_record *r, const char *report)
         printf("  loop      %llu to %llu %s\n", (unsigned long long)r->loop.from,
                (unsigned long long)r->loop.to, r->loop.name);
         break;
-    case RP_TAKE_BOOKMARK:
-        take_file_plain(r->bookmark.name);
-        printf("  bookmark  %llu %s\n", (unsigned long long)r->bookmark.frame, r->bookmark.name);
-        break;
     case RP_TAKE_CRASH:
         take_file_plain(r->crash.text);
         printf("  crash     frame %llu, build %u: %s\n", (unsigned long long)r->crash.frame,
@@ -158,7 +154,7 @@ static void json_front(info *i)
     const rp_take_index_frame *last =
         first ? rp_take_frame_at(i->file.take, o->frame_count - 1) : NULL;
     i->builds = json_array(), i->loops = json_array();
-    i->bookmarks = json_array(), i->crashes = json_array();
+    i->crashes = json_array();
     i->object = json_pack(
         "{s:i,s:I,s:I,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:b,s:b,s:o,s:o,s:o,s:o,s:o}", "version",
         (int)o->header.version, "size_bytes", (json_int_t)o->size_bytes, "whole_bytes",
@@ -172,7 +168,6 @@ static void json_front(info *i)
         "system", json_text(e.system), "cpu", json_text(e.cpu));
     json_object_set_new(i->object, "builds", i->builds);
     json_object_set_new(i->object, "loops", i->loops);
-    json_object_set_new(i->object, "bookmarks", i->bookmarks);
     json_object_set_new(i->object, "crashes", i->crashes);
     if (o->damage[0]) {
         json_object_set_new(i->object, "damage", json_string(o->damage));
@@ -198,10 +193,6 @@ static void json_other(info *i, uint32_t type, any_record *r, char *report)
         json_array_append_new(i->loops,
                               json_pack("{s:o,s:I,s:I}", "name", json_text(r->loop.name), "from",
                                         (json_int_t)r->loop.from, "to", (json_int_t)r->loop.to));
-    } else if (type == RP_TAKE_BOOKMARK) {
-        json_array_append_new(i->bookmarks,
-                              json_pack("{s:o,s:I}", "name", json_text(r->bookmark.name), "frame",
-                                        (json_int_t)r->bookmark.frame));
     } else if (type == RP_TAKE_CRASH) {
         json_array_append_new(
             i->crashes, json_pack("{s:I,s:i,s:i,s:i,s:o,s:o}", "frame", (json_int_t)r->crash.frame,
@@ -223,6 +214,26 @@ static void print_record(const rp_take_index_other *other, const any_record *r)
     printf("  %s at %llu, %llu bytes, before frame record %llu\n%s", kind->name,
            (unsigned long long)other->offset, (unsigned long long)other->record_bytes,
            (unsigned long long)other->frame_index, text);
+}
+
+static rp_status each_bookmark(info *i)
+{
+    bookmarks list;
+    rp_status status = take_file_bookmarks(&i->file, &list);
+    json_t *array = i->json ? json_array() : NULL;
+    for (size_t n = 0; !status && n < list.count; n++) {
+        const bookmark *mark = &list.items[n];
+        if (array) {
+            json_array_append_new(array, json_pack("{s:o,s:I}", "name", foreign_json(mark->name),
+                                                   "frame", (json_int_t)mark->frame));
+        } else {
+            printf("  bookmark  %llu %s\n", (unsigned long long)mark->frame, mark->name);
+        }
+    }
+    if (array) {
+        json_object_set_new(i->object, "bookmarks", array);
+    }
+    return status;
 }
 
 static rp_status each_other(info *i)
@@ -250,7 +261,7 @@ static rp_status each_other(info *i)
             print_other(other->type, &r, report);
         }
     }
-    return status;
+    return status || i->records ? status : each_bookmark(i);
 }
 
 static void each_frame(info *i)

@@ -118,11 +118,9 @@ static rp_status others_take(run *r, rp_take_array *input)
     for (uint64_t i = 0; !status && (other = rp_take_other_at(take, i)); i++) {
         union {
             rp_take_loop loop;
-            rp_take_bookmark bookmark;
             rp_take_crash crash;
         } fixed;
-        if (other->type != RP_TAKE_LOOP && other->type != RP_TAKE_BOOKMARK &&
-            other->type != RP_TAKE_CRASH) {
+        if (other->type != RP_TAKE_LOOP && other->type != RP_TAKE_CRASH) {
             continue;
         }
         input->used_bytes = 0;
@@ -130,9 +128,7 @@ static rp_status others_take(run *r, rp_take_array *input)
         if (status) {
             break;
         }
-        if (other->type == RP_TAKE_BOOKMARK) {
-            run_mark(r, 'm', fixed.bookmark.frame);
-        } else if (other->type == RP_TAKE_LOOP) {
+        if (other->type == RP_TAKE_LOOP) {
             loop_take(r, &fixed.loop);
         } else {
             crash_take(r, &fixed.crash, input);

@@ -258,6 +258,9 @@ static rp_status start(run *r, rp_status (*begin)(run *r))
     if (!status) {
         status = begin(r);
     }
+    if (!status) {
+        run_bookmarks_show(r); /* those of a take */
+    }
     return status ? status : stage_start(r);
 }
 
@@ -344,6 +347,7 @@ static void commands_obey(run *r)
         run_save_key(r);
     }
     r->keys.want_save = false;
+    run_bookmark_keys(r);
     if (r->keys.scrubbing) {
         const rp_transport *t = &r->transport;
         double span = (double)(t->newest - t->oldest);

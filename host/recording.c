@@ -300,6 +300,18 @@ static void loop_note(recording *r, uint64_t from, uint64_t to)
     }
 }
 
+_Static_assert(BOOKMARK_NOWHERE == RP_TAKE_FRAME_NONE, "as the format says it");
+
+static void bookmark_note(recording *r, const bookmark *mark)
+{
+    rp_take_bookmark record = {.frame = mark->frame};
+    if (r && !r->status && r->begun) {
+        rp_text_copy(record.name, sizeof record.name, mark->name);
+        r->list.used_bytes = 0;
+        went(r, put_record(r, RP_TAKE_BOOKMARK, &record, NULL, 0));
+    }
+}
+
 /* ---- all recordings of a session ---- */
 
 void recordings_moved(session *s, const rp_page_slot *entries, size_t count)
@@ -344,6 +356,13 @@ void recordings_loop(session *s, uint64_t from, uint64_t to)
     }
 }
 
+void recordings_bookmark(session *s, const bookmark *mark)
+{
+    for (int i = 0; i < SESSION_RECORDINGS; i++) {
+        bookmark_note(s->recordings[i], mark);
+    }
+}
+
 /* ---- beginning and end ---- */
 
 static rp_status sets_init(recording *r)
@@ -383,7 +402,11 @@ static rp_status state_write(recording *r)
     desc.input = rp_log_input(s->log, rp_log_position(s->log), &desc.input_bytes);
     rp_status status = put_build(r, at.build);
     status = status ? status : put_lists(r, &s->live, at.build);
-    return status ? status : put_frame(r, &desc);
+    status = status ? status : put_frame(r, &desc);
+    for (size_t i = 0; !status && i < s->bookmarks.count; i++) {
+        bookmark_note(r, &s->bookmarks.items[i]);
+    }
+    return status;
 }
 
 static rp_status queue_begin(recording *r)

@@ -53,6 +53,8 @@ void recordings_world_new(session *s);
 void recordings_checks(session *s, uint64_t frame, uint32_t build);
 void recordings_crash(session *s, const void *input, uint32_t input_bytes);
 void recordings_loop(session *s, uint64_t from, uint64_t to);
+/* A bookmark was made or moved; frame BOOKMARK_NOWHERE: it was taken away. */
+void recordings_bookmark(session *s, const bookmark *mark);
 
 const char *recording_path(const recording *r);
 /* The error's text goes into the error record where there is one. */

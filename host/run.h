@@ -6,7 +6,7 @@
  *   run_memory.c   debug modes, reports on memory
  *   run_reload.c   what a new build brought over; what to do with one that was refused
  *   run_watch.c    ghosts, watched values, checks between builds
- *   run_take.c     takes of what runs
+ *   run_take.c     takes of what runs     run_bookmark.c frames with names
  *
  * Layer: host.  Threads: the main thread.  Design: docs/internals/host.md  Tests: tests/e2e/
  */
@@ -186,8 +186,6 @@ void run_say(run *r, const char *format, ...) __attribute__((format(printf, 2, 3
 /* run_control.c */
 json_t *run_answer(void *context, const json_t *request);
 json_t *run_refused(void); /* with the error record's text */
-/* Bytes of programs and compilers, which need not be UTF-8: others than ASCII become '?' then. */
-json_t *run_text_json(const char *text);
 
 /* run_reload.c */
 typedef enum run_way {
@@ -217,6 +215,12 @@ void run_takes_end(run *r);        /* waits for what is being written */
 json_t *run_save_answer(run *r, const json_t *request);
 json_t *run_recording_json(const run *r);
 json_t *run_saving_json(const run *r);
+
+/* run_bookmark.c */
+void run_bookmark_keys(run *r);
+json_t *run_bookmark_answer(run *r, const json_t *request); /* and of "unbookmark", "bookmarks" */
+json_t *run_bookmarks_json(const run *r);
+void run_bookmarks_show(run *r); /* into the view, after they changed */
 
 /* run_watch.c */
 void run_ghosts(run *r); /* into the view */

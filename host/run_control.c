@@ -1,4 +1,5 @@
 /* What `reprise ctl` asks, and the status that it is told. See run.h, control/control.h. */
+#include "foreign_text.h"
 #include "run.h"
 #include "tracking_text.h"
 
@@ -24,21 +25,6 @@ static void set_number(json_t *to, const char *key, uint64_t value)
     json_object_set_new(to, key, json_integer((json_int_t)value));
 }
 
-json_t *run_text_json(const char *text)
-{
-    json_t *string = json_string(text);
-    if (string) {
-        return string;
-    }
-    char *clean = strdup(text);
-    for (char *c = clean; c && *c; c++) {
-        *c = (unsigned char)*c < 0x80 ? *c : '?';
-    }
-    string = json_string(clean ? clean : "");
-    free(clean);
-    return string;
-}
-
 /* In the order of rp_debug_error_kind. */
 static const char *const finding_kinds[] = {"overrun",           "underrun",    "write-after-free",
                                             "access-after-free", "guard-after", "guard-before",
@@ -60,8 +46,8 @@ static json_t *finding_json(const session_failure *failure)
     set_number(report, "size_bytes", finding->size_bytes);
     set_number(report, "serial", finding->serial);
     set_number(report, "count", finding->count);
-    json_object_set_new(report, "allocator", run_text_json(finding->allocator));
-    json_object_set_new(report, "text", run_text_json(finding->text));
+    json_object_set_new(report, "allocator", foreign_json(finding->allocator));
+    json_object_set_new(report, "text", foreign_json(finding->text));
     return report;
 }
 
@@ -71,7 +57,7 @@ static json_t *failure_json(const session_failure *failure)
     set_number(report, "frame", failure->frame);
     set_number(report, "build", failure->build);
     for (int i = 0; i < failure->line_count; i++) {
-        json_array_append_new(lines, run_text_json(failure->lines[i]));
+        json_array_append_new(lines, foreign_json(failure->lines[i]));
     }
     json_object_set_new(report, "lines", lines);
     json_object_set_new(report, "goes_on", json_boolean(failure->stands));
@@ -89,7 +75,7 @@ static json_t *loop_json(const run *r)
     set_number(loop, "pass", r->transport.loop_pass);
     set_number(loop, "diverged", r->session.diverged_frame);
     if (r->session.diverged_frame) {
-        json_object_set_new(loop, "difference", run_text_json(r->session.diverged_text));
+        json_object_set_new(loop, "difference", foreign_json(r->session.diverged_text));
     }
     return loop;
 }
@@ -101,7 +87,7 @@ static json_t *synctest_json(const session *s)
     set_number(test, "differed", s->twice_differed);
     set_number(test, "last", s->twice_frame);
     if (s->twice_frame) {
-        json_object_set_new(test, "difference", run_text_json(s->twice_text));
+        json_object_set_new(test, "difference", foreign_json(s->twice_text));
     }
     return test;
 }
@@ -110,7 +96,7 @@ static json_t *notice_json(const run *r)
 {
     json_t *lines = json_array();
     for (int i = 0; i < r->notice_count; i++) {
-        json_array_append_new(lines, run_text_json(r->notice[i]));
+        json_array_append_new(lines, foreign_json(r->notice[i]));
     }
     return lines;
 }
@@ -184,7 +170,7 @@ static void tracking_set(const session *s, json_t *answer)
     json_object_set_new(answer, "slow", slow ? json_string(slow) : json_null());
     char why[sizeof link->tracking_why] = "";
     rp_text_copy(why, sizeof why, link ? link->tracking_why : "");
-    json_object_set_new(answer, "tracking_why", run_text_json(why));
+    json_object_set_new(answer, "tracking_why", foreign_json(why));
     set_number(answer, "tracking_lost", link ? link->lost_count : 0);
 }
 
@@ -217,7 +203,7 @@ static json_t *status_json(run *r)
     json_object_set_new(answer, "build_time",
                         json_string(s->loaded ? s->builds[s->loaded - 1].time : ""));
     json_object_set_new(answer, "build_file",
-                        run_text_json(s->loaded ? s->builds[s->loaded - 1].path : ""));
+                        foreign_json(s->loaded ? s->builds[s->loaded - 1].path : ""));
     json_object_set_new(answer, "build_ms", json_real(s->build_ms));
     json_object_set_new(answer, "building", json_boolean(r->building));
     json_object_set_new(answer, "mode", json_string(rp_transport_text(&r->transport)));
@@ -237,6 +223,7 @@ static json_t *status_json(run *r)
     json_object_set_new(answer, "converted", run_converted_json(&s->migration));
     json_object_set_new(answer, "recording", run_recording_json(r));
     json_object_set_new(answer, "saving", run_saving_json(r));
+    json_object_set_new(answer, "bookmarks", run_bookmarks_json(r));
     json_object_set_new(answer, "loop", r->transport.looping ? loop_json(r) : json_null());
     json_object_set_new(answer, "synctest", r->options.synctest ? synctest_json(s) : json_null());
     json_object_set_new(answer, "failure",
@@ -251,7 +238,7 @@ json_t *run_refused(void)
 {
     json_t *answer = json_object();
     json_object_set_new(answer, "ok", json_false());
-    json_object_set_new(answer, "error", run_text_json(rp_error_last()->text));
+    json_object_set_new(answer, "error", foreign_json(rp_error_last()->text));
     return answer;
 }
 
@@ -270,6 +257,14 @@ static rp_status argument(const json_t *request, const char *key, uint64_t *valu
     return RP_OK;
 }
 
+/* The same, or a bookmark's name for it. */
+static rp_status frame_argument(const run *r, const json_t *request, uint64_t *frame)
+{
+    const char *name = json_string_value(json_object_get(request, "name"));
+    return name ? bookmarks_find(&r->session.bookmarks, name, frame)
+                : argument(request, "a", frame);
+}
+
 /* A command that asks for another frame is done before it is answered, so that the answer and the
  * next question see it. */
 static bool is_done_at_once(rp_command_kind kind)
@@ -284,7 +279,7 @@ static json_t *command_answer(run *r, rp_command_kind kind, const json_t *reques
         rp_fail(RP_E_INCOMPLETE, "ctl: no build runs yet: wait for the first, or mend it");
         return run_refused();
     }
-    if (argument(request, "a", &command.a) || argument(request, "b", &command.b)) {
+    if (frame_argument(r, request, &command.a) || argument(request, "b", &command.b)) {
         return run_refused();
     }
     rp_transport before = r->transport;
@@ -310,7 +305,7 @@ static json_t *answer_later(run *r, const char *name, const json_t *request)
         !json_is_true(json_object_get(request, "debugger"))) {
         return control_later();
     }
-    if (argument(request, "a", &command.a) || rp_transport_command(&tried, command)) {
+    if (frame_argument(r, request, &command.a) || rp_transport_command(&tried, command)) {
         return run_refused(); /* nothing is given up for it */
     }
     session_abandon(&r->session);
@@ -397,6 +392,10 @@ json_t *run_answer(void *context, const json_t *request)
     }
     if (strcmp(name, "reload") == 0) {
         return run_reload_answer(r, request);
+    }
+    if (strcmp(name, "bookmark") == 0 || strcmp(name, "unbookmark") == 0 ||
+        strcmp(name, "bookmarks") == 0) {
+        return run_bookmark_answer(r, request);
     }
     if (strcmp(name, "save") == 0) {
         return run_save_answer(r, request);

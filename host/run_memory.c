@@ -1,5 +1,6 @@
 /* `reprise ctl debug` and `reprise ctl memory`: choosing modes, reports, marks. See run.h. */
 #include "memory_text.h"
+#include "foreign_text.h"
 #include "run.h"
 
 #include <base/bits.h>
@@ -50,7 +51,7 @@ static json_t *report_answer(run *r, link_report kind, const json_t *request, ui
         value = memory_json_named(report.text, link->objects, objects);
     } else {
         char *text = memory_text_named(report.text, link->objects, objects, MEMORY_TEXT_COLUMNS);
-        value = text ? run_text_json(text) : NULL;
+        value = text ? foreign_json(text) : NULL;
         free(text);
     }
     free(report.text);
@@ -163,7 +164,7 @@ json_t *run_debug_answer(run *r, const json_t *request)
     json_t *answer = json_is_true(json_object_get(request, "list"))
                          ? report_answer(r, LINK_REPORT_MODES, request, 0, 0)
                          : done();
-    json_object_set_new(answer, "chosen", run_text_json(r->session.debug.text));
+    json_object_set_new(answer, "chosen", foreign_json(r->session.debug.text));
     return answer;
 }
 

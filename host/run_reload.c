@@ -1,4 +1,5 @@
 /* What a change of builds brought over, and what can be done where it could not. See run.h. */
+#include "foreign_text.h"
 #include "run.h"
 #include "type_answers.h"
 
@@ -192,7 +193,7 @@ static json_t *lines_json(const char *text)
         char line[256];
         size_t length = strcspn(text, "\n");
         snprintf(line, sizeof line, "%.*s", (int)rp_min_size(length, sizeof line - 1), text);
-        json_array_append_new(lines, run_text_json(line));
+        json_array_append_new(lines, foreign_json(line));
         text += length + (text[length] == '\n');
     }
     return lines;
@@ -217,7 +218,7 @@ static json_t *report_json(const session *s)
     if (report && reload->pointers_left && s->live.link) {
         char name[sizeof s->live.link->left_name];
         rp_text_copy(name, sizeof name, s->live.link->left_name);
-        json_object_set_new(json_object_get(report, "pointers"), "first_left", run_text_json(name));
+        json_object_set_new(json_object_get(report, "pointers"), "first_left", foreign_json(name));
     }
     return report;
 }
@@ -242,8 +243,8 @@ json_t *run_converted_json(const rp_migration *m)
     for (size_t i = 0; i < RP_COUNT_OF(counts); i++) {
         json_object_set_new(converted, counts[i].name, json_integer((json_int_t)counts[i].count));
     }
-    json_object_set_new(converted, "first_lost", run_text_json(m->lost_name));
-    json_object_set_new(converted, "first_left", run_text_json(m->left_name));
+    json_object_set_new(converted, "first_lost", foreign_json(m->lost_name));
+    json_object_set_new(converted, "first_left", foreign_json(m->left_name));
     return converted;
 }
 
@@ -255,11 +256,11 @@ static void refusal_set(json_t *json, const rp_refusal *refusal)
     json_object_set_new(json, "count", json_integer((json_int_t)refusal->count));
     json_object_set_new(json, "block", json_integer((json_int_t)refusal->address));
     json_object_set_new(json, "size_bytes", json_integer((json_int_t)refusal->size_bytes));
-    json_object_set_new(json, "what", run_text_json(refusal->what));
-    json_object_set_new(json, "type", run_text_json(refusal->type));
-    json_object_set_new(json, "place", run_text_json(refusal->place));
-    json_object_set_new(json, "site", run_text_json(refusal->site));
-    json_object_set_new(json, "reason", run_text_json(refusal->why));
+    json_object_set_new(json, "what", foreign_json(refusal->what));
+    json_object_set_new(json, "type", foreign_json(refusal->type));
+    json_object_set_new(json, "place", foreign_json(refusal->place));
+    json_object_set_new(json, "site", foreign_json(refusal->site));
+    json_object_set_new(json, "reason", foreign_json(refusal->why));
 }
 
 json_t *run_refused_build_json(const session *s)
@@ -271,7 +272,7 @@ json_t *run_refused_build_json(const session *s)
     for (size_t i = 0; i < RP_COUNT_OF(ways); i++) {
         json_array_append_new(list, json_string(ways[i].name));
     }
-    json_t *json = json_pack("{s:o, s:o}", "why", run_text_json(s->refused.why), "ways", list);
+    json_t *json = json_pack("{s:o, s:o}", "why", foreign_json(s->refused.why), "ways", list);
     if (json && s->refusal.kind) {
         refusal_set(json, &s->refusal);
     }
@@ -331,7 +332,7 @@ json_t *run_types_answer(run *r)
     }
     json_t *answer = json_object();
     json_object_set_new(answer, "ok", json_true());
-    json_object_set_new(answer, "name", run_text_json(r->name));
+    json_object_set_new(answer, "name", foreign_json(r->name));
     json_object_set_new(answer, "build", json_integer(r->session.loaded));
     json_object_set_new(answer, "frame", json_integer((json_int_t)session_frame(&r->session)));
     json_object_set_new(answer, "types", value);
@@ -383,7 +384,7 @@ json_t *run_reload_answer(run *r, const json_t *request)
     json_object_set_new(answer, "refused", run_refused_build_json(&r->session));
     if (!json_is_true(json_object_get(request, "json"))) {
         char *text = report_text(&r->session);
-        json_object_set_new(answer, "text", run_text_json(text ? text : ""));
+        json_object_set_new(answer, "text", foreign_json(text ? text : ""));
         free(text);
     }
     return answer;

@@ -1,6 +1,7 @@
 /* Takes of what runs: recorded from the start, saved by key or by `reprise ctl save`, left behind
  * by a crash. See run.h. */
 #include "recording.h"
+#include "foreign_text.h"
 #include "run.h"
 
 #include <base/error.h>
@@ -207,7 +208,7 @@ json_t *run_save_answer(run *r, const json_t *request)
     if (status) {
         return run_refused();
     }
-    return json_pack("{s:b, s:o, s:o}", "ok", 1, "file", run_text_json(r->saving.path), "saving",
+    return json_pack("{s:b, s:o, s:o}", "ok", 1, "file", foreign_json(r->saving.path), "saving",
                      run_saving_json(r));
 }
 
@@ -216,12 +217,12 @@ json_t *run_recording_json(const run *r)
     recording_status status;
     if (!r->session.recordings[SESSION_RECORDING_TAKE]) {
         return r->take_error[0] ? json_pack("{s:s, s:o}", "file", r->options.take, "error",
-                                            run_text_json(r->take_error))
+                                            foreign_json(r->take_error))
                                 : json_null();
     }
     recording_status_get(r->session.recordings[SESSION_RECORDING_TAKE], &status);
     return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "file",
-                     run_text_json(recording_path(r->session.recordings[SESSION_RECORDING_TAKE])),
+                     foreign_json(recording_path(r->session.recordings[SESSION_RECORDING_TAKE])),
                      "frames", (json_int_t)status.frames, "first", (json_int_t)status.first_frame,
                      "last", (json_int_t)status.last_frame, "thin", (json_int_t)status.thin, "lost",
                      (json_int_t)status.lost, "bytes", (json_int_t)status.written_bytes,
@@ -235,9 +236,9 @@ json_t *run_saving_json(const run *r)
         return json_null();
     }
     return json_pack("{s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "file",
-                     run_text_json(r->saving.path), "done", !r->saving.pid, "records",
+                     foreign_json(r->saving.path), "done", !r->saving.pid, "records",
                      (json_int_t)status->done_records, "of", (json_int_t)status->all_records,
                      "first", (json_int_t)status->first_frame, "last",
                      (json_int_t)status->last_frame, "bytes", (json_int_t)status->written_bytes,
-                     "error", status->status ? run_text_json(status->text) : json_null());
+                     "error", status->status ? foreign_json(status->text) : json_null());
 }

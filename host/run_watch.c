@@ -1,5 +1,6 @@
 /* Ghosts over the picture, and what `reprise ctl watch` and `ctl checks` ask. See run.h, watched.h.
  */
+#include "foreign_text.h"
 #include "run.h"
 
 #include <base/bits.h>
@@ -75,18 +76,18 @@ void run_ghosts(run *r)
 static json_t *watch_json(const link_watch *watch)
 {
     if (watch->is_point) {
-        return json_pack("{s:o, s:f, s:f}", "name", run_text_json(watch->name), "x", watch->x, "y",
+        return json_pack("{s:o, s:f, s:f}", "name", foreign_json(watch->name), "x", watch->x, "y",
                          watch->y);
     }
-    return json_pack("{s:o, s:f}", "name", run_text_json(watch->name), "value", watch->x);
+    return json_pack("{s:o, s:f}", "name", foreign_json(watch->name), "value", watch->x);
 }
 
 static json_t *check_json(const link_check *check)
 {
     char text[WATCHED_TEXT];
     watched_check_text(check, text, sizeof text);
-    return json_pack("{s:o, s:o}", "name", run_text_json(check->name), "check",
-                     run_text_json(text));
+    return json_pack("{s:o, s:o}", "name", foreign_json(check->name), "check",
+                     foreign_json(text));
 }
 
 static void layer_json(json_t *frames, uint64_t frame, const watched_layer *layer)
@@ -147,7 +148,7 @@ static json_t *told(json_t *answer, const char *key, json_t *list, char *text, b
     if (as_json) {
         json_object_set(answer, key, list);
     } else {
-        json_object_set_new(answer, "text", run_text_json(text ? text : ""));
+        json_object_set_new(answer, "text", foreign_json(text ? text : ""));
     }
     json_decref(list);
     free(text);
@@ -208,10 +209,10 @@ json_t *run_checks_answer(run *r, const json_t *request)
         fprintf(lines, "%s: frame %llu: %s under build %u, %s under build %u\n", d->name,
                 (unsigned long long)d->frame, d->old_text, d->old_build, d->new_text, d->new_build);
         json_array_append_new(
-            list, json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "name", run_text_json(d->name),
+            list, json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "name", foreign_json(d->name),
                             "frame", (json_int_t)d->frame, "old_build", (json_int_t)d->old_build,
                             "new_build", (json_int_t)d->new_build, "old",
-                            run_text_json(d->old_text), "new", run_text_json(d->new_text)));
+                            foreign_json(d->old_text), "new", foreign_json(d->new_text)));
     }
     if (lines) {
         fprintf(lines, "%llu values compared with those of an earlier build, %d names differ\n",

@@ -246,6 +246,14 @@ static rp_status ends_write(writing *w)
         rp_take_loop loop = {.from = s->loop.from, .to = s->loop.to, .flags = 1};
         status = rp_take_writer_loop(w->writer, &loop);
     }
+    for (size_t i = 0; !status && i < s->bookmarks.count; i++) {
+        const bookmark *mark = &s->bookmarks.items[i];
+        rp_take_bookmark record = {.frame = mark->frame};
+        rp_text_copy(record.name, sizeof record.name, mark->name);
+        if (mark->frame >= w->status.first_frame && mark->frame <= w->status.last_frame) {
+            status = rp_take_writer_bookmark(w->writer, &record);
+        }
+    }
     if (!status && w->desc->failed) {
         rp_take_crash crash;
         w->list.used_bytes = 0;

@@ -604,6 +604,28 @@ rp_status session_show(session *s)
     return status;
 }
 
+/* ---- bookmarks ---- */
+
+rp_status session_bookmark(session *s, const char *name, uint64_t frame, const bookmark **put)
+{
+    rp_status status = bookmarks_put(&s->bookmarks, name, frame, put);
+    if (!status) {
+        recordings_bookmark(s, *put);
+    }
+    return status;
+}
+
+rp_status session_unbookmark(session *s, const char *name)
+{
+    bookmark gone = {.frame = BOOKMARK_NOWHERE};
+    rp_text_copy(gone.name, sizeof gone.name, name); /* the name may lie in the list */
+    rp_status status = bookmarks_remove(&s->bookmarks, gone.name);
+    if (!status) {
+        recordings_bookmark(s, &gone);
+    }
+    return status;
+}
+
 /* ---- loops ---- */
 
 rp_status session_loop(session *s, uint64_t from, uint64_t to)

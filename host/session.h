@@ -15,6 +15,7 @@
 #ifndef HOST_SESSION_H
 #define HOST_SESSION_H
 
+#include "bookmarks.h"
 #include "debug_choices.h"
 #include "divergence.h"
 #include "inputs.h"
@@ -113,6 +114,7 @@ typedef struct session {
     session_failure failure;
     bool restarting; /* a fresh runner is on its way: whether there is a failure is not settled */
     rp_loop_store loop;
+    bookmarks bookmarks;     /* changed by session_bookmark, session_unbookmark alone */
     divergence *divergence;  /* pages of the loop's first pass */
     uint64_t diverged_frame; /* 0: no pass differed */
     char diverged_text[160];
@@ -250,5 +252,9 @@ rp_status session_leaks(session *s, session_report *report);
 
 rp_status session_loop(session *s, uint64_t from, uint64_t to);
 void session_unloop(session *s);
+
+/* See bookmarks.h for their errors. They are in what is recorded and saved. */
+rp_status session_bookmark(session *s, const char *name, uint64_t frame, const bookmark **put);
+rp_status session_unbookmark(session *s, const char *name);
 
 #endif

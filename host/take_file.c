@@ -55,6 +55,40 @@ static uint64_t number_of(const take_file *file, uint64_t index)
     return frame ? frame->frame : 0;
 }
 
+rp_status take_file_bookmarks(const take_file *file, bookmarks *b)
+{
+    const rp_take_index_other *other;
+    rp_status status = RP_OK;
+    *b = (bookmarks){0};
+    for (uint64_t i = 0; !status && (other = rp_take_other_at(file->take, i)); i++) {
+        rp_take_bookmark record;
+        const bookmark *put;
+        if (other->type != RP_TAKE_BOOKMARK) {
+            continue;
+        }
+        status = rp_take_other_read(file->take, i, &record, NULL, NULL);
+        if (!status && record.frame == RP_TAKE_FRAME_NONE) {
+            bookmarks_remove(b, record.name);
+        } else if (!status) {
+            bookmarks_put(b, record.name, record.frame, &put);
+        }
+    }
+    return status;
+}
+
+static rp_status named_frame(const take_file *file, const char *name, uint64_t *frame)
+{
+    bookmarks list;
+    rp_status status = take_file_bookmarks(file, &list);
+    if (!status && bookmarks_find(&list, name, frame)) {
+        status = rp_fail(RP_E_ARGUMENT,
+                         "%s: no frame: give a number, first, last, or a bookmark's name%s%s", name,
+                         list.count ? ", such as " : ": this take has none",
+                         list.count ? list.items[0].name : "");
+    }
+    return status;
+}
+
 rp_status take_file_frame(const take_file *file, const char *text, uint64_t *index)
 {
     uint64_t count = file->overview.frame_count;
@@ -67,13 +101,14 @@ rp_status take_file_frame(const take_file *file, const char *text, uint64_t *ind
         return RP_OK;
     }
     errno = 0;
-    unsigned long long frame = strtoull(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-') {
-        return rp_fail(RP_E_ARGUMENT, "%s: no frame: give a number, first or last", text);
+    uint64_t frame = strtoull(text, &end, 10);
+    bool number = !errno && end != text && !*end && text[0] != '-';
+    if (!number && named_frame(file, text, &frame)) {
+        return rp_error_last()->status;
     }
     if (!rp_take_find_frame(file->take, frame, index)) {
-        return rp_fail(RP_E_RANGE, "%s: has no frame %llu: it has %llu to %llu", file->path, frame,
-                       (unsigned long long)number_of(file, 0),
+        return rp_fail(RP_E_RANGE, "%s: has no frame %llu: it has %llu to %llu", file->path,
+                       (unsigned long long)frame, (unsigned long long)number_of(file, 0),
                        (unsigned long long)number_of(file, count - 1));
     }
     return RP_OK;

@@ -9,6 +9,8 @@
 #ifndef HOST_TAKE_FILE_H
 #define HOST_TAKE_FILE_H
 
+#include "bookmarks.h"
+
 #include <stdio.h>
 #include <take/state.h>
 
@@ -35,7 +37,10 @@ rp_status take_file_open(take_file *file, const char *path);
 rp_status take_file_open_quietly(take_file *file, const char *path);
 void take_file_close(take_file *file); /* of all zero: nothing */
 
-/* A frame by its number, or "last" or "first". RP_E_RANGE with a text that says which there are. */
+/* The bookmarks that there are at its end; names that none may have are left out. */
+rp_status take_file_bookmarks(const take_file *file, bookmarks *b);
+/* A frame by its number, by a bookmark's name, or "last" or "first". RP_E_RANGE with a text that
+ * says which there are; RP_E_NOT_FOUND: no such bookmark. */
 rp_status take_file_frame(const take_file *file, const char *text, uint64_t *index);
 /* "120-240", "first-last": frame records. RP_E_ARGUMENT, RP_E_RANGE. */
 rp_status take_file_span(const take_file *file, const char *text, uint64_t *first, uint64_t *last);

@@ -307,5 +307,6 @@ rp_status take_session_load(take_session *t, uint64_t first, uint64_t last,
 rp_status take_session_stand(take_session *t, uint64_t frame)
 {
     rp_status status = session_seek(t->session, frame);
+    status = status ? status : take_file_bookmarks(t->file, &t->session->bookmarks);
     return status ? status : take_objects_check(t);
 }

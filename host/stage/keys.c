@@ -97,6 +97,21 @@ static void press_step(stage_keys *keys)
     add_command(keys, RP_COMMAND_STEP, 1);
 }
 
+static void press_bookmark(stage_keys *keys)
+{
+    keys->want_bookmark = true;
+}
+
+static void press_bookmark_before(stage_keys *keys)
+{
+    keys->want_bookmark_by = -1;
+}
+
+static void press_bookmark_behind(stage_keys *keys)
+{
+    keys->want_bookmark_by = 1;
+}
+
 static void press_save(stage_keys *keys)
 {
     keys->want_save = true;
@@ -151,6 +166,11 @@ static const key_binding bindings[] = {
      .press = press_mark,
      .name = "F7",
      .help = "marks a loop: in, out, and ends it"},
+    {.key = RP_KEY_F7,
+     .shift = true,
+     .press = press_bookmark,
+     .name = "Shift F7",
+     .help = "sets a bookmark at this frame, or takes it away"},
     {.key = RP_KEY_F8,
      .press = press_save,
      .name = "F8",
@@ -165,6 +185,18 @@ static const key_binding bindings[] = {
      .repeats = true,
      .name = "F10",
      .help = "one frame on"},
+    {.key = RP_KEY_F9,
+     .shift = true,
+     .press = press_bookmark_before,
+     .repeats = true,
+     .name = "Shift F9",
+     .help = "to the bookmark before"},
+    {.key = RP_KEY_F10,
+     .shift = true,
+     .press = press_bookmark_behind,
+     .repeats = true,
+     .name = "Shift F10",
+     .help = "to the next bookmark"},
     {.key = RP_KEY_F12,
      .press = press_keep,
      .name = "F12",

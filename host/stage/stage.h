@@ -142,8 +142,9 @@ void stage_status_text(const stage_view *view, char *text, size_t capacity, int 
 
 /* Collects events into the frame's input and into commands. (keys.c)
  *   F1 help · F2 slower, with shift full speed · F3 take over · F4 retry, with shift skip · F5
- * pause · F6 rewind while held · F7 mark in, out, end · F9 back · F10 step · F12 keep the old
- * build, with shift load regardless · Ctrl-Q quit. A key or button that went down and up between
+ * pause · F6 rewind while held · F7 mark in, out, end, with shift a bookmark · F8 save · F9 back,
+ * F10 step, with shift by bookmarks · F12 keep the old build, with shift load regardless · Ctrl-Q
+ * quit. A key or button that went down and up between
  * two frames is down in the frame that takes it. */
 enum { STAGE_COMMAND_MAX = 16 };
 typedef struct stage_keys {
@@ -152,7 +153,9 @@ typedef struct stage_keys {
     int command_count;
     bool want_help; /* each press of F1 turns it */
     bool want_quit, lost;
-    bool want_save;                  /* history into a take; the host sets it to false */
+    bool want_save;       /* history into a take; the host sets it to false */
+    bool want_bookmark;   /* at this frame, or none any more; the same */
+    int want_bookmark_by; /* -1, 1: to the bookmark before, to the next; the host sets it to 0 */
     bool want_keep, want_regardless; /* of a build that was refused; the host sets them to false */
     uint32_t speed_divisor;
     bool rewinding;

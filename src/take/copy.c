@@ -112,7 +112,8 @@ static rp_status copy_after(copying *c)
         /* A crash is of the frame that could not be made. */
         bool within = other->type == RP_TAKE_LOOP ? fixed.loop.from >= from && fixed.loop.to <= to
                       : other->type == RP_TAKE_BOOKMARK
-                          ? fixed.bookmark.frame >= from && fixed.bookmark.frame <= to
+                          ? (fixed.bookmark.frame >= from && fixed.bookmark.frame <= to) ||
+                                fixed.bookmark.frame == RP_TAKE_FRAME_NONE
                           : fixed.crash.frame > from && fixed.crash.frame <= to + 1;
         status = status || !within ? status : copy_record(c, i);
     }

@@ -39,6 +39,8 @@
 
 RP_TAKE_STRUCTS(RP_TAKE_STRUCT)
 
+#define RP_TAKE_FRAME_NONE UINT64_MAX /* of a bookmark: it was taken away */
+
 #define RP_TAKE_STRUCT_NUMBER(name, fields, text) RP_TAKE_STRUCT_##name,
 typedef enum rp_take_struct {
     RP_TAKE_STRUCTS(RP_TAKE_STRUCT_NUMBER) RP_TAKE_STRUCT_COUNT

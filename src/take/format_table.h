@@ -254,7 +254,8 @@
       "it. A frame is in the take once this record is whole.") \
     R(BASE, 8, base, 256 << 20, "", "run_count times `run`", \
       "The whole state after the frame before. Reading a frame begins at the last one that is not behind it.") \
-    R(BOOKMARK, 9, bookmark, 0, "", "", "A frame with a name.") \
+    R(BOOKMARK, 9, bookmark, 0, "", "", \
+      "A frame with a name. The last one of a name counts; frame 2^64 - 1: it was taken away.") \
     R(LOOP, 10, loop, 0, "", "", "The last one of a name counts.") \
     R(CRASH, 11, crash, 1 << 20, "the input", "the report's text", \
       "What ended the program, behind the last frame that was whole.") \

@@ -38,6 +38,25 @@ is frame $((at + 5)) || fail "back 4 is answered before it is done"
 code 0 seek 30
 is frame 30 || fail "seek is answered before it is done"
 is newest $((at + 10)) || fail "a seek drops frames"
+# ---- bookmarks ----
+code 0 bookmark start
+grep -q '^30  *start$' "$work/told" || fail "no bookmark in: $(cat "$work/told")"
+code 0 seek 35
+code 0 bookmark
+code 0 seek start
+is frame 30 || fail "seek start leads to frame $(field frame)"
+code 0 bookmarks
+[ "$(sed 's/  */ /' "$work/told")" = $'30 start\n35 mark-1' ] || fail "bookmarks: $(cat "$work/told")"
+code 0 status --json
+grep -q '"bookmarks":\[{"name":"start","frame":30},{"name":"mark-1","frame":35}\]' "$work/told" || fail "not in the status"
+code 1 seek elsewhere
+grep -q "no 'elsewhere'.*start, mark-1" "$work/said" || fail "it does not say which there are: $(cat "$work/said")"
+code 1 bookmark 12
+code 1 bookmark last
+code 1 unbookmark elsewhere
+code 0 unbookmark mark-1
+code 0 bookmarks
+[ "$(wc -l <"$work/told")" = 1 ] || fail "unbookmark does nothing: $(cat "$work/told")"
 code 0 toggle
 wait_for 'is mode play && above frame 40'
 code 0 toggle

@@ -180,7 +180,7 @@ TEST(wrong_usage_is_exit_code_2_and_asks_nobody)
     static const char *const wrong[] = {"",
                                         "fly",
                                         "seek",
-                                        "seek x",
+                                        "seek -x",
                                         "seek -1",
                                         "seek 1 2",
                                         "loop 1",

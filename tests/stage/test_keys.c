@@ -178,6 +178,23 @@ TEST(any_event_leaves_the_collector_sound)
     }
 }
 
+TEST(with_shift_the_keys_for_frames_are_about_bookmarks)
+{
+    stage_keys keys;
+    stage_keys_init(&keys);
+    stage_event event = key(RP_KEY_F7, true);
+    event.shift = true;
+    send(&keys, event);
+    ck_assert(keys.want_bookmark && !keys.command_count);
+    event.key = RP_KEY_F9;
+    send(&keys, event);
+    ck_assert_int_eq(keys.want_bookmark_by, -1);
+    event.key = RP_KEY_F10;
+    send(&keys, event);
+    ck_assert_int_eq(keys.want_bookmark_by, 1);
+    ck_assert(!keys.command_count);
+}
+
 TEST(the_help_names_every_bound_key)
 {
     char lines[STAGE_LINE_MAX][STAGE_LINE_CHARS];
