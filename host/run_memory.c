@@ -1,6 +1,6 @@
 /* `reprise ctl debug` and `reprise ctl memory`: choosing modes, reports, marks. See run.h. */
-#include "memory_text.h"
 #include "foreign_text.h"
+#include "memory_text.h"
 #include "run.h"
 
 #include <base/bits.h>

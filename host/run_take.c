@@ -1,7 +1,7 @@
 /* Takes of what runs: recorded from the start, saved by key or by `reprise ctl save`, left behind
  * by a crash. See run.h. */
-#include "recording.h"
 #include "foreign_text.h"
+#include "recording.h"
 #include "run.h"
 
 #include <base/error.h>

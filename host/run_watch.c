@@ -86,8 +86,7 @@ static json_t *check_json(const link_check *check)
 {
     char text[WATCHED_TEXT];
     watched_check_text(check, text, sizeof text);
-    return json_pack("{s:o, s:o}", "name", foreign_json(check->name), "check",
-                     foreign_json(text));
+    return json_pack("{s:o, s:o}", "name", foreign_json(check->name), "check", foreign_json(text));
 }
 
 static void layer_json(json_t *frames, uint64_t frame, const watched_layer *layer)
@@ -211,8 +210,8 @@ json_t *run_checks_answer(run *r, const json_t *request)
         json_array_append_new(
             list, json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "name", foreign_json(d->name),
                             "frame", (json_int_t)d->frame, "old_build", (json_int_t)d->old_build,
-                            "new_build", (json_int_t)d->new_build, "old",
-                            foreign_json(d->old_text), "new", foreign_json(d->new_text)));
+                            "new_build", (json_int_t)d->new_build, "old", foreign_json(d->old_text),
+                            "new", foreign_json(d->new_text)));
     }
     if (lines) {
         fprintf(lines, "%llu values compared with those of an earlier build, %d names differ\n",
