@@ -11,6 +11,7 @@
 
 #define GROUP_LIMIT (UINT64_C(1) << 22)
 /* A group has at most as many pages as one record may add to a group that is nearly full. */
+enum { GROUP_SHARE = 8, GROUP_PAGES_LEAST = 1024 };
 #define OPEN_PAGES_BYTES (((size_t)RP_PACK_PAGES_MOST + LOG_GROUP_PAGES) * sizeof(uint32_t))
 
 rp_status log_groups_init(rp_log *log, uint64_t versions_most)
@@ -45,6 +46,14 @@ void log_groups_finish(rp_log *log)
 }
 
 /* ---- where records are ---- */
+
+/* To close a group takes time, in which what comes stays raw, and memory: a small budget has small
+ * ones. */
+uint64_t log_group_pages(const rp_log *log)
+{
+    uint64_t fit = log->budget_bytes / GROUP_SHARE / RP_PAGE_BYTES;
+    return rp_min_size(rp_max_size(fit, GROUP_PAGES_LEAST), LOG_GROUP_PAGES);
+}
 
 uint64_t log_group_of(const rp_log *log, uint64_t index)
 {

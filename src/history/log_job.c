@@ -27,47 +27,86 @@ static uint64_t page_hash(uint32_t page, const uint8_t *content)
 
 /* ---- pack ---- */
 
-static rp_pack_page *pack_list(log_job *job, size_t count)
+static log_job_page *composed_at(const log_job *job, size_t i)
 {
+    return (log_job_page *)(void *)job->composed.data + i;
+}
+
+/* A page among those composed, where it is added if it is not there; null: no memory. */
+static log_job_page *compose_entry(log_job *job, const log_job_page *page)
+{
+    if (page->page >= RP_PAGE_LIMIT || rp_sparse_need(&job->lookup, page->page, 1) != RP_OK) {
+        return NULL;
+    }
+    size_t place = job->lookup.words[page->page];
+    if (place && place <= job->composed_count && composed_at(job, place - 1)->page == page->page) {
+        return composed_at(job, place - 1);
+    }
+    place = job->composed_count;
+    if (rp_grow_need(&job->composed, (place + 1) * sizeof(log_job_page)) != RP_OK) {
+        return NULL;
+    }
+    *composed_at(job, place) = *page;
+    job->lookup.words[page->page] = (uint32_t)place + 1;
+    job->composed_count = place + 1;
+    return composed_at(job, place);
+}
+
+/* A record's page joins those of the merged records before it: from what the first of them found to
+ * what the last one left. */
+static rp_status add_change(log_job *job, log_job_page *page, uint64_t *difference)
+{
+    size_t before = job->composed_count;
+    log_job_page *whole = compose_entry(job, page);
+    if (!whole) {
+        return rp_error_last()->status;
+    }
+    if (job->composed_count == before) { /* it was there: found is what it left then */
+        page->before_hash = whole->after_hash;
+    }
+    /* A hash that is known was taken when the page was whole: it is believed, so that damage shows
+     * when the state is sought. */
+    page->before_hash = page->before_hash ? page->before_hash : page_hash(page->page, page->before);
+    page->after_hash = page->after_hash ? page->after_hash : page_hash(page->page, page->after);
+    *difference += page->after_hash - page->before_hash;
+    whole->after = page->after;
+    whole->after_hash = page->after_hash;
+    return RP_OK;
+}
+
+static rp_status pack_composed(log_job *job, log_job_result *result)
+{
+    size_t count = job->composed_count;
     rp_status status = rp_grow_need(&job->contents, count * sizeof(rp_pack_page));
-    return status == RP_OK ? (rp_pack_page *)(void *)job->contents.data : NULL;
+    if (status != RP_OK) {
+        return status;
+    }
+    rp_pack_page *list = (rp_pack_page *)(void *)job->contents.data;
+    for (size_t i = 0; i < count; i++) {
+        const log_job_page *page = composed_at(job, i);
+        list[i] = (rp_pack_page){page->page, page->born, page->before, page->after};
+    }
+    result->page_count = (uint32_t)count;
+    job->composed_count = 0;
+    return rp_pack_record(&job->packer, list, count, job->codec, &job->output, result->offset,
+                          &result->size_bytes);
 }
 
 static rp_status pack_record(log_job *job, const log_job_record *record, log_job_result *result)
 {
     log_job_page *pages = log_job_pages(job) + record->first_page;
-    rp_pack_page *list = pack_list(job, record->page_count);
-    if (!list) {
-        return RP_E_MEMORY;
-    }
-    uint64_t difference = 0;
+    *result = (log_job_result){.index = record->index, .offset = job->output_bytes};
     for (size_t i = 0; i < record->page_count; i++) {
-        log_job_page *page = &pages[i];
-        if (is_cancelled(job)) {
-            return stopped();
+        rp_status status =
+            is_cancelled(job) ? stopped() : add_change(job, &pages[i], &result->difference);
+        if (status != RP_OK) {
+            return status;
         }
-        /* A hash that is known was taken when the page was whole: it is believed, so that damage
-         * shows when the state is sought. */
-        page->before_hash =
-            page->before_hash ? page->before_hash : page_hash(page->page, page->before);
-        page->after_hash = page->after_hash ? page->after_hash : page_hash(page->page, page->after);
-        difference += page->after_hash - page->before_hash;
-        list[i] = (rp_pack_page){page->page, page->born, page->before, page->after};
     }
-    *result = (log_job_result){.index = record->index,
-                               .offset = job->output_bytes,
-                               .page_count = (uint32_t)record->page_count,
-                               .difference = difference};
-    return rp_pack_record(&job->packer, list, record->page_count, job->codec, &job->output,
-                          result->offset, &result->size_bytes);
+    return record->merged ? RP_OK : pack_composed(job, result);
 }
 
-/* ---- several records made one ---- */
-
-static log_job_page *composed_at(const log_job *job, size_t i)
-{
-    return (log_job_page *)(void *)job->composed.data + i;
-}
+/* ---- several blobs made one ---- */
 
 static uint8_t *content_at(const log_job *job, size_t i)
 {
@@ -77,22 +116,18 @@ static uint8_t *content_at(const log_job *job, size_t i)
 /* The place of a page among those composed; SIZE_MAX: no memory. */
 static size_t compose_page(log_job *job, uint32_t page, bool born)
 {
-    if (page >= RP_PAGE_LIMIT || rp_sparse_need(&job->lookup, page, 1) != RP_OK) {
+    size_t before = job->composed_count;
+    const log_job_page *entry = compose_entry(job, &(log_job_page){.page = page, .born = born});
+    if (!entry) {
         return SIZE_MAX;
     }
-    size_t place = job->lookup.words[page];
-    if (place && place <= job->composed_count && composed_at(job, place - 1)->page == page) {
-        return place - 1;
+    size_t place = (size_t)(entry - composed_at(job, 0));
+    if (job->composed_count != before) {
+        if (rp_grow_need(&job->contents, (place + 1) * RP_PAGE_BYTES) != RP_OK) {
+            return SIZE_MAX;
+        }
+        memset(content_at(job, place), 0, RP_PAGE_BYTES);
     }
-    place = job->composed_count;
-    if (rp_grow_need(&job->composed, (place + 1) * sizeof(log_job_page)) != RP_OK ||
-        rp_grow_need(&job->contents, (place + 1) * RP_PAGE_BYTES) != RP_OK) {
-        return SIZE_MAX;
-    }
-    *composed_at(job, place) = (log_job_page){.page = page, .born = born};
-    memset(content_at(job, place), 0, RP_PAGE_BYTES);
-    job->lookup.words[page] = (uint32_t)place + 1;
-    job->composed_count = place + 1;
     return place;
 }
 
@@ -236,6 +271,7 @@ static rp_status run_records(log_job *job)
 {
     size_t step = job->kind == LOG_JOB_REWORK ? job->merge : 1;
     rp_status status = RP_OK;
+    job->composed_count = 0;
     for (size_t i = 0; i < job->record_count && status == RP_OK; i += step) {
         log_job_result result;
         status = rp_grow_need(&job->results, (job->result_count + 1) * sizeof result);

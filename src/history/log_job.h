@@ -1,10 +1,10 @@
 /* What the log has packed in the background: a job is a pure function over bytes that do not change
  * while it runs (slots in use, blobs), into memory of its own.
  *
- *   pack    raw records           -> a blob each, and what each adds to the hash
- *   close   blobs of a group, the
- *           state at its end      -> the version of each of its pages at its start
- *   rework  blobs of a group      -> one blob for each, or for each two; packed tighter
+ *   pack    raw records           -> a blob for each that is to stay, which leads there from the
+ * one before that stays; and what each adds to the hash close   blobs of a group, the state at its
+ * end      -> the version of each of its pages at its start rework  blobs of a group      -> one
+ * blob for each, or for each two; packed tighter
  *
  * The owner fills a job, posts it, and takes the result when it next comes by: nobody locks
  * anything. Where no thread can be made the owner runs it itself.
@@ -37,11 +37,12 @@ typedef struct log_job_record {
     size_t first_page, page_count; /* pack: in `pages` */
     const uint8_t *blob;           /* close, rework */
     uint32_t blob_bytes, blob_pages;
+    bool merged; /* pack: its pages are in the blob of a later one */
 } log_job_record;
 
 typedef struct log_job_result {
-    uint64_t index; /* of the record that it leads to */
-    size_t offset, size_bytes;
+    uint64_t index;            /* of the record that it leads to */
+    size_t offset, size_bytes; /* size 0: no blob, it was merged */
     uint32_t page_count;
     uint64_t difference;
 } log_job_result;

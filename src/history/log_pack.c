@@ -12,6 +12,7 @@ enum {
     JOB_PAGES_BEHIND = 4096, /* the same where packing is behind: there is a job or two a frame, so
                                 one of a single large record would never catch up */
     JOB_RECORDS = 16,
+    STRIDE_MOST = 16,
     AGE_GROUPS = 4,     /* the newest closed groups are not yet packed tighter */
     INLINE_JOBS = 4,    /* of one call, where there is no thread */
     TIGHT_PAGES = 8192, /* a merged record of more is not packed tighter: it takes too long */
@@ -32,7 +33,7 @@ static bool group_is_full(const rp_log *log)
         return false;
     }
     const log_group *open = log_group_at(log, log->groups.tail - 1);
-    return log->base - open->from >= LOG_GROUP_RECORDS || open->page_count >= LOG_GROUP_PAGES;
+    return log->base - open->from >= LOG_GROUP_RECORDS || open->page_count >= log_group_pages(log);
 }
 
 static rp_status add_raw_page(rp_log *log, const log_entry *entry)
@@ -81,19 +82,27 @@ static bool drop_behind_giant(rp_log *log)
     return giant;
 }
 
-static bool prepare_pack(rp_log *log)
+/* How many of the records that follow are packed as one: where frames come quicker than they can
+ * be packed, every 2nd, 4th ... is left. A page that many of them wrote is then packed once, and
+ * only its hashes cost more. The alternative would be a budget full of raw frames, a short time. */
+static uint32_t pack_stride(const rp_log *log, uint64_t excess)
 {
-    uint64_t last = last_packable(log), target = raw_target(log);
-    if (log->base >= last || log_raw_bytes(log) <= target || drop_behind_giant(log)) {
-        return false;
+    uint64_t room = log->budget_bytes - raw_target(log);
+    uint32_t stride = 1;
+    for (uint64_t filled = room / 4; filled < excess && stride < STRIDE_MOST; filled += room / 8) {
+        stride *= 2;
     }
-    log_job_begin(log->job, LOG_JOB_PACK);
-    log->job->codec = RP_CODEC_LZ4;
-    uint64_t records = 0, pages = 0, bytes = 0, excess = log_raw_bytes(log) - target;
-    uint64_t most = excess > target / 4 ? JOB_PAGES_BEHIND : JOB_PAGES;
+    return stride;
+}
+
+/* Some records in a row, up to `last`, of about `most` pages. */
+static size_t add_raw_records(rp_log *log, uint64_t last, uint64_t excess, uint64_t most)
+{
+    uint64_t records = 0, pages = 0, bytes = 0, records_most = JOB_RECORDS * log->job->merge;
     uint64_t in_group =
         log_has_groups(log) ? log->base - log_group_at(log, log->groups.tail - 1)->from : 0;
-    while (log->base + records < last && records < JOB_RECORDS && bytes < excess &&
+    most = rp_min_size(most * log->job->merge, RP_PACK_PAGES_MOST);
+    while (log->base + records < last && records < records_most && bytes < excess &&
            in_group + records < LOG_GROUP_RECORDS) {
         uint64_t index = log->base + records + 1;
         uint32_t count = log_record_at(log, index)->entry_count;
@@ -101,26 +110,50 @@ static bool prepare_pack(rp_log *log)
             break;
         }
         if (add_raw_record(log, index) != RP_OK) {
-            return false;
+            return 0;
         }
         records++;
         pages += count;
         bytes += count * (RP_PAGE_BYTES + sizeof(log_entry));
     }
+    return records;
+}
+
+/* The last one stays: what follows begins with it, in another job or group. */
+static void merge_records(const rp_log *log)
+{
+    const log_job *job = log->job;
+    for (size_t i = 0; i + 1 < job->record_count; i++) {
+        log_job_record *record = &log_job_records(job)[i];
+        record->merged = (i + 1) % job->merge != 0 && record->index != log->pinned;
+    }
+}
+
+static bool prepare_pack(rp_log *log)
+{
+    uint64_t last = last_packable(log), target = raw_target(log);
+    if (log->base >= last || log_raw_bytes(log) <= target || drop_behind_giant(log)) {
+        return false;
+    }
+    uint64_t excess = log_raw_bytes(log) - target;
+    log_job_begin(log->job, LOG_JOB_PACK);
+    log->job->codec = RP_CODEC_LZ4;
+    log->job->merge = pack_stride(log, excess);
+    size_t records =
+        add_raw_records(log, last, excess, excess > target / 4 ? JOB_PAGES_BEHIND : JOB_PAGES);
+    merge_records(log);
     return records != 0;
 }
 
-/* The raw record's versions go; what it led to is the base. */
-static void retire_raw(rp_log *log, uint64_t index)
+static void retire_versions(rp_log *log, log_record *record)
 {
-    log_record *record = log_record_at(log, index);
     for (uint32_t i = 0; i < record->entry_count; i++) {
         log_slot_free(log, log_entry_at(log, record, i)->was);
     }
     record->entry_count = 0;
-    log->base = index;
 }
 
+/* What was merged has none. */
 static rp_status put_results(rp_log *log, rp_blob *blobs)
 {
     const log_job *job = log->job;
@@ -128,8 +161,11 @@ static rp_status put_results(rp_log *log, rp_blob *blobs)
     size_t done = 0;
     for (; done < job->result_count && status == RP_OK; done++) {
         const log_job_result *result = &log_job_results(job)[done];
-        status = rp_store_put(&log->store, job->output.data + result->offset,
-                              (uint32_t)result->size_bytes, &blobs[done]);
+        blobs[done] = 0;
+        if (result->size_bytes) {
+            status = rp_store_put(&log->store, job->output.data + result->offset,
+                                  (uint32_t)result->size_bytes, &blobs[done]);
+        }
     }
     while (status != RP_OK && done-- > 0) {
         rp_store_drop(&log->store, blobs[done]);
@@ -146,12 +182,38 @@ static rp_status note_open_pages(rp_log *log)
     return status;
 }
 
+/* A loop may have begun at one of them since. */
+static bool pinned_is_merged(const rp_log *log)
+{
+    const log_job *job = log->job;
+    uint64_t first = job->result_count ? log_job_results(job)[0].index : 0;
+    return log->pinned >= first && log->pinned - first < job->result_count &&
+           log_job_results(job)[log->pinned - first].size_bytes == 0;
+}
+
+/* The raw record becomes a packed one; one without a blob is thinned out. */
+static void retire_raw(rp_log *log, const log_job_result *result, rp_blob blob)
+{
+    log_group *group = log_group_at(log, log->groups.tail - 1);
+    log_record *record = log_record_at(log, result->index);
+    retire_versions(log, record);
+    record->blob = blob;
+    record->blob_pages = result->page_count;
+    record->difference = result->difference;
+    record->kept = blob != 0;
+    log->thinned_count += blob == 0;
+    log->base = result->index;
+    group->page_count += result->page_count;
+    group->stride = group->stride > log->job->merge ? group->stride : log->job->merge;
+}
+
 static void adopt_pack(rp_log *log)
 {
     const log_job *job = log->job;
-    rp_blob blobs[JOB_RECORDS];
+    rp_blob blobs[LOG_GROUP_RECORDS];
     bool first = !log_has_groups(log);
-    if (first && log_group_open(log) != RP_OK) {
+    RP_ASSERT(job->result_count <= LOG_GROUP_RECORDS);
+    if (pinned_is_merged(log) || (first && log_group_open(log) != RP_OK)) {
         return;
     }
     if (note_open_pages(log) != RP_OK || put_results(log, blobs) != RP_OK) {
@@ -166,13 +228,7 @@ static void adopt_pack(rp_log *log)
     }
     log_record_at(log, log->base)->entry_count = 0;
     for (size_t i = 0; i < job->result_count; i++) {
-        const log_job_result *result = &log_job_results(job)[i];
-        log_record *record = log_record_at(log, result->index);
-        record->blob = blobs[i];
-        record->blob_pages = result->page_count;
-        record->difference = result->difference;
-        log_group_at(log, log->groups.tail - 1)->page_count += result->page_count;
-        retire_raw(log, result->index);
+        retire_raw(log, &log_job_results(job)[i], blobs[i]);
     }
     log->entries.head = log_record_at(log, log->base + 1)->first_entry;
     log->packed_count += job->result_count;
@@ -411,6 +467,7 @@ void log_work_stop(rp_log *log)
     if (log->job_posted) {
         log_job_cancel(log->job);
         log->job_posted = false;
+        log->job_stop_count++;
     }
 }
 

@@ -107,7 +107,8 @@ typedef struct log_want {
 
 enum {
     LOG_GROUP_RECORDS = 64,
-    LOG_GROUP_PAGES = 16384, /* in the blobs of a group; half of them are applied in a seek */
+    LOG_GROUP_PAGES = 16384, /* at most, in the blobs of a group; half of them are applied in a
+                                seek */
     LOG_DELTA_RUN = 4,       /* versions of a page in a row that are deltas */
 };
 
@@ -173,7 +174,8 @@ struct rp_log {
 
     log_job *job;
     bool job_posted, job_inline;
-    bool tended; /* the owner called rp_log_tend since the last commit */
+    uint64_t job_stop_count; /* before they came to an end */
+    bool tended;             /* the owner called rp_log_tend since the last commit */
     uint64_t packed_count, thinned_count, packing_ns;
     uint64_t written_pages, kept_pages; /* by all commits; by the records that are kept */
 };
@@ -297,6 +299,8 @@ static inline bool log_has_groups(const rp_log *log)
 /* The group that holds a record, whose state is its image or lies within; there are groups and the
  * record is not behind `base`. */
 uint64_t log_group_of(const rp_log *log, uint64_t index);
+/* So many pages in its blobs make a group full. */
+uint64_t log_group_pages(const rp_log *log);
 /* The last record of a group. */
 uint64_t log_group_end(const rp_log *log, uint64_t number);
 rp_status log_group_open(rp_log *log);

@@ -45,10 +45,11 @@ bool log_thin_next(const rp_log *log, uint64_t *number)
     return found;
 }
 
-/* The job in hand may read any blob, and a pack counts on the base. */
-static void let_go(rp_log *log)
+/* A job in hand reads the blobs of its group, if it has one. Others go without it: were it stopped
+ * each time, a budget that is always full would let none come to an end. */
+static void let_go(rp_log *log, uint64_t number)
 {
-    if (log->job_posted && log->job->kind != LOG_JOB_PACK) {
+    if (log->job_posted && log->job->kind != LOG_JOB_PACK && log->job->group == number) {
         log_work_stop(log);
     }
 }
@@ -59,7 +60,7 @@ static bool bare_next(rp_log *log)
     uint64_t number;
     bool found = log_thin_next(log, &number);
     if (found) {
-        let_go(log);
+        let_go(log, number);
         log_group_bare(log, number);
     }
     return found;
@@ -73,7 +74,7 @@ static bool drop_something(rp_log *log)
     if (log_has_groups(log)) {
         bool may = log->position >= log_group_end(log, log->groups.head);
         if (may) {
-            let_go(log);
+            let_go(log, log->groups.head);
             log_group_drop(log);
         }
         return may;
@@ -91,10 +92,13 @@ void log_fit_budget(rp_log *log, uint64_t coming_bytes)
     if (log_is_empty(log)) {
         return;
     }
-    /* A drop may stop the job in hand. Where each frame needed one, no group could be closed, and
-     * packing would end: so room is made for some frames at once. */
-    uint64_t limit = log->budget_bytes, lower = limit - limit / 16;
+    /* A drop may stop the job in hand. Where each frame needed one, no group could be closed and
+     * nothing packed: so room is made for some frames at once. A raw frame that goes stops what
+     * packs it, and the next job needs time. */
+    const uint64_t most = log->budget_bytes;
+    uint64_t limit = most, had = log->job_stop_count;
     while (log_history_bytes(log) + coming_bytes > limit && drop_something(log)) {
-        limit = log_has_groups(log) ? lower : log->budget_bytes;
+        bool stopped = log->job_stop_count != had;
+        limit = stopped ? most - most / 4 : log_has_groups(log) ? most - most / 16 : most;
     }
 }

@@ -30,6 +30,7 @@ typedef struct model {
     snapshot *states; /* by record index */
     uint64_t frame;
     int style;
+    bool late; /* commits are taken for ones before which the owner packed */
 } model;
 
 static uint32_t page_number(size_t i)
@@ -148,6 +149,7 @@ static void commit(model *m, size_t count)
     put_slots(m, which, entries, count);
     uint64_t input = m->frame * 3;
     rp_record_desc desc = {.frame = ++m->frame, .input = &input, .input_bytes = sizeof input};
+    m->log->tended = m->late;
     ck_ok(rp_log_commit(m->log, &desc, entries, count));
     uint64_t index = rp_log_last(m->log);
     ck_assert_uint_lt(index, STATES_MOST);
@@ -315,6 +317,7 @@ static void run_random(uint64_t seed, rp_log_desc desc, int rounds)
     commit(&m, PAGES / 2);
     for (int round = 0; round < rounds; round++) {
         size_t frames = test_random(&m.seed) % 60;
+        m.late = test_random(&m.seed) % 3 == 0; /* so that packing is behind at times */
         for (size_t i = 0; i < frames; i++) {
             commit(&m, test_random(&m.seed) % (m.style < 2 ? WRITES_MOST : 6));
         }
@@ -367,18 +370,26 @@ TEST(the_same_with_room_for_hardly_anything)
     run_budget(RP_KIB(120));
 }
 
-/* Waits for the worker: what it makes of it does not depend on when. */
+/* What the worker has in hand comes to its end. */
+static void wait_for_job(const model *m)
+{
+    for (int i = 0; i < 50000 && m->log->job_posted && !log_job_is_done(m->log->job); i++) {
+        usleep(200);
+    }
+}
+
+static void settle_some(const model *m)
+{
+    wait_for_job(m);
+    rp_log_tend(m->log);
+}
+
+/* Waits until nothing is left to do: what the worker makes of it does not depend on when. */
 static void settle(const model *m)
 {
-    rp_log_stats stats;
-    uint64_t spent = UINT64_MAX;
-    for (int calm = 0; calm < 50;) {
-        usleep(200);
-        rp_log_tend(m->log);
-        rp_log_stats_get(m->log, &stats);
-        calm = stats.packing_ns == spent ? calm + 1 : 0;
-        spent = stats.packing_ns;
-    }
+    do {
+        settle_some(m);
+    } while (m->log->job_posted);
 }
 
 static uint64_t age_of(const model *m, uint64_t index)
@@ -445,6 +456,180 @@ TEST(a_pinned_frame_is_not_thinned_out)
         ck_assert(rp_log_first(m.log) > pinned || is_kept(&m, pinned));
     }
     expect_whole(&m);
+    model_close(&m);
+}
+
+/* ---- packing that is behind ---- */
+
+/* Raw frames of `pages` pages each until they take that much, as nothing is packed meanwhile. */
+static void fall_behind(model *m, size_t pages, uint64_t raw_bytes)
+{
+    rp_log_stats stats = {0};
+    for (m->late = true; stats.raw_bytes < raw_bytes; rp_log_stats_get(m->log, &stats)) {
+        commit(m, pages);
+    }
+    m->late = false;
+    ck_assert_uint_eq(m->log->job_posted, 0);
+}
+
+TEST(packing_that_is_behind_takes_larger_jobs)
+{
+    static model m;
+    model_open(&m, &(rp_log_desc){.budget_bytes = RP_MIB(64)}, test_seed()); /* 8 of it raw */
+    commit(&m, PAGES);
+    fall_behind(&m, PAGES, RP_MIB(9));
+    rp_log_tend(m.log);
+    ck_assert(m.log->job_posted);
+    ck_assert_uint_le(m.log->job->page_count, 1024);
+    settle(&m);
+    fall_behind(&m, PAGES, RP_MIB(15));
+    rp_log_tend(m.log);
+    ck_assert(m.log->job_posted);
+    ck_assert_uint_gt(m.log->job->page_count, 1024);
+    ck_assert_uint_eq(m.log->job->merge, 1);
+    model_close(&m);
+}
+
+/* Else raw frames fill the budget, which is a short time of them. */
+TEST(packing_that_is_far_behind_leaves_frames_out_and_the_others_are_as_they_were)
+{
+    static const uint32_t strides[] = {4, 8, 16, 16, 16};
+    uint64_t seed = test_seed();
+    for (uint64_t fill = 5; fill <= 9; fill++) {
+        static model m;
+        rp_log_stats stats;
+        model_open(&m, &(rp_log_desc){.budget_bytes = RP_MIB(10)}, seed + fill);
+        m.style = (int)(fill % 4);
+        commit(&m, PAGES);
+        fall_behind(&m, 40, RP_MIB(fill));
+        uint64_t pinned = rp_log_first(m.log) + 5;
+        rp_log_pin(m.log, fill % 2 ? pinned : 0);
+        rp_log_tend(m.log);
+        ck_assert_uint_eq(m.log->job->merge, strides[fill - 5]);
+        settle(&m);
+        rp_log_stats_get(m.log, &stats);
+        ck_assert_uint_gt(stats.thinned_count, 8);
+        ck_assert_uint_le(stats.raw_bytes, RP_MIB(10) / 8 + 40 * (RP_PAGE_BYTES + 16));
+        ck_assert_uint_eq(stats.evicted_count, 0);
+        ck_assert(fill % 2 == 0 || is_kept(&m, pinned));
+        for (uint64_t index = rp_log_first(m.log); index <= rp_log_last(m.log); index++) {
+            expect_record(&m, index);
+            if (is_kept(&m, index)) {
+                ck_ok(seek(&m, index));
+            }
+        }
+        expect_whole(&m);
+        model_close(&m);
+    }
+}
+
+TEST(a_frame_that_was_pinned_while_a_job_left_it_out_stays)
+{
+    static model m;
+    model_open(&m, &(rp_log_desc){.budget_bytes = RP_MIB(10)}, test_seed());
+    commit(&m, PAGES);
+    fall_behind(&m, 40, RP_MIB(8));
+    rp_log_tend(m.log);
+    ck_assert(m.log->job_posted && m.log->job->merge > 1);
+    uint64_t pinned = m.log->base + 1;
+    rp_log_pin(m.log, pinned);
+    settle(&m);
+    ck_assert_uint_gt(m.log->base, pinned);
+    ck_assert(is_kept(&m, pinned));
+    ck_ok(seek(&m, pinned));
+    expect_whole(&m);
+    model_close(&m);
+}
+
+/* Commits until the thread closes a group. */
+static void begin_to_close(model *m)
+{
+    while (!m->log->job_posted || m->log->job->kind != LOG_JOB_CLOSE) {
+        if (m->log->job_posted) {
+            wait_for_job(m);
+        }
+        commit(m, 20);
+    }
+}
+
+TEST(what_the_budget_drops_does_not_stop_the_closing_of_another_group)
+{
+    static model m;
+    rp_log_stats stats;
+    model_open(&m, &(rp_log_desc){.budget_bytes = RP_MIB(8)}, test_seed());
+    commit(&m, PAGES);
+    for (int i = 0; i < 600; i++) {
+        commit(&m, 20);
+        settle_some(&m);
+    }
+    begin_to_close(&m);
+    ck_assert_uint_gt(m.log->groups.tail - m.log->groups.head, 3);
+    uint64_t closing = m.log->job->group, stops = m.log->job_stop_count;
+    rp_log_stats_get(m.log, &stats);
+    log_fit_budget(m.log, stats.budget_bytes - stats.history_bytes + RP_KIB(64));
+    ck_assert(m.log->job_posted);
+    ck_assert_uint_eq(m.log->job_stop_count, stops);
+    expect_whole(&m);
+    settle(&m);
+    ck_assert_uint_gt(m.log->groups.tail, closing + 1);
+    for (uint64_t index = rp_log_first(m.log); index <= rp_log_last(m.log); index++) {
+        expect_record(&m, index);
+        if (is_kept(&m, index)) {
+            ck_ok(seek(&m, index));
+        }
+    }
+    model_close(&m);
+}
+
+/* A drop may stop a job, and each job needs some frames' time. */
+TEST(over_the_budget_room_is_made_for_some_frames_at_once)
+{
+    static model m;
+    rp_log_stats stats;
+    model_open(&m, &(rp_log_desc){.budget_bytes = RP_MIB(2), .pack_inline = true}, test_seed());
+    commit(&m, PAGES);
+    int drops = 0;
+    for (int i = 0; i < 20; i++) {
+        m.late = false; /* until there are groups: then frames come without any packing */
+        for (int n = 0; n < 100; n++) {
+            commit(&m, 6);
+        }
+        m.late = true;
+        uint64_t gone = m.log->evicted_count + m.log->thinned_count;
+        while (m.log->evicted_count + m.log->thinned_count == gone) {
+            commit(&m, 2);
+        }
+        if (log_has_groups(m.log)) {
+            rp_log_stats_get(m.log, &stats);
+            ck_assert_uint_le(stats.history_bytes, stats.budget_bytes - stats.budget_bytes / 16);
+            drops++;
+        }
+    }
+    ck_assert_int_gt(drops, 10);
+    model_close(&m);
+}
+
+/* A raw frame that goes stops the job that packs it, so the next one gets time. */
+TEST(a_job_that_was_stopped_for_the_budget_has_time_to_come_again)
+{
+    static model m;
+    rp_log_stats stats;
+    model_open(&m, &(rp_log_desc){.budget_bytes = RP_MIB(8)}, test_seed());
+    commit(&m, PAGES);
+    fall_behind(&m, PAGES, RP_MIB(6));
+    rp_log_tend(m.log);
+    ck_assert(m.log->job_posted);
+    uint64_t stops = m.log->job_stop_count;
+    for (m.late = true; m.log->job_stop_count == stops;) {
+        commit(&m, PAGES);
+    }
+    rp_log_stats_get(m.log, &stats);
+    ck_assert_uint_le(stats.history_bytes, stats.budget_bytes - stats.budget_bytes / 4);
+    m.late = false;
+    settle(&m);
+    expect_whole(&m);
+    rp_log_stats_get(m.log, &stats);
+    ck_assert_uint_gt(stats.packed_count, 0);
     model_close(&m);
 }
 
