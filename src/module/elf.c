@@ -250,12 +250,17 @@ static rp_status describe(elf_file *file)
         }
     }
     file->dwarf = dwarf_begin_elf(file->handle, DWARF_C_READ, NULL);
+    if (!file->from_memory) {
+        rp_elf_splits_read(file);
+    }
     rp_elf_read_scopes(file);
     return file->arena.failure;
 }
 
+typedef enum build_source { FROM_MODULE, FROM_LIBRARY, FROM_MEMORY } build_source;
+
 /* Takes the bytes over, also when it fails. */
-static rp_status build_from(rp_os_bytes bytes, const char *path, bool any_library, rp_elf **elf)
+static rp_status build_from(rp_os_bytes bytes, const char *path, build_source source, rp_elf **elf)
 {
     /* No symbol takes less than sizeof(Elf64_Sym) of the file. */
     size_t symbol_limit = bytes.size_bytes / sizeof(Elf64_Sym) + 1;
@@ -272,7 +277,8 @@ static rp_status build_from(rp_os_bytes bytes, const char *path, bool any_librar
     strcpy(name, path);
     file->elf = (rp_elf){.path = name, .impl = file, .file_bytes = bytes.size_bytes};
     file->elf.content_hash = XXH3_64bits(bytes.data, bytes.size_bytes);
-    file->any_library = any_library;
+    file->any_library = source == FROM_LIBRARY;
+    file->from_memory = source == FROM_MEMORY;
     file->bytes = bytes;
     file->arena = arena;
     status = rp_elf_check_complete(path, bytes.data, bytes.size_bytes);
@@ -336,7 +342,7 @@ rp_status rp_elf_open(const char *path, const char *copy_to, rp_elf **elf)
     rp_elf *opened;
     rp_status status = read_unchanged(path, &bytes);
     if (status == RP_OK) {
-        status = build_from(bytes, path, false, &opened);
+        status = build_from(bytes, path, FROM_MODULE, &opened);
     }
     if (status != RP_OK) {
         return status;
@@ -356,7 +362,7 @@ rp_status rp_elf_open_library(const char *path, rp_elf **elf)
 {
     rp_os_bytes bytes;
     rp_status status = read_unchanged(path, &bytes);
-    return status == RP_OK ? build_from(bytes, path, true, elf) : status;
+    return status == RP_OK ? build_from(bytes, path, FROM_LIBRARY, elf) : status;
 }
 
 const uint8_t *rp_elf_bytes(const rp_elf *elf)
@@ -379,7 +385,7 @@ rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *n
     if (size_bytes) {
         memcpy(copy.data, bytes, size_bytes);
     }
-    return build_from(copy, name, false, elf);
+    return build_from(copy, name, FROM_MEMORY, elf);
 }
 
 void rp_elf_close(rp_elf *elf)
@@ -391,6 +397,7 @@ void rp_elf_close(rp_elf *elf)
     module_arena arena = file->arena; /* the file lies in it */
     rp_os_bytes bytes = file->bytes;
     rp_arena_finish(&file->types_arena);
+    rp_elf_splits_close(file);
     dwarf_end(file->dwarf);
     if (file->handle) {
         elf_end(file->handle);

@@ -71,15 +71,19 @@ typedef struct rp_elf {
  * beyond the file's end, changed while it was read, empty); try again after the next change.
  * RP_E_FORMAT: no ELF at all (and not a beginning of one). RP_E_UNSUPPORTED: another architecture,
  * not a shared library. RP_E_MODULE: complete, but without rp_module_step. RP_E_NOT_FOUND: gone.
- * With `copy_to` not null the bytes that were checked, and no others, are written there. */
+ * With `copy_to` not null the bytes that were checked, and no others, are written there. Files of
+ * debug information that it names (-gsplit-dwarf) are read, too. */
 rp_status rp_elf_open(const char *path, const char *copy_to, rp_elf **elf);
-/* The same over bytes in memory, which are copied; `name` stands for the path. */
+/* The same over bytes in memory, which are copied; `name` stands for the path, and no other file is
+ * looked at. */
 rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf);
 /* The same without RP_E_MODULE: an embedded program calls functions of its own choice. */
 rp_status rp_elf_open_library(const char *path, rp_elf **elf);
 /* The file_bytes bytes that were checked, until it is closed. */
 const uint8_t *rp_elf_bytes(const rp_elf *elf);
 void rp_elf_close(rp_elf *elf);
+/* Why debug information of a build is not known whole: "game.dwo is not there"; "" : it is. */
+const char *rp_elf_apart(const rp_elf *elf);
 /* The symbol that holds a virtual address of the file; null: none. Thread-local ones are not found,
  * as their addresses are offsets. Cost: a binary search. */
 const rp_symbol *rp_elf_symbol_at(const rp_elf *elf, uint64_t address);

@@ -171,3 +171,19 @@ rp_status rp_elf_check_complete(const char *path, const uint8_t *data, size_t si
     }
     return status;
 }
+
+rp_status rp_elf_check_object(const char *path, const uint8_t *data, size_t size_bytes)
+{
+    file_view view = {path, data, size_bytes};
+    Elf64_Ehdr header;
+    rp_status status = check_magic(&view);
+    if (status != RP_OK) {
+        return status;
+    }
+    memcpy(&header, data, sizeof header);
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+        header.e_type != ET_REL || header.e_ehsize != sizeof header || header.e_phnum) {
+        return damaged(&view, "it is no object file of this machine");
+    }
+    return check_sections(&view, &header);
+}

@@ -13,13 +13,27 @@
 #include <gelf.h>
 #include <libelf.h>
 
+/* A file of debug information beside the build. */
+typedef struct elf_split {
+    uint64_t id, addresses;
+    rp_os_bytes bytes;
+    Elf *handle;
+    Dwarf *dwarf;
+} elf_split;
+
 typedef struct elf_file {
     rp_elf elf; /* what callers see */
     module_arena arena;
     rp_os_bytes bytes;
     Elf *handle;
-    Dwarf *dwarf;     /* null: no debug information */
-    bool any_library; /* it need not be a module of the host's */
+    Dwarf *dwarf;      /* null: no debug information */
+    bool any_library;  /* it need not be a module of the host's */
+    bool from_memory;  /* what lies beside its path is none of its own */
+    elf_split *splits; /* in splits_arena */
+    size_t split_count;
+    module_arena splits_arena;
+    Elf_Data *addresses; /* .debug_addr */
+    char apart[128];     /* the first file of debug information that could not be had; "" : none */
     uint64_t relro_low, relro_high;
     Elf_Scn *symtab, *dynsym, *dynamic;
     Elf_Scn *was;                   /* of RP_WAS; null: none */
@@ -36,6 +50,8 @@ static inline elf_file *elf_file_of(const rp_elf *elf)
 /* elf_check.c: whether all of the file is there, from its headers alone. After RP_OK every header
  * and every section's and segment's bytes lie within the file. */
 rp_status rp_elf_check_complete(const char *path, const uint8_t *data, size_t size_bytes);
+/* The same of an object file, of which nothing is loaded. */
+rp_status rp_elf_check_object(const char *path, const uint8_t *data, size_t size_bytes);
 
 /* elf_symbols.c: fills symbols, sorted. */
 rp_status rp_elf_read_symbols(elf_file *file);
@@ -44,6 +60,16 @@ bool rp_elf_is_read_only(const elf_file *file, uint64_t address);
 
 /* elf_names.c: the programmer's name, and the function where the name itself tells it. */
 void rp_elf_split_name(elf_file *file, rp_symbol *symbol);
+
+/* elf_split.c: the files that the units of the debug information name. What cannot be had is noted
+ * in `apart`. */
+void rp_elf_splits_read(elf_file *file);
+void rp_elf_splits_close(elf_file *file);
+bool rp_elf_is_skeleton(Dwarf_Die *unit);
+/* The file of a skeleton; null: it could not be had. */
+const elf_split *rp_elf_split_of(const elf_file *file, Dwarf_Die *skeleton);
+/* The address with a number, as entries of such a file name it. */
+bool rp_elf_split_address(const elf_file *file, Dwarf_Die *die, uint64_t number, uint64_t *address);
 
 /* elf_scope.c: the functions of function statics, from the debug information where there is some.
  */

@@ -31,7 +31,8 @@ static rp_symbol *variable_at(rp_elf *elf, rp_symbol_kind kind, uint64_t address
     return found && found->kind == kind && found->address == address ? found : NULL;
 }
 
-static bool operand(Dwarf_Attribute *location, const Dwarf_Op *op, uint64_t *value)
+static bool operand(const rp_elf *elf, Dwarf_Die *die, Dwarf_Attribute *location,
+                    const Dwarf_Op *op, uint64_t *value)
 {
     Dwarf_Attribute indexed;
     switch (op->atom) {
@@ -44,11 +45,31 @@ static bool operand(Dwarf_Attribute *location, const Dwarf_Op *op, uint64_t *val
     case DW_OP_constx:
     case DW_OP_GNU_addr_index:
     case DW_OP_GNU_const_index:
-        return dwarf_getlocation_attr(location, op, &indexed) == 0 &&
-               dwarf_formaddr(&indexed, value) == 0;
+        return rp_elf_split_address(elf_file_of(elf), die, op->number, value) ||
+               (dwarf_getlocation_attr(location, op, &indexed) == 0 &&
+                dwarf_formaddr(&indexed, value) == 0);
     default:
         return false;
     }
+}
+
+static bool is_called(const rp_symbol *symbol, Dwarf_Die *die)
+{
+    const char *name = dwarf_diename(die);
+    return symbol && name && strlen(name) == symbol->base_length &&
+           memcmp(name, symbol->base, symbol->base_length) == 0;
+}
+
+/* An offset in the thread's block. In the table of addresses the linker adds the block's own place
+ * (GNU ld 2.40, for R_X86_64_DTPOFF64 outside of .debug_info), so the name decides between both. */
+static rp_symbol *thread_at(rp_elf *elf, Dwarf_Die *die, uint64_t offset)
+{
+    rp_symbol *symbol = variable_at(elf, RP_SYMBOL_THREAD, offset);
+    if (!is_called(symbol, die) && offset >= elf->tls_address) {
+        rp_symbol *other = variable_at(elf, RP_SYMBOL_THREAD, offset - elf->tls_address);
+        symbol = is_called(other, die) ? other : symbol;
+    }
+    return symbol;
 }
 
 /* A fixed address is one operation; a thread-local offset is followed by "in the thread's block".
@@ -61,7 +82,7 @@ rp_symbol *rp_elf_variable_of(rp_elf *elf, Dwarf_Die *die)
     uint64_t address;
     if (!dwarf_attr(die, DW_AT_location, &location) ||
         dwarf_getlocation(&location, &ops, &count) != 0 || count == 0 || count > 2 ||
-        !operand(&location, &ops[0], &address)) {
+        !operand(elf, die, &location, &ops[0], &address)) {
         return NULL;
     }
     if (count == 1) {
@@ -69,7 +90,7 @@ rp_symbol *rp_elf_variable_of(rp_elf *elf, Dwarf_Die *die)
     }
     bool thread =
         ops[1].atom == DW_OP_form_tls_address || ops[1].atom == DW_OP_GNU_push_tls_address;
-    return thread ? variable_at(elf, RP_SYMBOL_THREAD, address) : NULL;
+    return thread ? thread_at(elf, die, address) : NULL;
 }
 
 static void note_variable(scope_walk *walk, Dwarf_Die *die, const char *function)
@@ -122,20 +143,28 @@ static void walk_children(scope_walk *walk, Dwarf_Die *parent, const char *funct
     } while (dwarf_siblingof(&die, &die) == 0);
 }
 
-void rp_elf_read_scopes(elf_file *file)
+static void walk_units(scope_walk *walk, Dwarf *dwarf)
 {
-    Dwarf *dwarf = file->dwarf;
-    scope_walk walk = {file, file->elf.file_bytes};
     Dwarf_Off offset = 0, next = 0;
     size_t header_bytes;
-    while (dwarf && walk.visits_left &&
+    while (dwarf && walk->visits_left &&
            dwarf_nextcu(dwarf, offset, &next, &header_bytes, NULL, NULL, NULL) == 0 &&
            next > offset) {
         Dwarf_Die unit;
         if (dwarf_offdie(dwarf, offset + header_bytes, &unit)) {
-            walk_children(&walk, &unit, NULL, 0);
+            walk_children(walk, &unit, NULL, 0);
         }
-        walk.visits_left--;
+        walk->visits_left--;
         offset = next;
+    }
+}
+
+void rp_elf_read_scopes(elf_file *file)
+{
+    scope_walk walk = {file, file->elf.file_bytes};
+    walk_units(&walk, file->dwarf);
+    for (size_t i = 0; i < file->split_count; i++) {
+        walk.visits_left += file->splits[i].bytes.size_bytes;
+        walk_units(&walk, file->splits[i].dwarf);
     }
 }

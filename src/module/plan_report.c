@@ -54,14 +54,18 @@ static void report_stripped(plan_build *build, const rp_elf *elf, uint32_t numbe
     }
 }
 
-static void report_types(plan_build *build, uint32_t number, types_state state)
+static void report_types(plan_build *build, const rp_elf *elf, uint32_t number, types_state state)
 {
     static const char *const reasons[] = {
         [TYPES_NONE] = "has no debug information: compile with -g",
-        [TYPES_APART] = "has its debug information in .dwo files: compile without -gsplit-dwarf",
+        [TYPES_APART] = "lacks a file of its debug information: ",
         [TYPES_DAMAGED] = "has damaged debug information: build it again"};
     if (state != TYPES_KNOWN && begin_line(build)) {
         rp_text_add(&build->report, "types are not compared: build %u %s", number, reasons[state]);
+        if (state == TYPES_APART) {
+            rp_text_add(&build->report, "%s: build it anew, with its .dwo files beside it",
+                        rp_elf_apart(elf));
+        }
     }
 }
 
@@ -88,9 +92,9 @@ static rp_status judge_types(plan_build *build)
     if (build->types_known) {
         build->plan.changed = (uint32_t)rp_types_compare(old_types, new_types, tell_type, build);
     } else if (old_state != TYPES_KNOWN) {
-        report_types(build, build->plan.old_build, old_state);
+        report_types(build, build->old_elf, build->plan.old_build, old_state);
     } else {
-        report_types(build, build->plan.new_build, new_state);
+        report_types(build, build->new_elf, build->plan.new_build, new_state);
     }
     return RP_OK;
 }

@@ -107,6 +107,16 @@ static void sort_types(type_reader *reader)
     table->count = kept;
 }
 
+/* Of the build and of the files beside it. */
+static uint64_t all_bytes(const elf_file *file)
+{
+    uint64_t bytes = file->elf.file_bytes;
+    for (size_t i = 0; i < file->split_count; i++) {
+        bytes += file->splits[i].bytes.size_bytes;
+    }
+    return bytes;
+}
+
 static type_table *start_table(elf_file *file, module_arena *arena)
 {
     type_table *table = rp_arena_take(arena, 1, sizeof *table);
@@ -130,7 +140,7 @@ static type_table *read_table(elf_file *file, module_arena *arena)
                           .arena = arena,
                           .table = table,
                           .unit = "",
-                          .steps_left = file->elf.file_bytes * STEPS_PER_FILE_BYTE + STEPS_LEAST};
+                          .steps_left = all_bytes(file) * STEPS_PER_FILE_BYTE + STEPS_LEAST};
     rp_types_walk(&reader);
     index_addresses(&reader);
     take_scopes(&reader);
@@ -153,7 +163,7 @@ rp_status rp_types_of(const rp_elf *elf, const type_table **types)
     if (!file->types) {
         module_arena arena;
         rp_status status =
-            rp_arena_init(&arena, ARENA_LEAST_BYTES + elf->file_bytes * ARENA_BYTES_PER_FILE_BYTE);
+            rp_arena_init(&arena, ARENA_LEAST_BYTES + all_bytes(file) * ARENA_BYTES_PER_FILE_BYTE);
         if (status != RP_OK) {
             return status;
         }

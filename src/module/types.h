@@ -15,8 +15,7 @@
 typedef enum types_state {
     TYPES_KNOWN,
     TYPES_NONE,   /* no debug information, or none about types (-g1) */
-    TYPES_APART,  /* in .dwo files (-gsplit-dwarf), of which nothing says that they are this build's
-                   */
+    TYPES_APART,  /* in .dwo files (-gsplit-dwarf) that could not be had: rp_elf_apart */
     TYPES_DAMAGED /* it contradicts itself */
 } types_state;
 

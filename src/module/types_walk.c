@@ -175,22 +175,37 @@ static bool is_cxx(Dwarf_Die *unit)
     }
 }
 
-static bool is_skeleton(Dwarf_Die *unit)
+static void walk_units(type_reader *reader, Dwarf *dwarf);
+
+/* What stands in a file of its own. */
+static void walk_split(type_reader *reader, Dwarf_Die *skeleton)
 {
-    return dwarf_hasattr(unit, DW_AT_dwo_name) || dwarf_hasattr(unit, DW_AT_GNU_dwo_name);
+    const elf_split *split = rp_elf_split_of(reader->file, skeleton);
+    if (split) {
+        walk_units(reader, split->dwarf);
+    } else {
+        reader->apart = true;
+    }
 }
 
-void rp_types_walk(type_reader *reader)
+static void walk_units(type_reader *reader, Dwarf *dwarf)
 {
     Dwarf_CU *at = NULL;
     Dwarf_Die unit;
     int result;
-    while ((result = dwarf_get_units(reader->file->dwarf, at, &at, NULL, NULL, &unit, NULL)) == 0) {
+    while ((result = dwarf_get_units(dwarf, at, &at, NULL, NULL, &unit, NULL)) == 0) {
         const char *name = dwarf_diename(&unit);
         reader->unit = name ? name : "";
         reader->cxx = is_cxx(&unit);
-        reader->apart |= is_skeleton(&unit);
+        if (dwarf == reader->file->dwarf && rp_elf_is_skeleton(&unit)) {
+            walk_split(reader, &unit);
+        }
         walk_children(reader, &unit, "", 0);
     }
     reader->damaged |= result < 0;
+}
+
+void rp_types_walk(type_reader *reader)
+{
+    walk_units(reader, reader->file->dwarf);
 }

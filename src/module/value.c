@@ -55,7 +55,8 @@ static rp_status no_types(const rp_elf *elf, types_state state)
     static const char *const why[] = {
         [TYPES_KNOWN] = "",
         [TYPES_NONE] = "it has no debug information about types: build it with -g",
-        [TYPES_APART] = "its debug information is in .dwo files: build it without -gsplit-dwarf",
+        [TYPES_APART] =
+            "a .dwo file of its debug information could not be had: build it without -gsplit-dwarf",
         [TYPES_DAMAGED] = "its debug information contradicts itself"};
     return rp_fail(RP_E_NOT_FOUND, "%s: %s", elf->path, why[state]);
 }

@@ -159,7 +159,8 @@ for _ in $(seq "$kills"); do
     now=$(status killed frame)
     [ "${now:-0}" -ge "$committed" ] || fail "runner killed: frame ${now:-none} after frame $committed"
     committed=${now:-0}
-    kill -KILL "$runner" 2>/dev/null && killed=$((killed + 1))
+    # 0: there is none just now
+    [ "${runner:-0}" -gt 0 ] && kill -KILL "$runner" 2>/dev/null && killed=$((killed + 1))
     sleep "0.$((RANDOM % 3))$((RANDOM % 10))"
     [ "$failures" -gt 5 ] && break
 done

@@ -109,8 +109,8 @@ static inline void reload_build(reload *r, const char *compiler, const char *old
     snprintf(old_name, sizeof old_name, "old%d.so", serial);
     snprintf(new_name, sizeof new_name, "new%d.so", serial);
     ck_assert_msg(reload_compile(r, compiler, old_text, old_name), "%s", old_text);
+    reload_load(&r->old_build, fixture_path(&r->files, old_name)); /* before its .dwo is gone */
     ck_assert_msg(reload_compile(r, compiler, new_text, new_name), "%s", new_text);
-    reload_load(&r->old_build, fixture_path(&r->files, old_name));
     reload_load(&r->new_build, fixture_path(&r->files, new_name));
 }
 

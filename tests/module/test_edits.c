@@ -188,7 +188,8 @@ static void check_all(const char *compiler)
     snprintf(line, sizeof line, "%s -I" RP_TEST_INCLUDE, compiler);
     reload_build(&r, line, old_source.text, new_source.text);
     call_makes(&r);
-    ck_ok(reload_carry(&r, NULL));
+    ck_assert_msg(reload_carry(&r, NULL) == RP_OK, "%s: %s: %s", compiler, rp_error_last()->text,
+                  r.plan ? rp_plan_name(r.plan, (uint32_t)r.plan->report_offset) : "");
     ck_assert_int_eq(check_homes(&r, compiler), 0);
     ck_assert_uint_eq(r.migration.pointers_left, 0);
     ck_assert_msg(r.migration.values_lost == 0, "%s", r.migration.lost_name);
@@ -212,6 +213,14 @@ TEST(each_edit_keeps_values_and_pointers_with_older_debug_information_and_optimi
 {
     check_all("gcc -gdwarf-4 -O2 -gz");
     check_all("clang -gdwarf-4 -O1");
+}
+
+TEST(each_edit_keeps_values_and_pointers_with_debug_information_in_files_of_its_own)
+{
+    check_all("gcc -g -gsplit-dwarf");
+    check_all("gcc -gdwarf-4 -gsplit-dwarf -O1");
+    check_all("clang -g -gsplit-dwarf");
+    check_all("clang -gdwarf-4 -gsplit-dwarf -O1");
 }
 
 TEST(each_edit_keeps_values_and_pointers_with_link_time_optimisation_and_packed_sections)

@@ -463,9 +463,67 @@ TEST(what_cannot_be_compared_is_said_once)
     check_line("gcc -g", "gcc -g1", new_line);
     check_line("clang -g", "clang -gline-tables-only", new_line);
     check_line("gcc -g", "gcc -g -s", new_line);
-    check_line("gcc -g", "gcc -g -gsplit-dwarf",
-               "types are not compared: build 2 has its debug "
-               "information in .dwo files");
+}
+
+static const char *report_without(const char *compiler, const char *then, pair *p, fixture *f)
+{
+    write_source(f, "game.c", "struct Enemy { int x; } enemy;", false);
+    p->old_elf = open_built(f, "gcc -g", "game.c", "old.so");
+    const char *path = fixture_build(f, compiler, "game.c", "new.so");
+    ck_assert(fixture_run(f, then));
+    ck_ok(rp_elf_open(path, NULL, &p->new_elf));
+    plan_pair(p);
+    ck_ok(p->status);
+    return report_of(p);
+}
+
+static void check_apart(const char *compiler, const char *then, const char *words)
+{
+    fixture f = fixture_open();
+    pair p = {0};
+    const char *report = report_without(compiler, then, &p, &f);
+    ck_assert_msg(words ? strstr(report, words) != NULL : !strstr(report, "not compared"), "%s",
+                  report);
+    drop_pair(&p);
+    fixture_close(&f);
+}
+
+/* Its id tells whether a file of debug information is still the build's. */
+TEST(files_of_debug_information_are_found_and_known_to_be_the_builds)
+{
+    static const char *const compilers[] = {"gcc -g -gsplit-dwarf", "gcc -gdwarf-4 -gsplit-dwarf",
+                                            "clang -g -gsplit-dwarf",
+                                            "clang -gdwarf-4 -gsplit-dwarf"};
+    for (size_t i = 0; i < COUNT(compilers); i++) {
+        check_apart(compilers[i], "true", NULL);
+        check_apart(compilers[i], "rm -f *.dwo", ".dwo is not there: build it anew");
+        check_apart(compilers[i], "for f in *.dwo; do head -c 300 $f > cut && mv cut $f; done",
+                    "of another compilation");
+        check_apart(compilers[i], "rm -f *.dwo && mkfifo $(strings new.so | grep -m1 'dwo$')",
+                    "is not there");
+    }
+    check_apart(
+        "gcc -g -gsplit-dwarf",
+        "sed -i 's/int x/long x/' game.c && gcc -w -g -gsplit-dwarf -fPIC -shared game.c -o "
+        "other.so && mv other.so-game.dwo new.so-game.dwo",
+        "new.so-game.dwo is of another compilation");
+}
+
+/* What the next compiler run writes over was read before. */
+TEST(the_old_build_keeps_its_debug_information_when_its_files_are_gone)
+{
+    fixture f = fixture_open();
+    pair p = {0};
+    write_source(&f, "game.c", "struct Enemy { int x; } enemy;", false);
+    p.old_elf = open_built(&f, "clang -g -gsplit-dwarf", "game.c", "old.so");
+    write_source(&f, "game.c", "struct Enemy { int x, y; } enemy;", false);
+    p.new_elf = open_built(&f, "clang -g -gsplit-dwarf", "game.c", "new.so");
+    ck_assert(fixture_run(&f, "rm -f *.dwo"));
+    plan_pair(&p);
+    ck_ok(p.status);
+    ck_assert_msg(strstr(report_of(&p), "member 'y' (int, at 4) is new"), "%s", report_of(&p));
+    drop_pair(&p);
+    fixture_close(&f);
 }
 
 /* A module's source of this repository with one text in it replaced; false: the text is not there.
