@@ -9,7 +9,7 @@ static const char *const covered[] = {
     "oldest",       "newest",      "world_bytes",  "history_bytes",    "budget_bytes",
     "evicted",      "records",     "thinned",      "every_frame_from", "raw_bytes",
     "packed_bytes", "table_bytes", "record_bytes", "sought_bytes",     "written_bytes",
-    "raw_records",  "packing_ns",  "rate_hz",
+    "raw_records",  "packing_ns",  "rate_hz",      "room_bytes",       "working_bytes",
 };
 
 bool history_text_covers(const char *key)
@@ -78,6 +78,8 @@ static void print_parts(const json_t *status, FILE *out)
     fprintf(out, "  thinned  %.0f frames, of which input and hash are left; %.0f dropped\n",
             thinned, number(status, "evicted"));
     fprintf(out, "  inputs   %s, with the list of frames\n", size_at(status, "record_bytes").text);
+    double room = number(status, "room_bytes") + number(status, "working_bytes");
+    fprintf(out, "  room     %s for frames to come and for packing\n", size_of(room).text);
 }
 
 void history_text_print(const json_t *status, FILE *out)

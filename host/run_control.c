@@ -120,6 +120,8 @@ static void history_set(run *r, json_t *answer)
     set_number(answer, "packed_bytes", stats.packed_bytes);
     set_number(answer, "table_bytes", stats.table_bytes);
     set_number(answer, "record_bytes", stats.record_bytes);
+    set_number(answer, "room_bytes", stats.room_bytes);
+    set_number(answer, "working_bytes", stats.working_bytes);
     set_number(answer, "sought_bytes", stats.sought_bytes);
     set_number(answer, "written_bytes", stats.kept_bytes);
     set_number(answer, "raw_records", stats.raw_count);

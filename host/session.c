@@ -17,6 +17,8 @@
 #include <string.h>
 
 enum { SLOTS_AHEAD = 2048, SLOTS_LEAST = 64 };
+/* Fresh pages of the log's file, touched between frames in small steps, as each costs some 5 us. */
+enum { ROOM_STEP = 64, ROOM_NS = 500000 };
 
 /* ---- open and close ---- */
 
@@ -714,11 +716,24 @@ void session_world_tend(session *s, uint64_t budget_ns)
     (void)process_ask(&s->live, &request, &answer, &wait);
 }
 
+static void make_room(const session *s)
+{
+    uint64_t end_ns = rp_os_monotonic_ns() + ROOM_NS;
+    uint32_t most = slots_ahead(s);
+    for (uint32_t ahead = ROOM_STEP; ahead <= most && rp_os_monotonic_ns() < end_ns;
+         ahead += ROOM_STEP) {
+        rp_log_prepare(s->log, ahead);
+    }
+}
+
 rp_status session_tend(session *s)
 {
     process_reap(false);
     process_drain(&s->live);
     rp_log_tend(s->log);
+    if (session_has_world(s)) {
+        make_room(s);
+    }
     rp_status status = RP_OK;
     if (s->live.pid && process_ended(&s->live)) {
         session_failure_fill(s, &s->live, session_frame(s) + 1);

@@ -15,6 +15,8 @@
 #define WANTS_MOST ((size_t)RP_LOG_FILE_BYTES >> RP_PAGE_SHIFT)
 #define SCRATCH_MOST_BYTES RP_GIB(8)
 #define PAGE_LIST_BYTES ((size_t)RP_PAGE_LIMIT * sizeof(rp_page_slot))
+/* Free memory of what is packed that is kept, as it is soon used again. */
+enum { STORE_KEEP_SHARE = 64, STORE_KEEP_BYTES = 8 * RP_PAGE_BYTES };
 enum { RECORD_INPUT_LIMIT = 65536 };
 
 /* What fits the budget, as a power of two, with room for what is made before the rest goes. */
@@ -32,7 +34,8 @@ static size_t store_most_bytes(const rp_log *log)
 
 static rp_status open_packed_parts(rp_log *log)
 {
-    rp_status status = rp_store_init(&log->store, store_most_bytes(log));
+    rp_status status = rp_store_init(&log->store, store_most_bytes(log),
+                                     log->budget_bytes / STORE_KEEP_SHARE + STORE_KEEP_BYTES);
     if (status == RP_OK) {
         status = log_groups_init(log, versions_most(log));
     }
@@ -278,6 +281,19 @@ uint64_t log_history_bytes(const rp_log *log)
                : log_raw_bytes(log) + packed_bytes(log) + tables_bytes(log) + records_bytes(log);
 }
 
+/* What jobs work in beyond what every log has. */
+static uint64_t working_bytes(const rp_log *log)
+{
+    uint64_t held = log_job_held_bytes(log->job);
+    return held > LOG_WORK_LEAST_BYTES ? held - LOG_WORK_LEAST_BYTES : 0;
+}
+
+uint64_t log_counted_bytes(const rp_log *log, uint64_t coming_bytes)
+{
+    return log_history_bytes(log) + log_room_share(log, coming_bytes) +
+           rp_store_keep_bytes(&log->store) + (log->job_posted ? working_bytes(log) : 0);
+}
+
 /* A record from which on every frame is kept: the end of the last group that was thinned. */
 static uint64_t first_of_every(const rp_log *log)
 {
@@ -305,11 +321,14 @@ void rp_log_stats_get(const rp_log *log, rp_log_stats *stats)
         return;
     }
     stats->world_bytes = (uint64_t)log->newest_pages * RP_PAGE_BYTES;
-    stats->history_bytes = log_history_bytes(log);
     stats->raw_bytes = log_raw_bytes(log);
-    stats->packed_bytes = packed_bytes(log);
+    stats->packed_bytes = packed_bytes(log) + rp_store_warm_bytes(&log->store);
+    stats->room_bytes = log_room_bytes(log);
+    stats->working_bytes = working_bytes(log);
     stats->table_bytes = tables_bytes(log);
     stats->record_bytes = records_bytes(log);
+    stats->history_bytes = stats->raw_bytes + stats->packed_bytes + stats->table_bytes +
+                           stats->record_bytes + stats->room_bytes + stats->working_bytes;
     stats->sought_bytes = (uint64_t)log->sought_pages * RP_PAGE_BYTES;
     stats->held_bytes = (uint64_t)log->held_count * RP_PAGE_BYTES;
     stats->kept_bytes = log->kept_pages * RP_PAGE_BYTES;

@@ -17,8 +17,10 @@
  * what a record changed as a difference of two states, and every so often what the pages held, so
  * that any kept record is reached in bounded work, its pages put into slots again. What is kept
  * beyond the newest state never exceeds the budget: older frames are thinned, every 2nd, 4th, 8th
- * ... being left, before the oldest go. The inputs of thinned frames stay. Everything that is
- * packed carries checksums, and a state that does not come out as it was is not restored.
+ * ... being left, before the oldest go. Free room of the file and in the memory of what is packed
+ * counts, too; it is given back where there is more than frames need. The inputs of thinned frames
+ * stay. Everything that is packed carries checksums, and a state that does not come out as it was
+ * is not restored.
  *
  * Pages are named by a number: page p of the world zone is (address - base) / RP_PAGE_BYTES; pages
  * of other ranges have numbers from RP_PAGE_EXTRA on, given by rp_world.
@@ -73,11 +75,14 @@ typedef struct rp_record {
 
 typedef struct rp_log_stats {
     uint64_t world_bytes;   /* newest state: one slot for each page that is not zero */
-    uint64_t history_bytes; /* all else: the sum of the next four */
+    uint64_t history_bytes; /* all else: the sum of the next six */
     uint64_t raw_bytes;     /* slots beyond the newest state, and the lists of what is in them */
-    uint64_t packed_bytes;
-    uint64_t table_bytes;  /* of images */
-    uint64_t record_bytes; /* bookkeeping and inputs of all records but the newest */
+    uint64_t packed_bytes;  /* blobs, and what is free between them */
+    uint64_t table_bytes;   /* of images */
+    uint64_t record_bytes;  /* bookkeeping and inputs of all records but the newest */
+    uint64_t room_bytes; /* memory of the file in which no page is: for frames to come, and between
+                            slots in use */
+    uint64_t working_bytes; /* what packing works in now, beyond 4 MiB */
     uint64_t budget_bytes;
     uint64_t sought_bytes;  /* pages of a packed state that is the position, beside all of those; at
                                most a world */

@@ -89,22 +89,23 @@ static bool check_chains(rp_log *log, rp_grow *references)
 
 static bool check_free(const rp_log *log)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, crumbs = 0;
     for (uint32_t slot = 0; slot < log->slot_end; slot++) {
         count += log_slot_states(log)[slot] == LOG_SLOT_FREE;
         if (slot + 1 == log->slot_end || (slot + 1) % LOG_CHUNK_SLOTS == 0) {
             if (log->chunk_free[slot / LOG_CHUNK_SLOTS] != count) {
                 return fail("the count of a chunk's free slots", slot / LOG_CHUNK_SLOTS);
             }
+            crumbs += count < LOG_CHUNK_MOSTLY ? count : 0;
             count = 0;
         }
     }
-    return true;
+    return crumbs == log->crumb_slots || fail("the count of crumbs", log->crumb_slots);
 }
 
 static bool check_slots(const rp_log *log, const rp_grow *references)
 {
-    uint32_t counts[LOG_SLOT_HELD + 1] = {0};
+    uint32_t counts[LOG_SLOT_BARE + 1] = {0};
     for (uint32_t slot = 1; slot < log->slot_end; slot++) {
         uint8_t state = log_slot_states(log)[slot];
         counts[state]++;
@@ -114,7 +115,7 @@ static bool check_slots(const rp_log *log, const rp_grow *references)
     }
     if (counts[LOG_SLOT_FREE] != log->free_count || counts[LOG_SLOT_USED] != log->used_count ||
         counts[LOG_SLOT_OFFERED] != log->offered_count ||
-        counts[LOG_SLOT_HELD] != log->held_count) {
+        counts[LOG_SLOT_HELD] != log->held_count || counts[LOG_SLOT_BARE] != log->bare_count) {
         return fail("the counts of slots", log->slot_end);
     }
     return check_free(log) &&

@@ -32,15 +32,23 @@ static log_job_page *composed_at(const log_job *job, size_t i)
     return (log_job_page *)(void *)job->composed.data + i;
 }
 
+/* The place of a page among those composed; SIZE_MAX: it is not there. */
+static size_t find_composed(const log_job *job, uint32_t page)
+{
+    size_t place = page < RP_PAGE_LIMIT ? rp_sparse_get(&job->lookup, page) : 0;
+    bool there = place && place <= job->composed_count && composed_at(job, place - 1)->page == page;
+    return there ? place - 1 : SIZE_MAX;
+}
+
 /* A page among those composed, where it is added if it is not there; null: no memory. */
 static log_job_page *compose_entry(log_job *job, const log_job_page *page)
 {
+    size_t place = find_composed(job, page->page);
+    if (place != SIZE_MAX) {
+        return composed_at(job, place);
+    }
     if (page->page >= RP_PAGE_LIMIT || rp_sparse_need(&job->lookup, page->page, 1) != RP_OK) {
         return NULL;
-    }
-    size_t place = job->lookup.words[page->page];
-    if (place && place <= job->composed_count && composed_at(job, place - 1)->page == page->page) {
-        return composed_at(job, place - 1);
     }
     place = job->composed_count;
     if (rp_grow_need(&job->composed, (place + 1) * sizeof(log_job_page)) != RP_OK) {
@@ -113,8 +121,11 @@ static uint8_t *content_at(const log_job *job, size_t i)
     return job->contents.data + i * RP_PAGE_BYTES;
 }
 
+/* In `born` of a page that no blob named yet. */
+enum { LOG_NOT_MET = 2 };
+
 /* The place of a page among those composed; SIZE_MAX: no memory. */
-static size_t compose_page(log_job *job, uint32_t page, bool born)
+static size_t compose_page(log_job *job, uint32_t page, uint8_t born)
 {
     size_t before = job->composed_count;
     const log_job_page *entry = compose_entry(job, &(log_job_page){.page = page, .born = born});
@@ -137,7 +148,8 @@ static rp_status damaged(const log_job_record *record)
                    (unsigned long long)record->index);
 }
 
-static rp_status compose(log_job *job, const log_job_record *record)
+/* Of all its pages, or of those alone that are among the composed ones. */
+static rp_status compose(log_job *job, const log_job_record *record, bool all)
 {
     rp_unpack reader;
     if (!rp_store_is_whole(record->blob)) {
@@ -148,11 +160,16 @@ static rp_status compose(log_job *job, const log_job_record *record)
         if (is_cancelled(job)) {
             return stopped();
         }
-        size_t place = compose_page(job, reader.page, reader.born);
-        if (place == SIZE_MAX) {
+        size_t place =
+            all ? compose_page(job, reader.page, reader.born) : find_composed(job, reader.page);
+        if (place == SIZE_MAX && all) {
             return rp_error_last()->status;
         }
-        if (!rp_unpack_xor(&reader, content_at(job, place))) {
+        bool known = place != SIZE_MAX;
+        if (known && composed_at(job, place)->born == LOG_NOT_MET) {
+            composed_at(job, place)->born = reader.born;
+        }
+        if (!rp_unpack_xor(&reader, known ? content_at(job, place) : NULL)) {
             break;
         }
     }
@@ -185,7 +202,7 @@ static rp_status rework(log_job *job, size_t first, log_job_result *result)
     }
     job->composed_count = 0;
     for (size_t i = first; i < end && status == RP_OK; i++) {
-        status = compose(job, &records[i]);
+        status = compose(job, &records[i], true);
     }
     if (status == RP_OK) {
         status = rp_grow_need(&job->pages, job->composed_count * sizeof(rp_pack_page));
@@ -206,6 +223,10 @@ static rp_status rework(log_job *job, size_t first, log_job_result *result)
 }
 
 /* ---- close ---- */
+
+/* So many pages of a group at a time: their contents are what closing works in. The blobs are read
+ * once for each time. */
+enum { CLOSE_BATCH = 2048 };
 
 /* content ^ after is what the page held at the start; `content` alone leads there from the end. */
 static rp_status close_page(log_job *job, log_job_page *page, const uint8_t *delta)
@@ -243,24 +264,32 @@ static rp_status close_page(log_job *job, log_job_page *page, const uint8_t *del
     return RP_OK;
 }
 
-static rp_status close_group(log_job *job)
+static rp_status close_some(log_job *job, log_job_page *pages, size_t count)
 {
     rp_status status = RP_OK;
     job->composed_count = 0;
-    for (size_t i = 0; i < job->record_count && status == RP_OK; i++) {
-        status = compose(job, &log_job_records(job)[i]);
-    }
-    for (size_t i = 0; i < job->page_count && status == RP_OK; i++) {
-        log_job_page *page = &log_job_pages(job)[i];
-        if (is_cancelled(job)) {
-            return stopped();
-        }
-        size_t place = compose_page(job, page->page, false);
-        if (place == SIZE_MAX) {
+    for (size_t i = 0; i < count; i++) {
+        if (compose_page(job, pages[i].page, LOG_NOT_MET) == SIZE_MAX) {
             return rp_error_last()->status;
         }
-        page->born = composed_at(job, place)->born;
-        status = close_page(job, page, content_at(job, place));
+    }
+    for (size_t i = 0; i < job->record_count && status == RP_OK; i++) {
+        status = compose(job, &log_job_records(job)[i], false);
+    }
+    for (size_t i = 0; i < count && status == RP_OK; i++) {
+        pages[i].born = composed_at(job, i)->born == 1;
+        status = is_cancelled(job) ? stopped() : close_page(job, &pages[i], content_at(job, i));
+    }
+    log_job_note_held(job);
+    return status;
+}
+
+static rp_status close_group(log_job *job)
+{
+    rp_status status = RP_OK;
+    for (size_t i = 0; i < job->page_count && status == RP_OK; i += CLOSE_BATCH) {
+        status =
+            close_some(job, log_job_pages(job) + i, rp_min_size(job->page_count - i, CLOSE_BATCH));
     }
     return status;
 }
@@ -283,6 +312,7 @@ static rp_status run_records(log_job *job)
         if (status == RP_OK) {
             job->output_bytes = rp_align_up(result.offset + result.size_bytes, 16);
             log_job_results(job)[job->result_count++] = result;
+            log_job_note_held(job);
         }
     }
     return status;

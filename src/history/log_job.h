@@ -58,6 +58,7 @@ typedef struct log_job {
     size_t output_bytes;
     rp_status status;
     uint64_t busy_ns;
+    size_t held_bytes; /* see log_job_held_bytes */
 
     rp_grow contents; /* pages being composed */
     rp_grow composed; /* log_job_page of them */
@@ -103,7 +104,10 @@ bool log_job_post(log_job *job);
 bool log_job_is_done(const log_job *job);
 /* Waits for the thread, which leaves the job as soon as it can. */
 void log_job_cancel(log_job *job);
-/* Gives back what an unusually large job took. */
-void log_job_trim(log_job *job);
+/* Gives back what an unusually large job took; `keep_bytes` of each part stay. */
+void log_job_trim(log_job *job, size_t keep_bytes);
+/* Memory that it works in: said by whoever runs it, and read by the owner meanwhile. */
+void log_job_note_held(log_job *job);
+size_t log_job_held_bytes(const log_job *job);
 
 #endif

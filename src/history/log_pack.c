@@ -17,6 +17,7 @@ enum {
     INLINE_JOBS = 4,    /* of one call, where there is no thread */
     TIGHT_PAGES = 8192, /* a merged record of more is not packed tighter: it takes too long */
 };
+enum { WORK_SHARE = 16, WORK_PARTS = 8, WORK_KEEP_BYTES = 32 << 20 };
 #define RAW_MOST_BYTES ((uint64_t)64 << 20)
 
 /* ---- pack ---- */
@@ -87,9 +88,9 @@ static bool drop_behind_giant(rp_log *log)
  * only its hashes cost more. The alternative would be a budget full of raw frames, a short time. */
 static uint32_t pack_stride(const rp_log *log, uint64_t excess)
 {
-    uint64_t room = log->budget_bytes - raw_target(log);
+    uint64_t room = log->budget_bytes / 4 * 3 - raw_target(log);
     uint32_t stride = 1;
-    for (uint64_t filled = room / 4; filled < excess && stride < STRIDE_MOST; filled += room / 8) {
+    for (uint64_t filled = room / 2; filled < excess && stride < STRIDE_MOST; filled += room / 8) {
         stride *= 2;
     }
     return stride;
@@ -343,7 +344,7 @@ static bool prepare_rework(rp_log *log, uint64_t number, uint32_t merge)
 static bool prepare_thin(rp_log *log)
 {
     uint64_t number;
-    if (log_history_bytes(log) <= log_soft_budget(log) || !log_thin_next(log, &number)) {
+    if (log_counted_bytes(log, 0) <= log_soft_budget(log) || !log_thin_next(log, &number)) {
         return false;
     }
     if (!prepare_rework(log, number, 2)) {
@@ -439,7 +440,13 @@ static void adopt(rp_log *log)
             log_group_drop(log);
         }
     }
-    log_job_trim(job);
+}
+
+/* Of what a job worked in as much stays for the next one as a budget has for it. */
+static void trim_job(const rp_log *log)
+{
+    size_t share = rp_min_size(log->budget_bytes / WORK_SHARE, WORK_KEEP_BYTES);
+    log_job_trim(log->job, rp_max_size(share, LOG_WORK_LEAST_BYTES) / WORK_PARTS);
 }
 
 void log_work(rp_log *log)
@@ -451,6 +458,7 @@ void log_work(rp_log *log)
         log->job_posted = false;
         adopt(log);
     }
+    trim_job(log);
     for (int i = 0; i < INLINE_JOBS && prepare(log); i++) {
         if (!log->job_inline && log_job_post(log->job)) {
             log->job_posted = true;
@@ -458,8 +466,10 @@ void log_work(rp_log *log)
         }
         log_job_run(log->job);
         adopt(log);
+        trim_job(log);
     }
     rp_store_tidy(&log->store);
+    log_room_tend(log);
 }
 
 void log_work_stop(rp_log *log)

@@ -18,7 +18,8 @@
  * The position's state has slots for all its pages. Where it lies before `base`, the pages in which
  * it differs from the state of `base` are in slots beside those of the chains ("sought").
  *
- * Layer: history (internal).  Files: log.c (records), log_slots.c, log_seek.c (the position),
+ * Layer: history (internal).  Files: log.c (records), log_slots.c, log_room.c (free slots and
+ * memory), log_seek.c (the position),
  * log_expand.c (pages of packed states), log_groups.c, log_job.c (what the worker computes),
  * log_pack.c (what it is given, and what becomes of it), log_work.c (the worker), log_thin.c (the
  * budget), log_read.c, log_hash.c, log_check.c, log_store.c (blobs)
@@ -42,6 +43,7 @@ typedef enum log_slot_state {
     LOG_SLOT_USED,    /* holds a version of a page */
     LOG_SLOT_HELD, /* held one that is not needed any more, and is kept for whoever reads beside us
                     */
+    LOG_SLOT_BARE, /* free, and its memory was given back */
 } log_slot_state;
 
 typedef struct log_entry {
@@ -105,6 +107,9 @@ typedef struct log_want {
     uint8_t resolved;
 } log_want;
 
+/* So much memory for packing every log may have; more counts in the budget. */
+#define LOG_WORK_LEAST_BYTES RP_MIB(4)
+
 enum {
     LOG_GROUP_RECORDS = 64,
     LOG_GROUP_PAGES = 16384, /* at most, in the blobs of a group; half of them are applied in a
@@ -115,6 +120,8 @@ enum {
 /* The huge pages of the file. */
 enum {
     LOG_CHUNK_SLOTS = RP_OS_HUGE_BYTES / RP_PAGE_BYTES,
+    LOG_CHUNK_POOR = LOG_CHUNK_SLOTS / 32,      /* free slots that are not worth a search */
+    LOG_CHUNK_MOSTLY = LOG_CHUNK_SLOTS * 3 / 4, /* fewer free slots are crumbs */
     LOG_FILE_CHUNKS = RP_LOG_FILE_BYTES / RP_OS_HUGE_BYTES,
 };
 
@@ -143,8 +150,10 @@ struct rp_log {
     uint32_t good_chunks;                 /* with so many that frames are written there */
     uint16_t chunk_free[LOG_FILE_CHUNKS]; /* free slots by LOG_CHUNK_SLOTS of them */
     uint32_t free_count, used_count, offered_count, held_count; /* below slot_end, slot 0 aside */
-    bool held;      /* what is freed is not used again for now */
-    rp_grow offers; /* log_offer, see log_slots.c */
+    uint64_t untold_bytes;            /* memory of the file beyond all of those, when last asked */
+    uint32_t bare_count, crumb_slots; /* crumbs: free ones of chunks that are not mostly free */
+    bool held;                        /* what is freed is not used again for now */
+    rp_grow offers;                   /* log_offer, see log_slots.c */
     size_t offer_count;
 
     uint32_t current_pages,
@@ -239,7 +248,10 @@ static inline rp_page_slot *log_sought(const rp_log *log)
 /* log.c */
 bool log_is_empty(const rp_log *log);
 bool log_holds(const rp_log *log, uint64_t index);
+/* Of what is kept: bytes that stay until something is dropped. */
 uint64_t log_history_bytes(const rp_log *log);
+/* The same, with room for what comes and what is set aside for work: what must fit the budget. */
+uint64_t log_counted_bytes(const rp_log *log, uint64_t coming_bytes);
 /* The part of it that could be packed. */
 uint64_t log_raw_bytes(const rp_log *log);
 /* Drops the oldest record; its successor's state becomes the base. Nothing is packed, and the
@@ -260,6 +272,20 @@ void log_slot_free(rp_log *log, uint32_t slot);
 void log_offers_end(rp_log *log);
 /* Takes at most `want` free slots in a row, in use from here on. RP_E_LIMIT, RP_E_MEMORY. */
 rp_status log_slots_take(rp_log *log, uint32_t want, rp_slot_run *run);
+
+/* Counts slots as free, or (sign -1) as no longer free. */
+void log_slots_count_free(rp_log *log, rp_slot_run run, int sign);
+/* At most `want` bare slots in a row; count 0: none. */
+rp_slot_run log_bare_run(const rp_log *log, uint32_t want);
+void log_bare_to_free(rp_log *log, rp_slot_run run);
+
+/* log_room.c */
+/* Memory of the file that no slot in use is in. */
+uint64_t log_room_bytes(const rp_log *log);
+/* What of the budget is set aside for it while so much is to come. */
+uint64_t log_room_share(const rp_log *log, uint64_t coming_bytes);
+/* Gives back some of what is more than that. */
+void log_room_tend(rp_log *log);
 
 /* log_seek.c */
 /* Moves the position between raw records. `moved` then holds each page that differs with the slot

@@ -3,7 +3,8 @@
  * The search for free slots goes round like the hand of a clock, so what one frame freed tends to
  * come back as one run. It passes by the chunks of 2 MiB in which few slots are free: many pages
  * are written quickest where they lie together (window.c). Those crumbs are for whoever wants few.
- * Only when no chunk is left does the file grow: a fresh page of it costs 5 us, a used one 0.3.
+ * Only when no chunk is left does the file grow: a fresh page of it costs 5 us, a used one 0.3. It
+ * grows where memory was given back first (log_room.c).
  */
 #include "history/log_private.h"
 
@@ -16,9 +17,7 @@
 
 #define SLOT_LIMIT ((uint32_t)(RP_LOG_FILE_BYTES >> RP_PAGE_SHIFT))
 enum {
-    WARM_BATCH = 256,
-    CHUNK_GOOD = LOG_CHUNK_SLOTS / 8,  /* free slots of a chunk that many are taken from, */
-    CHUNK_POOR = LOG_CHUNK_SLOTS / 32, /* and where there is none like that */
+    CHUNK_GOOD = LOG_CHUNK_SLOTS / 8, /* free slots of a chunk that many are taken from */
     FEW_SLOTS = 128,
 };
 
@@ -31,12 +30,14 @@ static void count_free(rp_log *log, uint32_t slot, int change)
 {
     uint16_t *free = &log->chunk_free[slot / LOG_CHUNK_SLOTS];
     log->good_chunks -= *free >= CHUNK_GOOD;
+    log->crumb_slots -= *free < LOG_CHUNK_MOSTLY ? *free : 0;
     *free = (uint16_t)(*free + change);
     log->good_chunks += *free >= CHUNK_GOOD;
+    log->crumb_slots += *free < LOG_CHUNK_MOSTLY ? *free : 0;
     log->free_count = (uint32_t)((int)log->free_count + change);
 }
 
-static void count_free_run(rp_log *log, rp_slot_run run, int sign)
+void log_slots_count_free(rp_log *log, rp_slot_run run, int sign)
 {
     for (uint32_t slot = run.first, end = run.first + run.count; slot < end;) {
         uint32_t chunk_end = (slot / LOG_CHUNK_SLOTS + 1) * LOG_CHUNK_SLOTS;
@@ -190,15 +191,43 @@ static log_offer find_free(const rp_log *log, uint32_t want, uint32_t all)
         offer.run = find_in_chunks(log, log->cursor, &(search){want, CHUNK_GOOD, LOG_CHUNK_SLOTS});
     }
     if (!offer.run.count) {
-        uint32_t least = log->slot_end < SLOT_LIMIT ? CHUNK_POOR : 1;
+        uint32_t least = log->slot_end < SLOT_LIMIT ? LOG_CHUNK_POOR : 1;
         offer.run = find_in_chunks(log, log->cursor, &(search){want, least, LOG_CHUNK_SLOTS});
     }
     return offer;
 }
 
-/* A run of fresh slots at the end of those in use. */
+rp_slot_run log_bare_run(const rp_log *log, uint32_t want)
+{
+    const uint8_t *states = log_slot_states(log);
+    const uint8_t *found =
+        log->bare_count ? memchr(states + 1, LOG_SLOT_BARE, log->slot_end - 1) : NULL;
+    if (!found) {
+        return (rp_slot_run){0, 0};
+    }
+    rp_slot_run run = {(uint32_t)(found - states), 0};
+    while (run.count < want && run.first + run.count < log->slot_end &&
+           found[run.count] == LOG_SLOT_BARE) {
+        run.count++;
+    }
+    return run;
+}
+
+void log_bare_to_free(rp_log *log, rp_slot_run run)
+{
+    memset(log_slot_states(log) + run.first, LOG_SLOT_FREE, run.count);
+    log->bare_count -= run.count;
+    log_slots_count_free(log, run, 1);
+}
+
+/* A run of fresh slots: where memory was given back, else at the end of those in use. */
 static rp_status grow_slots(rp_log *log, uint32_t want, rp_slot_run *run)
 {
+    *run = log_bare_run(log, want);
+    if (run->count) {
+        log_bare_to_free(log, *run);
+        return RP_OK;
+    }
     uint32_t count = (uint32_t)rp_min_size(want, SLOT_LIMIT - log->slot_end);
     if (count == 0) {
         return rp_fail(RP_E_LIMIT,
@@ -214,7 +243,7 @@ static rp_status grow_slots(rp_log *log, uint32_t want, rp_slot_run *run)
         *run = (rp_slot_run){log->slot_end, count};
         log->slot_end = end;
         log->warm_end = log->warm_end > end ? log->warm_end : end;
-        count_free_run(log, *run, 1);
+        log_slots_count_free(log, *run, 1);
     }
     return status;
 }
@@ -227,7 +256,7 @@ static rp_status get_slots(rp_log *log, uint32_t want, uint32_t all, log_offer *
     if (status == RP_OK) {
         uint32_t *cursor = offer->crumb ? &log->crumb_cursor : &log->cursor;
         *cursor = offer->run.first + offer->run.count;
-        count_free_run(log, offer->run, -1);
+        log_slots_count_free(log, offer->run, -1);
     }
     return status;
 }
@@ -327,38 +356,4 @@ void log_offers_end(rp_log *log)
 void rp_log_slots_reset(rp_log *log)
 {
     log_offers_end(log);
-}
-
-/* ---- warm slots --------------------------------------------------------------------------------
- */
-
-static uint32_t free_for_many(const rp_log *log)
-{
-    uint32_t sum = 0;
-    for (uint32_t chunk = 0; chunk * LOG_CHUNK_SLOTS < log->slot_end; chunk++) {
-        sum += log->chunk_free[chunk] >= CHUNK_POOR ? log->chunk_free[chunk] : 0;
-    }
-    return sum;
-}
-
-/* Writing zeros makes the system find the file's memory now. Only slots that were never offered are
- * touched, so nobody else can be writing to them. */
-void rp_log_prepare(rp_log *log, uint32_t slots_ahead)
-{
-    static const uint8_t zeros[RP_PAGE_BYTES];
-    const void *pages[WARM_BATCH];
-    for (size_t i = 0; i < WARM_BATCH; i++) {
-        pages[i] = zeros;
-    }
-    uint64_t ready = (uint64_t)free_for_many(log) + (log->warm_end - log->slot_end);
-    while (ready < slots_ahead && log->warm_end < SLOT_LIMIT) {
-        size_t count = rp_min_size(WARM_BATCH, slots_ahead - ready);
-        count = rp_min_size(count, SLOT_LIMIT - log->warm_end);
-        if (rp_os_memfile_write_pages(log->fd, (size_t)log->warm_end * RP_PAGE_BYTES, pages,
-                                      count) != RP_OK) {
-            return;
-        }
-        log->warm_end += (uint32_t)count;
-        ready += count;
-    }
 }

@@ -20,7 +20,6 @@ enum {
     WIDE_SPAN_PAGES = 4,
     WIDE_FROM_CLASS = 19, /* blobs over 1 KiB */
     SEARCH_PAGES = 8192,  /* looked at for a run before the memory grows instead */
-    KEEP_WARM_PAGES = 1024,
     INDEX_FIRST_CAPACITY = 1024,
 };
 #define SHARED_BIT UINT32_C(0x80000000)
@@ -67,9 +66,10 @@ static size_t index_bytes(const rp_store *store)
     return rp_max_size(4 * blobs, INDEX_FIRST_CAPACITY) * sizeof(rp_blob);
 }
 
-rp_status rp_store_init(rp_store *store, size_t most_bytes)
+rp_status rp_store_init(rp_store *store, size_t most_bytes, size_t keep_bytes)
 {
-    *store = (rp_store){.page_limit = (uint32_t)(most_bytes >> RP_PAGE_SHIFT)};
+    *store = (rp_store){.page_limit = (uint32_t)(most_bytes >> RP_PAGE_SHIFT),
+                        .keep_pages = (uint32_t)(keep_bytes >> RP_PAGE_SHIFT)};
     rp_status status = rp_grow_init(&store->memory, most_bytes);
     if (status == RP_OK) {
         status = rp_grow_init(&store->pages, (size_t)store->page_limit * sizeof(page_note));
@@ -166,8 +166,7 @@ static void give_pages(rp_store *store, uint32_t first, uint32_t count)
 
 void rp_store_tidy(rp_store *store)
 {
-    uint32_t used = store->page_end - store->free_pages;
-    if (store->warm_pages <= rp_max_size(KEEP_WARM_PAGES, used / 4)) {
+    if (store->warm_pages <= store->keep_pages) {
         return;
     }
     for (uint32_t page = 0; page < store->page_end;) {
@@ -344,9 +343,19 @@ uint32_t rp_store_room(const rp_store *store, rp_blob blob)
 
 uint64_t rp_store_used_bytes(const rp_store *store)
 {
-    uint64_t pages = store->used_bytes / RP_PAGE_BYTES;
-    return store->used_bytes + pages * sizeof(page_note) +
+    uint64_t pages = store->page_end - store->free_pages;
+    return pages * (RP_PAGE_BYTES + sizeof(page_note)) +
            (uint64_t)store->index_count * 2 * sizeof(rp_blob);
+}
+
+uint64_t rp_store_warm_bytes(const rp_store *store)
+{
+    return (uint64_t)store->warm_pages * RP_PAGE_BYTES;
+}
+
+uint64_t rp_store_keep_bytes(const rp_store *store)
+{
+    return (uint64_t)store->keep_pages * RP_PAGE_BYTES;
 }
 
 /* ---- shared blobs ---- */

@@ -28,10 +28,12 @@ typedef struct rp_store {
     rp_grow index;                      /* shared blobs by their checksum: open addressing */
     uint32_t index_capacity, index_count, page_limit;
     uint64_t used_bytes, blob_count;
+    uint32_t keep_pages; /* free ones that may hold memory */
 } rp_store;
 
-/* `most_bytes` is what it may ever hold; address space, not memory. RP_E_MEMORY, RP_E_LIMIT. */
-rp_status rp_store_init(rp_store *store, size_t most_bytes);
+/* `most_bytes` is what it may ever hold; address space, not memory. Free memory is given back where
+ * it is more than `keep_bytes`. RP_E_MEMORY, RP_E_LIMIT. */
+rp_status rp_store_init(rp_store *store, size_t most_bytes, size_t keep_bytes);
 void rp_store_finish(rp_store *store);
 
 /* Copies the bytes. RP_E_MEMORY, RP_E_LIMIT. */
@@ -57,8 +59,11 @@ bool rp_store_is_whole(const uint8_t *content);
 void rp_store_drop(rp_store *store, rp_blob blob);
 /* What a blob takes, its head and the rounding to its class included. */
 uint32_t rp_store_room(const rp_store *store, rp_blob blob);
-/* Blobs with all that belongs to them, in bytes. What is free within spans is not counted. */
+/* Memory that blobs are in, with what is free between them, and all that belongs to them. */
 uint64_t rp_store_used_bytes(const rp_store *store);
+/* Free memory beside that, now, and as much of it as is ever kept. */
+uint64_t rp_store_warm_bytes(const rp_store *store);
+uint64_t rp_store_keep_bytes(const rp_store *store);
 /* Gives memory back where much of it is free. Off the frame's path. */
 void rp_store_tidy(rp_store *store);
 /* Walks all of it; false where a count or a list is wrong. */

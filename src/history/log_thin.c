@@ -97,7 +97,7 @@ void log_fit_budget(rp_log *log, uint64_t coming_bytes)
      * packs it, and the next job needs time. */
     const uint64_t most = log->budget_bytes;
     uint64_t limit = most, had = log->job_stop_count;
-    while (log_history_bytes(log) + coming_bytes > limit && drop_something(log)) {
+    while (log_counted_bytes(log, coming_bytes) > limit && drop_something(log)) {
         bool stopped = log->job_stop_count != had;
         limit = stopped ? most - most / 4 : log_has_groups(log) ? most - most / 16 : most;
     }

@@ -8,7 +8,6 @@
 
 typedef enum job_state { JOB_IDLE, JOB_POSTED, JOB_DONE, JOB_END } job_state;
 
-enum { TRIM_KEEP_BYTES = 8 << 20 };
 #define JOB_BYTES rp_align_up(sizeof(log_job), RP_PAGE_BYTES)
 /* A group has at most as many pages as one record may add to a group that is nearly full. */
 #define PAGES_MOST ((size_t)RP_PACK_PAGES_MOST + LOG_GROUP_PAGES)
@@ -152,11 +151,29 @@ void log_job_cancel(log_job *job)
     }
 }
 
-void log_job_trim(log_job *job)
+void log_job_note_held(log_job *job)
 {
-    rp_grow *parts[] = {&job->contents, &job->output, &job->composed, &job->results, &job->pages};
+    const rp_grow *parts[] = {&job->contents, &job->output,  &job->composed,
+                              &job->results,  &job->records, &job->pages};
+    size_t sum = rp_packer_held_bytes(&job->packer);
     for (size_t i = 0; i < RP_COUNT_OF(parts); i++) {
-        rp_grow_trim(parts[i], TRIM_KEEP_BYTES);
+        sum += parts[i]->held_bytes;
     }
-    rp_packer_trim(&job->packer);
+    __atomic_store_n(&job->held_bytes, sum, __ATOMIC_RELAXED);
+}
+
+size_t log_job_held_bytes(const log_job *job)
+{
+    return __atomic_load_n(&job->held_bytes, __ATOMIC_RELAXED);
+}
+
+void log_job_trim(log_job *job, size_t keep_bytes)
+{
+    rp_grow *parts[] = {&job->contents, &job->output,  &job->composed,
+                        &job->results,  &job->records, &job->pages};
+    for (size_t i = 0; i < RP_COUNT_OF(parts); i++) {
+        rp_grow_trim(parts[i], keep_bytes);
+    }
+    rp_packer_trim(&job->packer, keep_bytes);
+    log_job_note_held(job);
 }

@@ -17,7 +17,6 @@ enum {
     PLANES_BIT = 0x10,
     ZSTD_LEVEL = 1, /* level 3 takes twice the time for 3 % */
     SAMPLE_BYTES = 8192,
-    TRIM_KEEP_BYTES = 4 << 20,
 };
 #define STREAM_BOUND ((size_t)RP_PACK_PAGES_MOST * RP_PACK_PAGE_BOUND)
 
@@ -66,11 +65,16 @@ void rp_packer_finish(rp_packer *packer)
     rp_grow_finish(&packer->lists);
 }
 
-void rp_packer_trim(rp_packer *packer)
+void rp_packer_trim(rp_packer *packer, size_t keep_bytes)
 {
-    rp_grow_trim(&packer->stream, TRIM_KEEP_BYTES);
-    rp_grow_trim(&packer->words, TRIM_KEEP_BYTES);
-    rp_grow_trim(&packer->lists, TRIM_KEEP_BYTES);
+    rp_grow_trim(&packer->stream, keep_bytes);
+    rp_grow_trim(&packer->words, keep_bytes);
+    rp_grow_trim(&packer->lists, keep_bytes);
+}
+
+size_t rp_packer_held_bytes(const rp_packer *packer)
+{
+    return packer->stream.held_bytes + packer->words.held_bytes + packer->lists.held_bytes;
 }
 
 static void *lz4_state(rp_packer *packer)

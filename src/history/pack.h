@@ -44,8 +44,10 @@ typedef struct rp_packer {
 
 rp_status rp_packer_init(rp_packer *packer);
 void rp_packer_finish(rp_packer *packer);
-/* Gives back what an unusually large record took. */
-void rp_packer_trim(rp_packer *packer);
+/* Gives back what an unusually large record took; `keep_bytes` of each part stay. */
+void rp_packer_trim(rp_packer *packer, size_t keep_bytes);
+/* What records took since. */
+size_t rp_packer_held_bytes(const rp_packer *packer);
 
 typedef struct rp_pack_page {
     uint32_t page;

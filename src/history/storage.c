@@ -34,6 +34,7 @@ void rp_grow_finish(rp_grow *grow)
 rp_status rp_grow_need(rp_grow *grow, size_t size_bytes)
 {
     if (size_bytes <= grow->committed_bytes) {
+        grow->held_bytes = rp_max_size(grow->held_bytes, size_bytes);
         return RP_OK;
     }
     if (size_bytes > grow->reserved_bytes) {
@@ -49,6 +50,7 @@ rp_status rp_grow_need(rp_grow *grow, size_t size_bytes)
         rp_os_vm_commit(grow->data + grow->committed_bytes, end - grow->committed_bytes);
     if (status == RP_OK) {
         grow->committed_bytes = end;
+        grow->held_bytes = rp_max_size(grow->held_bytes, size_bytes);
     }
     return status;
 }
@@ -56,8 +58,10 @@ rp_status rp_grow_need(rp_grow *grow, size_t size_bytes)
 void rp_grow_trim(rp_grow *grow, size_t keep_bytes)
 {
     size_t keep = rp_align_up(keep_bytes, RP_PAGE_BYTES);
-    if (keep < grow->committed_bytes) { /* cannot fail for pages of our own; if so they just stay */
-        (void)rp_os_vm_discard(grow->data + keep, grow->committed_bytes - keep);
+    if (keep < grow->held_bytes) { /* cannot fail for pages of our own; if so they just stay */
+        size_t end = rp_align_up(grow->held_bytes, RP_PAGE_BYTES);
+        (void)rp_os_vm_discard(grow->data + keep, end - keep);
+        grow->held_bytes = keep;
     }
 }
 

@@ -19,6 +19,7 @@
 typedef struct rp_grow {
     uint8_t *data;
     size_t committed_bytes, reserved_bytes;
+    size_t held_bytes; /* asked for since the last trim: no more than that is in memory */
 } rp_grow;
 
 /* RP_E_MEMORY or RP_E_LIMIT where the address space is refused. */

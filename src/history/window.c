@@ -153,12 +153,22 @@ rp_status world_window_close(rp_world *world)
 
 /* ---- the way of a run ---- */
 
+/* The log gives memory of its file back by whole chunks, which are then not huge any more, without
+ * telling anybody (log_room.c). Costs 1 us where the chunk is there. */
+static bool is_there(const rp_world *world, uint32_t chunk)
+{
+    return rp_os_vm_resident(chunk_start(world, chunk), RP_OS_HUGE_BYTES) == RP_OS_HUGE_BYTES;
+}
+
 static bool can_open(rp_world *world, rp_slot_run part, size_t pages_left)
 {
     world_window *window = &world->window;
     uint32_t chunk = part.first / WORLD_CHUNK_PAGES;
     if (window->refused) {
         return false;
+    }
+    if (window->chunks[chunk] == CHUNK_HUGE && !is_open(window, chunk) && !is_there(world, chunk)) {
+        window->chunks[chunk] = CHUNK_UNKNOWN;
     }
     if (window->chunks[chunk] != CHUNK_HUGE) {
         bool fills = part.count >= FILL_LEAST && pages_left >= FILL_PAGES;

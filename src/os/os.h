@@ -73,6 +73,11 @@ rp_status rp_os_memfile_resize(int fd, size_t size_bytes);
 rp_status rp_os_memfile_map(int fd, size_t offset_bytes, void *at, size_t size_bytes,
                             rp_os_protection protection, void **address);
 void rp_os_unmap(void *address, size_t size_bytes);
+/* Gives the file's memory back where whole pages of it lie: they read as zero, and nothing changes
+ * for who has them mapped but that the next touch costs a fresh page. RP_E_SYSTEM. */
+rp_status rp_os_memfile_punch(int fd, size_t offset_bytes, size_t size_bytes);
+/* The memory that the file holds now; 0 where that cannot be found out. */
+uint64_t rp_os_memfile_held_bytes(int fd);
 /* A path under which this process, and others of the same user, can open it while it is open. */
 enum { RP_OS_MEMFILE_PATH_BYTES = 64 };
 void rp_os_memfile_path(int fd, char path[RP_OS_MEMFILE_PATH_BYTES]);

@@ -232,7 +232,8 @@ static void expect_whole(model *m)
     rp_log_stats stats;
     rp_log_stats_get(m->log, &stats);
     ck_assert_msg(rp_log_check(m->log), "%s", rp_error_last()->text);
-    ck_assert(stats.history_bytes <= stats.budget_bytes);
+    /* free room goes back between frames (test_log_room.c) */
+    ck_assert_uint_le(stats.history_bytes - stats.room_bytes, stats.budget_bytes);
     ck_assert_uint_eq(stats.record_count, rp_log_last(m->log) - rp_log_first(m->log) + 1);
     uint32_t held = 0;
     for (size_t page = 0; page < PAGES; page++) {

@@ -50,7 +50,7 @@ TEST(random_blobs_come_back_whole_and_leave_nothing_behind)
     static held blobs[BLOBS];
     rp_store store;
     uint64_t seed = test_seed();
-    ck_ok(rp_store_init(&store, RP_MIB(256)));
+    ck_ok(rp_store_init(&store, RP_MIB(256), RP_MIB(4)));
     for (int act = 0; act < 20000; act++) {
         held *h = &blobs[test_random(&seed) % BLOBS];
         if (h->size_bytes || h->blob) {
@@ -88,7 +88,7 @@ TEST(equal_shared_blobs_take_room_once)
 {
     rp_store store;
     rp_blob first, again, other;
-    ck_ok(rp_store_init(&store, RP_MIB(256)));
+    ck_ok(rp_store_init(&store, RP_MIB(256), RP_MIB(4)));
     fill(1, 3000);
     ck_ok(rp_store_put_shared(&store, content, 3000, &first));
     uint64_t used = rp_store_used_bytes(&store);
@@ -114,7 +114,7 @@ TEST(a_blob_with_a_flipped_bit_is_not_given_out)
     rp_store store;
     rp_blob blob;
     uint32_t size_bytes;
-    ck_ok(rp_store_init(&store, RP_MIB(256)));
+    ck_ok(rp_store_init(&store, RP_MIB(256), RP_MIB(4)));
     fill(3, 700);
     ck_ok(rp_store_put(&store, content, 700, &blob));
     uint8_t *bytes = (uint8_t *)(uintptr_t)rp_store_look(&store, blob, &size_bytes);
@@ -132,7 +132,7 @@ static rp_status put_some(void *context)
     rp_store store;
     rp_blob blob;
     (void)context;
-    rp_status status = rp_store_init(&store, RP_MIB(256));
+    rp_status status = rp_store_init(&store, RP_MIB(256), RP_MIB(4));
     for (uint32_t i = 0; i < 40 && status == RP_OK; i++) {
         fill(i, SIZE_MOST);
         status = rp_store_put_shared(&store, content, SIZE_MOST - i, &blob);

@@ -46,13 +46,17 @@ TEST(it_says_how_far_back_one_can_go_and_what_it_costs)
     expect(text, "packed   190 MiB in 26000 frames, and 9.32 KiB of tables");
     expect(text, "thinned  9000 frames, of which input and hash are left; 11 dropped");
     expect(text, "inputs   312 bytes");
+    expect(text, "room     0 bytes for frames to come");
     expect(text,
            "of       2.00 GiB that these frames wrote: 0.12 of it; packing took 10.0 us a page");
     ck_assert_ptr_null(strstr(text, "sought"));
     free(text);
     json_object_set_new(status, "sought_bytes", json_integer(4096 * 300));
+    json_object_set_new(status, "room_bytes", json_integer(3 << 20));
+    json_object_set_new(status, "working_bytes", json_integer(1 << 20));
     text = text_of(status);
     expect(text, "sought   1.17 MiB beside the budget");
+    expect(text, "room     4.00 MiB for frames to come");
     free(text);
     json_decref(status);
 }

@@ -8,6 +8,8 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -84,6 +86,27 @@ rp_status rp_os_memfile_map(int fd, size_t offset_bytes, void *at, size_t size_b
     }
     *address = got;
     return RP_OK;
+}
+
+rp_status rp_os_memfile_punch(int fd, size_t offset_bytes, size_t size_bytes)
+{
+    int result;
+    do {
+        result = RP_OS_CALL(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                      (off_t)offset_bytes, (off_t)size_bytes));
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+        return rp_fail_system(RP_E_SYSTEM, errno,
+                              "memory file: %zu KiB from %zu not given back: they stay in memory",
+                              size_bytes >> 10, offset_bytes);
+    }
+    return RP_OK;
+}
+
+uint64_t rp_os_memfile_held_bytes(int fd)
+{
+    struct stat info;
+    return fstat(fd, &info) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
 }
 
 /* Fills the vector with what follows after `done` bytes of the pages; returns how many entries. */
