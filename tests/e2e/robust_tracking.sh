@@ -44,6 +44,10 @@ for rung in $rungs; do
     start rung --tracking "$rung" --paced "$programs/counter_module.so"
     until_true "[ \"\$(status rung newest || echo 0)\" -gt 30 ]" || fail "$rung: makes no frames"
     [ "$(status rung tracking)" = "\"$rung\"" ] || fail "$rung: the status says $(status rung tracking)"
+    found='"around hot pages"'
+    [ "$rung" = compare ] && found='"by comparing"'
+    [ "$(status rung found)" = "$found" ] || fail "$rung: written pages are found $(status rung found), not $found"
+    [ "$(status rung found_changes)" = 0 ] || fail "$rung: the way changed $(status rung found_changes) times"
     if [ "$rung" = wp-async ]; then
         [ "$(status rung slow)" = null ] || fail "$rung: the status calls it slow"
     else
