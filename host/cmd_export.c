@@ -60,6 +60,12 @@ static rp_status export_inputs(take_file *file, rp_take_array *text)
     rp_input before = {0}, now;
     uint8_t packed[RP_TAKE_INPUT_MOST_BYTES];
     uint32_t packed_bytes;
+    if (file->overview.environment.flags & RP_TAKE_EMBEDDED) {
+        return rp_fail(RP_E_UNSUPPORTED,
+                       "%s: the inputs of a program that embeds the deck are bytes that it alone "
+                       "understands",
+                       file->path);
+    }
     rp_status status = take_file_timeline(file, &marks);
     status = status ? status
                     : rp_take_array_add(text, RP_INPUT_SCRIPT_HEADER "\n",

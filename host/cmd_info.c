@@ -96,6 +96,11 @@ static void print_front(info *i)
     if (e.flags & RP_TAKE_STRIPPED) {
         printf("  stripped  memory was taken out of it: it can be read, and not run on from\n");
     }
+    if (e.flags & RP_TAKE_EMBEDDED) {
+        printf("  embedded  saved by a program that holds the deck itself: it can be read, and not "
+               "run "
+               "on from\n");
+    }
     if (!o->closed) {
         printf("  end       not closed in order: whole up to byte %llu\n",
                (unsigned long long)o->whole_bytes);
@@ -156,16 +161,17 @@ static void json_front(info *i)
     i->builds = json_array(), i->loops = json_array();
     i->crashes = json_array();
     i->object = json_pack(
-        "{s:i,s:I,s:I,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:b,s:b,s:o,s:o,s:o,s:o,s:o}", "version",
-        (int)o->header.version, "size_bytes", (json_int_t)o->size_bytes, "whole_bytes",
+        "{s:i,s:I,s:I,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:b,s:b,s:b,s:o,s:o,s:o,s:o,s:o}",
+        "version", (int)o->header.version, "size_bytes", (json_int_t)o->size_bytes, "whole_bytes",
         (json_int_t)o->whole_bytes, "closed", o->closed, "region_base",
         (json_int_t)o->header.region_base, "frames", (json_int_t)o->frame_count, "first_frame",
         (json_int_t)(first ? first->frame : 0), "last_frame", (json_int_t)(last ? last->frame : 0),
         "thin_frames", (json_int_t)o->thin_count, "contents", (json_int_t)o->content_count, "bases",
         (json_int_t)o->base_count, "rate_hz", (int)e.rate_hz, "inputs_alone",
         (e.flags & RP_TAKE_INPUTS_ALONE) != 0, "stripped", (e.flags & RP_TAKE_STRIPPED) != 0,
-        "module", json_text(e.module), "title", json_text(e.title), "program", json_text(e.program),
-        "system", json_text(e.system), "cpu", json_text(e.cpu));
+        "embedded", (e.flags & RP_TAKE_EMBEDDED) != 0, "module", json_text(e.module), "title",
+        json_text(e.title), "program", json_text(e.program), "system", json_text(e.system), "cpu",
+        json_text(e.cpu));
     json_object_set_new(i->object, "builds", i->builds);
     json_object_set_new(i->object, "loops", i->loops);
     json_object_set_new(i->object, "crashes", i->crashes);

@@ -123,7 +123,7 @@ static rp_status add_file(void *context, const rp_take_part *part, const char *p
 {
     recording *r = context;
     return r->recorder ? rp_take_recorder_file(r->recorder, part, path)
-                       : take_file_put(r->writer, part, path);
+                       : rp_take_writer_file_at(r->writer, part, path);
 }
 
 static rp_status put_build(recording *r, uint32_t number)

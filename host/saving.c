@@ -12,8 +12,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
+#include <take/frames.h>
 #include <unistd.h>
 
 enum { TELL_RECORDS = 32, POLITENESS = 5 };
@@ -27,13 +27,8 @@ typedef struct writing {
     int told;
     rp_take_file file;
     rp_take_writer *writer;
-    rp_take_array numbers;  /* uint32_t: pages of a record */
-    rp_take_array contents; /* of them */
-    rp_take_array pages;    /* rp_take_page */
     rp_take_array list;
-    uint32_t build;                /* whose objects hold; 0: none yet */
-    uint64_t builds_written[1024]; /* a bit each */
-    bool whole;                    /* a state is in the take */
+    rp_take_frames_result frames;
     saving_status status;
 } writing;
 
@@ -46,49 +41,27 @@ static void tell(const writing *w)
     }
 }
 
-static bool build_is_new(writing *w, uint32_t build)
-{
-    uint64_t *word = &w->builds_written[build / 64 % RP_COUNT_OF(w->builds_written)];
-    uint64_t bit = UINT64_C(1) << build % 64;
-    bool new = !(*word & bit);
-    *word |= bit;
-    return new;
-}
-
 static rp_status file_write(void *context, const rp_take_part *part, const char *path)
 {
-    return take_file_put(((writing *)context)->writer, part, path);
+    return rp_take_writer_file_at(((writing *)context)->writer, part, path);
 }
 
-static rp_status build_write(writing *w, uint32_t number)
+static rp_status build_write(void *context, uint32_t number)
 {
+    writing *w = context;
     rp_take_build build;
     take_build_fill(w->s, number, &build);
     rp_status status = rp_take_writer_build(w->writer, &build);
     return status ? status : take_build_files(w->s, number, file_write, w);
 }
 
-/* All that made a frame, before any frame: a host that is killed may leave its copies of them to be
- * cleared away. */
-static rp_status builds_write(writing *w, uint64_t first, uint64_t last)
-{
-    rp_record record;
-    rp_status status = RP_OK;
-    for (uint64_t index = first; !status && index <= last; index++) {
-        if (rp_log_record(w->s->log, index, &record) && build_is_new(w, record.build)) {
-            status = build_write(w, record.build);
-        }
-    }
-    return status;
-}
-
 /* The objects, with a build in place of the one that runs. */
-static rp_status objects_write(writing *w, uint32_t number)
+static rp_status objects_write(void *context, uint32_t number)
 {
+    writing *w = context;
     rp_take_objects head;
     w->list.used_bytes = 0;
     rp_status status = take_objects_list(w->s, &w->s->live, number, &w->list, &head);
-    w->build = number;
     return status ? status
                   : rp_take_writer_record(w->writer, RP_TAKE_OBJECTS, &head, NULL, 0, w->list.data,
                                           w->list.used_bytes);
@@ -104,92 +77,6 @@ static rp_status ranges_write(writing *w)
                                           w->list.used_bytes);
 }
 
-/* ---- pages ---- */
-
-static rp_status numbers_need(writing *w, size_t count)
-{
-    w->numbers.used_bytes = 0;
-    return rp_take_array_need(&w->numbers, (count + 1) * sizeof(uint32_t));
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void each_once(writing *w)
-{
-    uint32_t *list = (uint32_t *)(void *)w->numbers.data;
-    size_t count = w->numbers.used_bytes / sizeof *list, kept = 0;
-    qsort(list, count, sizeof *list, by_number);
-    for (size_t i = 0; i < count; i++) {
-        if (!kept || list[kept - 1] != list[i]) {
-            list[kept++] = list[i];
-        }
-    }
-    w->numbers.used_bytes = kept * sizeof *list;
-}
-
-/* All pages that a record's state can have: those of the position's state, and where that lies
- * before the record, those written in between. */
-static rp_status numbers_all(writing *w, uint64_t index)
-{
-    rp_log *log = w->s->log;
-    size_t count = rp_log_pages(log, NULL, 0);
-    rp_status status = numbers_need(w, count);
-    if (status) {
-        return status;
-    }
-    rp_log_pages(log, (uint32_t *)(void *)w->numbers.data, count);
-    w->numbers.used_bytes = count * sizeof(uint32_t);
-    for (uint64_t at = rp_log_position(log) + 1; !status && at <= index; at++) {
-        size_t more = rp_log_record_pages(log, at, NULL, 0);
-        status = rp_take_array_need(&w->numbers, more * sizeof(uint32_t));
-        if (!status) {
-            rp_log_record_pages(
-                log, at, (uint32_t *)(void *)(w->numbers.data + w->numbers.used_bytes), more);
-            w->numbers.used_bytes += more * sizeof(uint32_t);
-        }
-    }
-    each_once(w);
-    return status;
-}
-
-/* The pages by which a record differs from the kept one before it; all where that is not known. */
-static rp_status numbers_of(writing *w, uint64_t index, const rp_record *record)
-{
-    rp_log *log = w->s->log;
-    size_t count = w->whole ? rp_log_record_pages(log, index, NULL, 0) : 0;
-    if (!count && (!w->whole || record->page_count)) {
-        return numbers_all(w, index);
-    }
-    rp_status status = numbers_need(w, count);
-    if (!status) {
-        rp_log_record_pages(log, index, (uint32_t *)(void *)w->numbers.data, count);
-        w->numbers.used_bytes = count * sizeof(uint32_t);
-        each_once(w);
-    }
-    return status;
-}
-
-static rp_status pages_read(writing *w, uint64_t index, size_t *count)
-{
-    const uint32_t *numbers = (const uint32_t *)(const void *)w->numbers.data;
-    *count = w->numbers.used_bytes / sizeof *numbers;
-    w->contents.used_bytes = w->pages.used_bytes = 0;
-    rp_status status = rp_take_array_need(&w->contents, *count * RP_PAGE_BYTES);
-    status = status ? status : rp_take_array_need(&w->pages, *count * sizeof(rp_take_page));
-    status = status || !*count ? status
-                               : rp_log_read(w->s->log, index, numbers, *count, w->contents.data);
-    rp_take_page *pages = (rp_take_page *)(void *)w->pages.data;
-    for (size_t i = 0; !status && i < *count; i++) {
-        pages[i] =
-            (rp_take_page){.page = numbers[i], .content = w->contents.data + i * RP_PAGE_BYTES};
-    }
-    return status;
-}
-
 /* ---- frames ---- */
 
 static rp_status checks_write(writing *w, const rp_record *record)
@@ -202,40 +89,25 @@ static rp_status checks_write(writing *w, const rp_record *record)
                                                          w->list.data, w->list.used_bytes);
 }
 
-static rp_status frame_write(writing *w, uint64_t index)
+static void progress_note(writing *w)
 {
-    rp_record record;
-    rp_log *log = w->s->log;
-    rp_log_record(log, index, &record);
-    if (!record.kept && !w->whole) {
-        return RP_OK; /* nothing to run on from */
+    rp_take_writer_stats stats;
+    rp_take_writer_stats_get(w->writer, &stats);
+    w->status.done_records = w->frames.done_records;
+    w->status.thin = w->frames.thin;
+    w->status.first_frame = w->frames.first_frame;
+    w->status.last_frame = w->frames.last_frame;
+    w->status.written_bytes = stats.written_bytes;
+}
+
+static rp_status frame_written(void *context, const rp_record *record)
+{
+    writing *w = context;
+    if (w->frames.frames % TELL_RECORDS == 0) {
+        progress_note(w);
+        tell(w);
     }
-    rp_status status = record.build == w->build ? RP_OK : objects_write(w, record.build);
-    rp_take_frame_desc desc = {.frame = record.frame,
-                               .build = record.build,
-                               .kind = record.kind,
-                               .step_ns = record.step_ns,
-                               .thin = !record.kept,
-                               .has_hash = true};
-    size_t count = 0;
-    status = status ? status : rp_log_hash(log, index, &desc.hash);
-    if (!status && record.kept) {
-        status = numbers_of(w, index, &record);
-        status = status ? status : pages_read(w, index, &count);
-    }
-    desc.input = rp_log_input(log, index, &desc.input_bytes);
-    if (!status) {
-        status = rp_take_writer_frame(w->writer, &desc,
-                                      (const rp_take_page *)(const void *)w->pages.data, count);
-    }
-    if (status) {
-        return status;
-    }
-    w->status.first_frame = w->whole ? w->status.first_frame : record.frame;
-    w->status.last_frame = record.frame;
-    w->status.thin += !record.kept;
-    w->whole = true;
-    return checks_write(w, &record);
+    return checks_write(w, record);
 }
 
 static rp_status ends_write(writing *w)
@@ -274,30 +146,29 @@ static rp_status writer_begin(writing *w)
                                 .region_base = RP_REGION_BASE,
                                 .created_wall_ns = rp_os_wall_ns(),
                                 .environment = &environment};
-    rp_status status = rp_take_array_init(&w->numbers, RP_GIB(1));
-    status = status ? status : rp_take_array_init(&w->contents, RP_LOG_FILE_BYTES);
-    status = status ? status : rp_take_array_init(&w->pages, RP_GIB(4));
-    status = status ? status : rp_take_array_init(&w->list, RP_MIB(64));
+    rp_status status = rp_take_array_init(&w->list, RP_MIB(64));
     status = status ? status : rp_take_writer_open(&desc, &w->writer);
     return status ? status : ranges_write(w);
 }
 
+/* All builds stand before any frame: a host that is killed may leave its copies of them to be
+ * cleared away. */
 static rp_status write_all(writing *w, uint64_t first, uint64_t last)
 {
-    rp_status status = writer_begin(w);
-    status = status ? status : builds_write(w, first, last);
+    const rp_take_frames_desc desc = {.log = w->s->log,
+                                      .writer = w->writer,
+                                      .first = first,
+                                      .last = last,
+                                      .build = objects_write,
+                                      .after = frame_written,
+                                      .context = w};
     w->status.all_records = last - first + 1;
-    for (uint64_t index = first; !status && index <= last; index++) {
-        status = frame_write(w, index);
-        if (++w->status.done_records % TELL_RECORDS == 0) {
-            rp_take_writer_stats stats;
-            rp_take_writer_stats_get(w->writer, &stats);
-            w->status.written_bytes = stats.written_bytes;
-            tell(w);
-        }
-    }
+    rp_status status = rp_take_frames_builds(w->s->log, first, last, build_write, w);
+    status = status ? status : rp_take_frames_write(&desc, &w->frames);
     status = status ? status : ends_write(w);
-    return status ? status : rp_take_writer_finish(w->writer);
+    status = status ? status : rp_take_writer_finish(w->writer);
+    progress_note(w);
+    return status;
 }
 
 /* What is inherited but not needed would keep sockets, locks and pipes of the host alive: a runner
@@ -318,16 +189,12 @@ static _Noreturn void child(writing *w, uint64_t first, uint64_t last)
     signal(SIGHUP, SIG_IGN);
     leave_everything(w->told, w->file.stream.fd);
     (void)!nice(POLITENESS);
-    rp_status status = write_all(w, first, last);
-    rp_take_writer_stats stats = {0};
-    if (w->writer) {
-        rp_take_writer_stats_get(w->writer, &stats);
-    }
+    rp_status status = writer_begin(w);
+    status = status ? status : write_all(w, first, last);
     if (status) {
         rp_text_copy(w->status.text, sizeof w->status.text, rp_error_last()->text);
         rp_take_file_close(&w->file); /* takes what was begun away */
     }
-    w->status.written_bytes = stats.written_bytes;
     w->status.status = status;
     w->status.done = true;
     int flags = fcntl(w->told, F_GETFL);
@@ -339,20 +206,7 @@ static _Noreturn void child(writing *w, uint64_t first, uint64_t last)
 /* ---- in the host ------------------------------------------------------------------------------
  */
 
-/* The records from a frame on; false: there are none. */
-static bool records_from(const session *s, uint64_t frame, uint64_t *first)
-{
-    rp_record record;
-    uint64_t last = rp_log_last(s->log);
-    for (*first = rp_log_first(s->log); *first <= last; ++*first) {
-        if (rp_log_record(s->log, *first, &record) && record.frame >= frame) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static rp_status fork_it(saving *v, writing *w, uint64_t first)
+static rp_status fork_it(saving *v, writing *w, uint64_t first, uint64_t last)
 {
     int pipe_fds[2];
     if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK)) {
@@ -361,7 +215,7 @@ static rp_status fork_it(saving *v, writing *w, uint64_t first)
     w->told = pipe_fds[1];
     pid_t pid = fork();
     if (pid == 0) {
-        child(w, first, rp_log_last(w->s->log));
+        child(w, first, last);
     }
     int error = errno;
     close(pipe_fds[1]);
@@ -376,7 +230,7 @@ static rp_status fork_it(saving *v, writing *w, uint64_t first)
 
 rp_status saving_start(saving *v, session *s, const saving_desc *desc)
 {
-    uint64_t first = 0;
+    uint64_t first = 0, last = 0;
     writing *w = calloc(1, sizeof *w);
     if (!w) {
         return rp_fail(RP_E_MEMORY, "take: no memory to save");
@@ -385,7 +239,8 @@ rp_status saving_start(saving *v, session *s, const saving_desc *desc)
     rp_status status = RP_OK;
     if (v->pid) {
         status = rp_fail(RP_E_BUSY, "take: %s is being written: wait for it", v->path);
-    } else if (!session_has_world(s) || !records_from(s, desc->from_frame, &first)) {
+    } else if (!session_has_world(s) ||
+               !rp_take_frames_find(s->log, desc->from_frame, UINT64_MAX, &first, &last)) {
         status = rp_fail(RP_E_RANGE, "take: no frame is kept from %llu on: nothing can be saved",
                          (unsigned long long)desc->from_frame);
     } else if (!rp_text_copy(v->path, sizeof v->path, desc->path)) {
@@ -394,7 +249,7 @@ rp_status saving_start(saving *v, session *s, const saving_desc *desc)
     status = status ? status : rp_take_file_create(&w->file, v->path, false);
     if (!status) {
         rp_log_hold(s->log);
-        status = fork_it(v, w, first);
+        status = fork_it(v, w, first, last);
         if (status) {
             rp_error why = *rp_error_last();
             rp_log_let_go(s->log);

@@ -5,30 +5,10 @@
 
 #include <base/bits.h>
 #include <base/text.h>
-#include <os/machine.h>
-#include <os/os.h>
-#include <reprise/version.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- where it ran ---- */
-
-static void cpu_name(char *text, size_t capacity)
-{
-    char line[256];
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    while (file && fgets(line, sizeof line, file)) {
-        const char *value = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
-        if (value) {
-            line[strcspn(line, "\n")] = 0;
-            rp_text_copy(text, capacity, value + 1 + strspn(value + 1, " "));
-            break;
-        }
-    }
-    if (file) {
-        fclose(file);
-    }
-}
 
 static const char *module_of(const session *s)
 {
@@ -37,8 +17,6 @@ static const char *module_of(const session *s)
 
 void take_environment_fill(const session *s, rp_take_environment *environment)
 {
-    rp_os_machine machine;
-    rp_os_machine_get(&machine);
     *environment = (rp_take_environment){.seed = s->start.seed,
                                          .start_wall_ns = s->start.start_wall_ns,
                                          .canary = s->start.canary,
@@ -46,10 +24,7 @@ void take_environment_fill(const session *s, rp_take_environment *environment)
                                          .rate_hz = s->rate_hz,
                                          .width_px = s->width_px,
                                          .height_px = s->height_px};
-    snprintf(environment->program, sizeof environment->program, "reprise %s", RP_VERSION_TEXT);
-    snprintf(environment->system, sizeof environment->system, "%s, %s", machine.kernel,
-             machine.architecture);
-    cpu_name(environment->cpu, sizeof environment->cpu);
+    rp_take_environment_here("reprise", environment);
     rp_text_copy(environment->module, sizeof environment->module, module_of(s));
     rp_text_copy(environment->title, sizeof environment->title, s->title);
 }
@@ -76,17 +51,6 @@ rp_status take_build_files(const session *s, uint32_t number, take_file_add *add
     rp_take_part part = {.build = number, .role = RP_TAKE_ROLE_MODULE};
     rp_text_copy(part.name, sizeof part.name, slash ? slash + 1 : from->path);
     return add(context, &part, from->path);
-}
-
-rp_status take_file_put(rp_take_writer *writer, const rp_take_part *part, const char *path)
-{
-    rp_os_bytes bytes;
-    rp_status status = rp_os_file_read(path, RP_GIB(4), &bytes);
-    if (!status) {
-        status = rp_take_writer_file(writer, part, bytes.data, bytes.size_bytes);
-        rp_os_file_free(&bytes);
-    }
-    return status;
 }
 
 /* ---- lists ---- */

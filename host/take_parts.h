@@ -21,9 +21,6 @@ void take_build_fill(const session *s, uint32_t number, rp_take_build *build);
 typedef rp_status take_file_add(void *context, const rp_take_part *part, const char *path);
 rp_status take_build_files(const session *s, uint32_t number, take_file_add *add, void *context);
 
-/* Reads a file and writes it. */
-rp_status take_file_put(rp_take_writer *writer, const rp_take_part *part, const char *path);
-
 /* The objects of a runner, as the list's struct and its tail; the module is build `number`. */
 rp_status take_objects_list(const session *s, const process *p, uint32_t number,
                             rp_take_array *list, rp_take_objects *head);

@@ -29,6 +29,18 @@ static rp_status base_check(const take_file *file)
                          file->overview.environment.program);
 }
 
+/* Whose main loop is not in the take, so nothing here could make a frame. */
+static rp_status loop_check(const take_file *file)
+{
+    return file->overview.environment.flags & RP_TAKE_EMBEDDED
+               ? rp_fail(RP_E_NOT_FOUND,
+                         "%s: it was saved by a program that embeds the deck (rp_take_save), whose "
+                         "own loop makes its frames: they can be read (reprise info, diff, plot, "
+                         "export), and not run",
+                         file->path)
+               : RP_OK;
+}
+
 static bool is_canvas(uint32_t side)
 {
     return side >= 1 && side <= LINK_CANVAS_MAX_PX;
@@ -277,7 +289,8 @@ rp_status take_session_open(const take_session_desc *desc, uint64_t index, take_
                             session *s)
 {
     *t = (take_session){.session = s, .file = desc->file};
-    rp_status status = base_check(desc->file);
+    rp_status status = loop_check(desc->file);
+    status = status ? status : base_check(desc->file);
     if (status) {
         return status;
     }

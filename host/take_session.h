@@ -57,9 +57,9 @@ typedef struct take_session {
 
 /* Prepares a session for frame record `index` and those around it; nothing is loaded and no world
  * is there yet. RP_E_ARGUMENT: a build is not known here and `trust` is not set (the text names
- * it). RP_E_UNSUPPORTED: another static base. RP_E_NOT_FOUND: the take lacks a build's file.
- * RP_E_CHANGED: a library is missing or another one. Others as of session_open. On failure both are
- * closed. */
+ * it). RP_E_UNSUPPORTED: another static base. RP_E_NOT_FOUND: the take lacks a build's file, or is
+ * of a program that embeds the deck. RP_E_CHANGED: a library is missing or another one. Others as
+ * of session_open. On failure both are closed. */
 rp_status take_session_open(const take_session_desc *desc, uint64_t index, take_session *t,
                             session *s);
 void take_session_close(take_session *t); /* not the session */

@@ -64,7 +64,7 @@ static rp_status open_elf(take_file *file, take_build *build)
     status = status ? status : rp_take_file_read(file->take, index, &bytes);
     snprintf(name, sizeof name, "build %u in %s", build->number, file->path);
     if (!status) {
-        status = rp_elf_open_memory(bytes.data, bytes.used_bytes, name, &build->elf);
+        status = rp_elf_open_to_read(bytes.data, bytes.used_bytes, name, &build->elf);
     }
     rp_take_array_finish(&bytes);
     return status;

@@ -1,18 +1,21 @@
 /* A program with its own main loop, and a module that it reloads while it runs: frames, seek, loop,
  * reload. examples/rollback/ goes on from here.
  *
- *     example_embedded BUILD.so [NEXT.so…]
+ *     example_embedded [--take FILE.take] BUILD.so [NEXT.so…]
  *
  * 60 frames are played under the first build, and 60 more under each of the others: the balls go on
  * from where they are, also where the edit changed their struct. Then a frame of the first build is
  * brought back, and carried to the last one; and a stretch is repeated, with the same result each
- * time. A real program would look at one file's time, and reload that.
+ * time. A real program would look at one file's time, and reload that. With --take all frames are
+ * saved before that as a file, for `reprise info`, `diff` and `plot`.
  */
 #include "game.h"
 
 #include <reprise/reload.h>
+#include <reprise/take.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FRAMES_A_BUILD = 60 };
 
@@ -98,8 +101,13 @@ static void repeat(rp_deck *deck, uint64_t from, uint64_t to)
 int main(int argc, char **argv)
 {
     rp_deck *deck;
+    const char *take = NULL;
+    if (argc > 2 && strcmp(argv[1], "--take") == 0) {
+        take = argv[2];
+        argc -= 2, argv += 2;
+    }
     if (argc < 2) {
-        fprintf(stderr, "usage: example_embedded BUILD.so [NEXT.so...]\n");
+        fprintf(stderr, "usage: example_embedded [--take FILE.take] BUILD.so [NEXT.so...]\n");
         return 2;
     }
     check(rp_deck_open(&(rp_deck_desc){.budget_bytes = 64 << 20}, &deck));
@@ -108,6 +116,9 @@ int main(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         reload(deck, argv[i]);
         play_many(deck);
+    }
+    if (take) {
+        check(rp_take_save(deck, take, 0, UINT64_MAX));
     }
     repeat(deck, (uint64_t)(argc - 1) * FRAMES_A_BUILD - 30, (uint64_t)(argc - 1) * FRAMES_A_BUILD);
     check(rp_seek(deck, 30));

@@ -8,6 +8,7 @@
  *   watch.h   what a person wants to see of a step, and what builds must agree on
  *   deck.h    the engine inside your own program: frames, seek, loop, rollback
  *   reload.h  a module inside your own program, reloaded while it runs
+ *   take.h    what its history holds, as a file
  *   worker.h  threads beside it
  *   status.h  error codes and the error record
  */
@@ -25,6 +26,7 @@
 #include <reprise/slot.h>
 #include <reprise/stage.h>
 #include <reprise/status.h>
+#include <reprise/take.h>
 #include <reprise/temp.h>
 #include <reprise/trace.h>
 #include <reprise/types.h>

@@ -267,6 +267,19 @@ void deck_module_ranges_out(rp_deck *deck)
     }
 }
 
+bool deck_build_range(const deck_build *build, uint32_t i, rp_world_range *range)
+{
+    if (i >= span_count(build)) {
+        return false;
+    }
+    span s = span_at(build, i);
+    *range = (rp_world_range){
+        .start = s.start, .size_bytes = s.size_bytes, .first_page = build->first_pages[i]};
+    put(range->name, sizeof range->name,
+        i < build->object.state_count ? "module data %u" : "module thread", i);
+    return true;
+}
+
 rp_status deck_module_ranges_in(rp_deck *deck)
 {
     if (!deck->module.current) {
@@ -274,13 +287,10 @@ rp_status deck_module_ranges_in(rp_deck *deck)
     }
     const deck_build *build = deck_build_at(deck, deck->module.current);
     rp_status status = RP_OK;
-    for (uint32_t i = 0; i < span_count(build) && status == RP_OK; i++) {
-        char name[32];
-        span s = span_at(build, i);
-        put(name, sizeof name, i < build->object.state_count ? "module data %u" : "module thread",
-            i);
-        status =
-            rp_world_range_add(deck->world, s.start, s.size_bytes, build->first_pages[i], name);
+    rp_world_range range;
+    for (uint32_t i = 0; status == RP_OK && deck_build_range(build, i, &range); i++) {
+        status = rp_world_range_add(deck->world, range.start, range.size_bytes, range.first_page,
+                                    range.name);
     }
     if (status != RP_OK) {
         rp_world_range_cut(deck->world, deck->module.own_ranges);

@@ -9,6 +9,7 @@
  *   deck_module.c  the module's builds: loaded, chosen, which bytes of them are state
  *   deck_reload.c  the state carried from one to another
  *   deck_stale.c   accesses to the data of a build that is not the current one
+ *   deck_parts.c  what a take needs to know of all this
  *   deck_twice.c  synctest: frames again with the same input, compared
  *
  * A frame that cannot be committed is taken back, so that log and world always say the same; where
@@ -209,6 +210,8 @@ uint32_t deck_build_add(rp_deck *deck, const deck_build *made);
 /* The ranges of the current build are those of the world, or none of any build. */
 rp_status deck_module_ranges_in(rp_deck *deck);
 void deck_module_ranges_out(rp_deck *deck);
+/* The i-th piece of its state; false: it has not as many. */
+bool deck_build_range(const deck_build *build, uint32_t i, rp_world_range *range);
 /* Whether its data can be read and written. What lies in the thread's block is overwritten. */
 rp_status deck_build_deny(const deck_build *build);
 rp_status deck_build_allow(const deck_build *build);

@@ -178,8 +178,9 @@ static rp_status read_dynamic(elf_file *file)
     rp_elf *elf = &file->elf;
     GElf_Dyn entry;
     for (int i = 0; gelf_getdyn(data, i, &entry) && entry.d_tag != DT_NULL; i++) {
-        if (entry.d_tag == DT_DEBUG ||
-            (entry.d_tag == DT_FLAGS_1 && (entry.d_un.d_val & DF_1_PIE))) {
+        bool executable =
+            entry.d_tag == DT_DEBUG || (entry.d_tag == DT_FLAGS_1 && (entry.d_un.d_val & DF_1_PIE));
+        if (executable && file->wanted != ELF_ANYTHING) {
             return rp_fail(
                 RP_E_UNSUPPORTED,
                 "%s: not a shared library: it is an executable: link it with -shared -fPIC",
@@ -229,7 +230,7 @@ static rp_status read_exports(elf_file *file)
             note_export(&file->elf, name ? name : "");
         }
     }
-    if (!file->elf.has_step && !file->any_library) {
+    if (!file->elf.has_step && file->wanted == ELF_MODULE) {
         return rp_fail(
             RP_E_MODULE,
             "%s: no module: it does not export rp_module_step: define that function, and "
@@ -257,10 +258,9 @@ static rp_status describe(elf_file *file)
     return file->arena.failure;
 }
 
-typedef enum build_source { FROM_MODULE, FROM_LIBRARY, FROM_MEMORY } build_source;
-
 /* Takes the bytes over, also when it fails. */
-static rp_status build_from(rp_os_bytes bytes, const char *path, build_source source, rp_elf **elf)
+static rp_status build_from(rp_os_bytes bytes, const char *path, elf_wanted wanted, bool in_memory,
+                            rp_elf **elf)
 {
     /* No symbol takes less than sizeof(Elf64_Sym) of the file. */
     size_t symbol_limit = bytes.size_bytes / sizeof(Elf64_Sym) + 1;
@@ -277,8 +277,8 @@ static rp_status build_from(rp_os_bytes bytes, const char *path, build_source so
     strcpy(name, path);
     file->elf = (rp_elf){.path = name, .impl = file, .file_bytes = bytes.size_bytes};
     file->elf.content_hash = XXH3_64bits(bytes.data, bytes.size_bytes);
-    file->any_library = source == FROM_LIBRARY;
-    file->from_memory = source == FROM_MEMORY;
+    file->wanted = wanted;
+    file->from_memory = in_memory;
     file->bytes = bytes;
     file->arena = arena;
     status = rp_elf_check_complete(path, bytes.data, bytes.size_bytes);
@@ -342,7 +342,7 @@ rp_status rp_elf_open(const char *path, const char *copy_to, rp_elf **elf)
     rp_elf *opened;
     rp_status status = read_unchanged(path, &bytes);
     if (status == RP_OK) {
-        status = build_from(bytes, path, FROM_MODULE, &opened);
+        status = build_from(bytes, path, ELF_MODULE, false, &opened);
     }
     if (status != RP_OK) {
         return status;
@@ -362,7 +362,7 @@ rp_status rp_elf_open_library(const char *path, rp_elf **elf)
 {
     rp_os_bytes bytes;
     rp_status status = read_unchanged(path, &bytes);
-    return status == RP_OK ? build_from(bytes, path, FROM_LIBRARY, elf) : status;
+    return status == RP_OK ? build_from(bytes, path, ELF_LIBRARY, false, elf) : status;
 }
 
 const uint8_t *rp_elf_bytes(const rp_elf *elf)
@@ -370,7 +370,8 @@ const uint8_t *rp_elf_bytes(const rp_elf *elf)
     return elf_file_of(elf)->bytes.data;
 }
 
-rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf)
+static rp_status open_copy(const void *bytes, size_t size_bytes, const char *name,
+                           elf_wanted wanted, rp_elf **elf)
 {
     size_t mapped = (size_t)rp_align_up(size_bytes + 1, RP_PAGE_BYTES);
     rp_os_bytes copy = {rp_os_vm_reserve(mapped), size_bytes, mapped};
@@ -385,7 +386,17 @@ rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *n
     if (size_bytes) {
         memcpy(copy.data, bytes, size_bytes);
     }
-    return build_from(copy, name, FROM_MEMORY, elf);
+    return build_from(copy, name, wanted, true, elf);
+}
+
+rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf)
+{
+    return open_copy(bytes, size_bytes, name, ELF_MODULE, elf);
+}
+
+rp_status rp_elf_open_to_read(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf)
+{
+    return open_copy(bytes, size_bytes, name, ELF_ANYTHING, elf);
 }
 
 void rp_elf_close(rp_elf *elf)

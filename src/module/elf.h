@@ -77,6 +77,9 @@ rp_status rp_elf_open(const char *path, const char *copy_to, rp_elf **elf);
 /* The same over bytes in memory, which are copied; `name` stands for the path, and no other file is
  * looked at. */
 rp_status rp_elf_open_memory(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf);
+/* The same for files that are only looked at: any shared library, and any program that may lie
+ * anywhere. */
+rp_status rp_elf_open_to_read(const void *bytes, size_t size_bytes, const char *name, rp_elf **elf);
 /* The same without RP_E_MODULE: an embedded program calls functions of its own choice. */
 rp_status rp_elf_open_library(const char *path, rp_elf **elf);
 /* The file_bytes bytes that were checked, until it is closed. */

@@ -13,6 +13,12 @@
 #include <gelf.h>
 #include <libelf.h>
 
+typedef enum elf_wanted {
+    ELF_MODULE,   /* of the host's */
+    ELF_LIBRARY,  /* any shared library */
+    ELF_ANYTHING, /* and programs, which nothing can load */
+} elf_wanted;
+
 /* A file of debug information beside the build. */
 typedef struct elf_split {
     uint64_t id, addresses;
@@ -26,8 +32,8 @@ typedef struct elf_file {
     module_arena arena;
     rp_os_bytes bytes;
     Elf *handle;
-    Dwarf *dwarf;      /* null: no debug information */
-    bool any_library;  /* it need not be a module of the host's */
+    Dwarf *dwarf; /* null: no debug information */
+    elf_wanted wanted;
     bool from_memory;  /* what lies beside its path is none of its own */
     elf_split *splits; /* in splits_arena */
     size_t split_count;

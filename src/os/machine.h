@@ -15,6 +15,7 @@
 
 typedef struct rp_os_machine {
     char architecture[24], kernel[80]; /* as uname(2) says */
+    char processor[64];                /* its model; empty: unknown */
     uint32_t page_bytes;
     uint32_t address_bits;       /* of a process; 0: unknown */
     uint32_t randomisation_bits; /* of mappings, in pages; 0: unknown */

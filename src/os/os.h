@@ -323,6 +323,11 @@ void rp_os_thread_on_exit(void (*function)(void));
 
 /* ---- the process (process.c, stack_x86_64.S, stack_limits.c) --------------------------------- */
 
+/* The file that the program was started from: a path that opens it, also where it was replaced
+ * since, and where it lies (cut at `capacity`; "" where that is not known). */
+const char *rp_os_program_file(void);
+void rp_os_program_path(char *path, size_t capacity);
+
 /* Whether address randomisation is off in this process. */
 bool rp_os_randomisation_off(void);
 /* Turns it off and executes this program again with the same arguments and environment; returns

@@ -51,8 +51,12 @@ typedef enum rp_take_type {
     RP_TAKE_RECORDS(RP_TAKE_TYPE_NUMBER) RP_TAKE_OPTIONAL = 0x8000
 } rp_take_type;
 
-enum { RP_TAKE_THIN = 1, RP_TAKE_HASHED = 2 };                  /* rp_take_frame.flags */
-enum { RP_TAKE_INPUTS_ALONE = 1, RP_TAKE_STRIPPED = 2 };        /* rp_take_environment.flags */
+enum { RP_TAKE_THIN = 1, RP_TAKE_HASHED = 2 }; /* rp_take_frame.flags */
+enum {
+    RP_TAKE_INPUTS_ALONE = 1,
+    RP_TAKE_STRIPPED = 2,
+    RP_TAKE_EMBEDDED = 4
+};                                                              /* rp_take_environment.flags */
 enum { RP_TAKE_IS_ZERO, RP_TAKE_IS_CONTENT, RP_TAKE_IS_DELTA }; /* what a page of a frame has */
 enum {
     RP_TAKE_ROLE_MODULE = 1,

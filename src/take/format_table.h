@@ -50,7 +50,7 @@
     F(u32, rate_hz, 1, "frames a second; 0: not said") \
     F(u32, width_px, 1, "of the picture") \
     F(u32, height_px, 1, "") \
-    F(u32, flags, 1, "1: inputs alone: all frames but perhaps the first are thin; 2: stripped: memory was taken out, so that frames cannot be run on from") \
+    F(u32, flags, 1, "1: inputs alone: all frames but perhaps the first are thin; 2: stripped: memory was taken out, so that frames cannot be run on from; 4: embedded: saved by a program that holds the deck itself, whose own loop makes the frames; its inputs are plain bytes, and where it has no module build 1 is the program") \
     F(text, program, 32, "that wrote the take, with its version") \
     F(text, system, 128, "that it ran on") \
     F(text, cpu, 64, "") \
@@ -86,7 +86,7 @@
     F(u64, high, 1, "") \
     F(u64, tls_address, 1, "") \
     F(u32, build, 1, "0: a library") \
-    F(u32, zone, 1, "1 world, 2 keep") \
+    F(u32, zone, 1, "0 world, 1 keep") \
     F(u32, id_bytes, 1, "") \
     F(u32, reserved, 1, "0") \
     F(bytes, id, 32, "the linker's build id") \

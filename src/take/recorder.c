@@ -12,7 +12,6 @@ enum { ALIGN_BYTES = 16, FILE_PATH_BYTES = 1024, FRONT_PART = 2, SPARE_PART = 8 
 #define SPARE_MOST_BYTES RP_MIB(8)
 #define WARM_BYTES RP_MIB(1)
 #define QUEUE_BYTES RP_MIB(64)
-#define FILE_MOST_BYTES RP_GIB(4)
 #define SYNC_NS UINT64_C(1000000000)
 
 typedef enum job_kind { JOB_SKIP, JOB_FRAME, JOB_RECORD, JOB_FILE } job_kind;
@@ -102,16 +101,9 @@ static rp_status write_record(rp_take_recorder *r, const job *j)
 static rp_status write_file(rp_take_recorder *r, const job *j)
 {
     rp_take_part part;
-    rp_os_bytes bytes;
     const char *path = (const char *)(j + 1) + rp_align_up(sizeof part, ALIGN_BYTES);
     memcpy(&part, j + 1, sizeof part);
-    rp_status status = rp_os_file_read(path, FILE_MOST_BYTES, &bytes);
-    if (status) {
-        return status;
-    }
-    status = rp_take_writer_file(r->desc.writer, &part, bytes.data, bytes.size_bytes);
-    rp_os_file_free(&bytes);
-    return status;
+    return rp_take_writer_file_at(r->desc.writer, &part, path);
 }
 
 static rp_status do_job(rp_take_recorder *r, const job *j)

@@ -3,8 +3,11 @@
 #include "take/writer_private.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "history/log.h"
+#include "os/machine.h"
 
+#include <reprise/version.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -139,6 +142,17 @@ rp_status rp_take_writer_record(rp_take_writer *w, rp_take_type type, const void
     return status ? writer_fail(w, status) : writer_append(w);
 }
 
+void rp_take_environment_here(const char *program, rp_take_environment *environment)
+{
+    rp_os_machine machine;
+    rp_os_machine_get(&machine);
+    rp_text_buffer by = rp_text_buffer_over(environment->program, sizeof environment->program);
+    rp_text_buffer on = rp_text_buffer_over(environment->system, sizeof environment->system);
+    rp_text_add(&by, "%s %s", program, RP_VERSION_TEXT);
+    rp_text_add(&on, "%s, %s", machine.kernel, machine.architecture);
+    rp_text_copy(environment->cpu, sizeof environment->cpu, machine.processor);
+}
+
 rp_status rp_take_writer_build(rp_take_writer *w, const rp_take_build *build)
 {
     return rp_take_writer_record(w, RP_TAKE_BUILD, build, NULL, 0, NULL, 0);
@@ -159,6 +173,17 @@ rp_status rp_take_writer_file(rp_take_writer *w, const rp_take_part *part, const
                                        (const uint8_t *)data + done, length);
         done += length;
     } while (!status && done < size_bytes);
+    return status;
+}
+
+rp_status rp_take_writer_file_at(rp_take_writer *w, const rp_take_part *part, const char *path)
+{
+    rp_os_bytes bytes;
+    rp_status status = rp_os_file_read(path, RP_GIB(4), &bytes);
+    if (!status) {
+        status = rp_take_writer_file(w, part, bytes.data, bytes.size_bytes);
+        rp_os_file_free(&bytes);
+    }
     return status;
 }
 

@@ -74,6 +74,8 @@ typedef struct rp_take_writer_stats {
     uint64_t frame_count, thin_count, content_count, delta_count, base_count, state_pages;
 } rp_take_writer_stats;
 
+/* Fills in by what ("reprise", "librereprise") and on which machine the take is written. */
+void rp_take_environment_here(const char *program, rp_take_environment *environment);
 /* RP_E_MEMORY, or what the sink says; nothing is left then but the sink, which stays the caller's.
  */
 rp_status rp_take_writer_open(const rp_take_writer_desc *desc, rp_take_writer **out);
@@ -85,6 +87,9 @@ rp_status rp_take_writer_build(rp_take_writer *writer, const rp_take_build *buil
 /* `part`: build, role and name count. */
 rp_status rp_take_writer_file(rp_take_writer *writer, const rp_take_part *part, const void *data,
                               size_t size_bytes);
+/* The same, read from `path`, which may have 4 GiB. */
+rp_status rp_take_writer_file_at(rp_take_writer *writer, const rp_take_part *part,
+                                 const char *path);
 /* Lists hold from the next frame on. RP_E_LIMIT: more than RP_TAKE_OBJECT_MOST, RP_TAKE_RANGE_MOST.
  */
 rp_status rp_take_writer_objects(rp_take_writer *writer, const rp_take_object *objects,

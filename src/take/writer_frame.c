@@ -9,7 +9,7 @@
 /* ---- order ------------------------------------------------------------------------------------
  */
 
-/* Heap sort, by page: no memory, no recursion. Lists that come in order never get here. */
+/* Heap sort, by page: no memory, no recursion. */
 static void sift(rp_take_page *pages, size_t at, size_t count)
 {
     for (size_t child; (child = 2 * at + 1) < count; at = child) {
@@ -23,8 +23,21 @@ static void sift(rp_take_page *pages, size_t at, size_t count)
     }
 }
 
-static void sort(rp_take_page *pages, size_t count)
+static bool is_rising(const rp_take_page *pages, size_t count)
 {
+    for (size_t i = 1; i < count; i++) {
+        if (pages[i - 1].page >= pages[i].page) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void writer_sort_pages(rp_take_page *pages, size_t count)
+{
+    if (is_rising(pages, count)) {
+        return;
+    }
     for (size_t i = count / 2; i-- > 0;) {
         sift(pages, i, count);
     }
@@ -34,16 +47,6 @@ static void sort(rp_take_page *pages, size_t count)
         pages[0] = last;
         sift(pages, 0, end);
     }
-}
-
-static bool is_rising(const rp_take_page *pages, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        if (pages[i - 1].page >= pages[i].page) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* *ordered: the pages by number, the caller's own where they are in order. */
@@ -58,7 +61,7 @@ static rp_status order_pages(rp_take_writer *w, const rp_take_page *pages, size_
             return status;
         }
         rp_take_page *copy = (rp_take_page *)(void *)w->sorted.data;
-        sort(copy, count);
+        writer_sort_pages(copy, count);
         *ordered = copy;
     }
     if (!is_rising(*ordered, count)) {
@@ -216,9 +219,7 @@ static rp_status order_state(rp_take_writer *w, const rp_take_page **ordered, si
             list[(*count)++] = (rp_take_page){.page = entry->page, .content = entry};
         }
     }
-    if (!is_rising(list, *count)) {
-        sort(list, *count);
-    }
+    writer_sort_pages(list, *count);
     *ordered = list;
     return RP_OK;
 }

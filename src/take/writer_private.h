@@ -109,8 +109,9 @@ void writer_release_copy(rp_take_writer *w, writer_page *entry);
 
 /* ---- writer_frame.c ---- */
 
-/* Page numbers of `count` elements of `size_bytes` that begin with a uint32_t page, sorted in
- * place. */
+/* By number, in place; at once where they are so already. */
+void writer_sort_pages(rp_take_page *pages, size_t count);
+/* Writes the whole state. */
 rp_status writer_base(rp_take_writer *w);
 
 #endif

@@ -202,7 +202,7 @@ static void look_at_build(rp_take *take, rp_take_array *array)
         } else if (other->type == RP_TAKE_FILE) {
             rp_take_array_clear(array, 0);
             if (rp_take_file_read(take, i, array) == RP_OK &&
-                rp_elf_open_memory(array->data, array->used_bytes, "fuzz.so", &elf) == RP_OK) {
+                rp_elf_open_to_read(array->data, array->used_bytes, "fuzz.so", &elf) == RP_OK) {
                 look_by(elf, &build, take);
                 rp_elf_close(elf);
             }

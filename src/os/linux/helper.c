@@ -27,8 +27,7 @@ enum { PATH_BYTES = 4096, ENVIRONMENT_MOST = 1024 };
 static void own_path(char *path)
 {
     Dl_info info;
-    ssize_t length = readlink("/proc/self/exe", path, PATH_BYTES - 1);
-    path[length > 0 ? length : 0] = 0;
+    rp_os_program_path(path, PATH_BYTES);
     /* The program itself is named as it was called, which says little; a library by its path. */
     if (dladdr((void *)(uintptr_t)&rp_os_helper_run, &info) && info.dli_fname &&
         strstr(info.dli_fname, ".so")) {

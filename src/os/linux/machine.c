@@ -92,6 +92,21 @@ static uint32_t address_bits(void)
     return virtual ? (virtual > 48 ? 47 : virtual - 1) : 0;
 }
 
+static void processor_get(char *text, size_t capacity)
+{
+    rp_os_lines lines;
+    if (!rp_os_lines_open(&lines, "/proc/cpuinfo")) {
+        return;
+    }
+    for (const char *line; !text[0] && (line = rp_os_lines_next(&lines));) {
+        const char *value = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+        if (value) {
+            rp_text_copy(text, capacity, value + 1 + strspn(value + 1, " "));
+        }
+    }
+    rp_os_lines_close(&lines);
+}
+
 static uint64_t limit_of(__rlimit_resource_t which)
 {
     struct rlimit limit;
@@ -191,6 +206,7 @@ void rp_os_machine_get(rp_os_machine *machine)
         rp_text_copy(machine->architecture, sizeof machine->architecture, names.machine);
         rp_text_copy(machine->kernel, sizeof machine->kernel, names.release);
     }
+    processor_get(machine->processor, sizeof machine->processor);
     struct sysinfo memory;
     machine->memory_bytes = sysinfo(&memory) == 0 ? (uint64_t)memory.totalram * memory.mem_unit : 0;
     machine->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);

@@ -12,6 +12,17 @@
 /* In the environment of a process that was executed again. */
 static char mark[] = "REPRISE_REEXEC=1";
 
+const char *rp_os_program_file(void)
+{
+    return "/proc/self/exe";
+}
+
+void rp_os_program_path(char *path, size_t capacity)
+{
+    ssize_t length = readlink(rp_os_program_file(), path, capacity - 1);
+    path[length > 0 ? length : 0] = 0;
+}
+
 static int current_persona(void)
 {
     const unsigned long query = 0xffffffff;
@@ -50,7 +61,7 @@ static void execute_again(char **argv)
     size_t mapped_bytes;
     char **environment = marked_environment(&mapped_bytes);
     if (environment) {
-        (void)RP_OS_CALL(execve("/proc/self/exe", argv, environment));
+        (void)RP_OS_CALL(execve(rp_os_program_file(), argv, environment));
         int saved = errno;
         munmap(environment, mapped_bytes);
         errno = saved;
