@@ -21,11 +21,16 @@ static const char help[] =
     "\n"
     "Replays takes from the inputs in them, under the build that made them, and compares the hash "
     "of\n"
-    "every frame. With --module also under another build: values of rp_check must be the same, and "
-    "it is\n"
-    "said from which frame on which fields of the state differ.\n"
+    "every frame. With --module under another build: values of rp_check must be the same, and it "
+    "is "
+    "said\n"
+    "from which frame on which fields of the state differ. Where the take has these values the "
+    "build "
+    "in it\n"
+    "is not replayed, unless something differs.\n"
     "\n"
     "  --module FILE.so   another build; also --build\n"
+    "  --replay           replays the build in the take, too, where the take has what it checked\n"
     "  --trust            run builds that this machine does not know (docs/takes.md)\n"
     "  --shard I/N        the Ith of N parts of the files, for several machines\n"
     "  --jobs N           files at a time (as many as there are cores)\n"
@@ -246,6 +251,9 @@ static bool option_take(verification *v, int option)
     case 't':
         v->options.trust = true;
         return true;
+    case 'r':
+        v->options.replays = true;
+        return true;
     case 's':
         return read_shard(v, optarg);
     case 'j':
@@ -276,17 +284,13 @@ static bool option_take(verification *v, int option)
 
 static int read_options(verification *v, int argc, char **argv)
 {
-    static const struct option table[] = {{"module", required_argument, NULL, 'm'},
-                                          {"build", required_argument, NULL, 'm'},
-                                          {"trust", no_argument, NULL, 't'},
-                                          {"shard", required_argument, NULL, 's'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"junit", required_argument, NULL, 'u'},
-                                          {"json", no_argument, NULL, 'J'},
-                                          {"keep-lib", required_argument, NULL, 'k'},
-                                          {"watchdog", required_argument, NULL, 'w'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option table[] = {
+        {"module", required_argument, NULL, 'm'},   {"build", required_argument, NULL, 'm'},
+        {"trust", no_argument, NULL, 't'},          {"replay", no_argument, NULL, 'r'},
+        {"shard", required_argument, NULL, 's'},    {"jobs", required_argument, NULL, 'j'},
+        {"junit", required_argument, NULL, 'u'},    {"json", no_argument, NULL, 'J'},
+        {"keep-lib", required_argument, NULL, 'k'}, {"watchdog", required_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},           {0}};
     optind = 0;
     for (int option; (option = getopt_long(argc, argv, "h", table, NULL)) != -1;) {
         if (option == 'h') {

@@ -175,13 +175,39 @@ static const watched_difference *compare(watched *w, const watched_frame *frame)
     return first;
 }
 
+/* The frame's place; empty where another one had it, or the frame had another input. Null: no
+ * memory. */
+static watched_frame *frame_begin(watched *w, uint64_t frame, bool same_input)
+{
+    if (!w->frames && !(w->frames = calloc(WATCHED_FRAMES, sizeof *w->frames))) {
+        return NULL;
+    }
+    watched_frame *kept = &w->frames[frame % WATCHED_FRAMES];
+    if (kept->frame != frame || !same_input) {
+        frame_clear(kept);
+        kept->frame = frame;
+    }
+    return kept;
+}
+
+static bool now_take(watched_frame *kept, const link_watched *from, uint32_t build)
+{
+    layer_clear(&kept->now);
+    bool taken = layer_take(&kept->now, from, build);
+    if (!taken) {
+        kept->now = (watched_layer){0};
+    }
+    return taken;
+}
+
 const watched_difference *watched_note(watched *w, const link_watched *from, uint64_t frame,
                                        uint32_t build, bool same_input)
 {
     if (!w->frames && !from->watch_count && !from->check_count) {
         return NULL;
     }
-    if (!w->frames && !(w->frames = calloc(WATCHED_FRAMES, sizeof *w->frames))) {
+    watched_frame *kept = frame_begin(w, frame, same_input);
+    if (!kept) {
         return NULL;
     }
     if (w->build != build) {
@@ -190,22 +216,20 @@ const watched_difference *watched_note(watched *w, const link_watched *from, uin
         w->compared = w->left_out = 0;
     }
     w->left_out += from->left_out;
-    watched_frame *kept = &w->frames[frame % WATCHED_FRAMES];
-    if (kept->frame != frame || !same_input) {
-        frame_clear(kept);
-        kept->frame = frame;
-    }
     if (kept->now.build && kept->now.build != build) {
         layer_clear(&kept->before);
         kept->before = kept->now;
         kept->now = (watched_layer){0};
     }
-    layer_clear(&kept->now);
-    if (!layer_take(&kept->now, from, build)) {
-        kept->now = (watched_layer){0};
-        return NULL;
+    return now_take(kept, from, build) && kept->before.build ? compare(w, kept) : NULL;
+}
+
+void watched_recall(watched *w, const link_watched *from, uint64_t frame, uint32_t build)
+{
+    watched_frame *kept = frame_begin(w, frame, false);
+    if (kept) {
+        (void)now_take(kept, from, build);
     }
-    return kept->before.build ? compare(w, kept) : NULL;
 }
 
 /* ---- looking ---- */

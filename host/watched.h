@@ -56,6 +56,9 @@ void watched_clear(watched *w);
  * that is new, or null. Without memory the frame is left out. */
 const watched_difference *watched_note(watched *w, const link_watched *from, uint64_t frame,
                                        uint32_t build, bool same_input);
+/* A frame as it was under an earlier build: the next watched_note of it, from the same input,
+ * compares with this. Nothing without memory. */
+void watched_recall(watched *w, const link_watched *from, uint64_t frame, uint32_t build);
 /* What is known of a frame; null: nothing. */
 const watched_frame *watched_at(const watched *w, uint64_t frame);
 /* The names of the points that frames (from, to] watched, at most `capacity`. */

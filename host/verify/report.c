@@ -25,11 +25,12 @@ static json_t *result_json(const char *path, const verify_result *r)
     for (int i = 0; i < r->line_count; i++) {
         json_array_append_new(lines, json_string(r->lines[i]));
     }
-    json_t *object = json_pack(
-        "{s:s?,s:s,s:s?,s:I,s:I,s:I,s:I,s:I,s:f,s:o}", "file", path, "outcome", words[r->outcome],
-        "text", r->text, "frames", (json_int_t)r->frames, "hashes", (json_int_t)r->hashes,
-        "left_out", (json_int_t)r->left_out, "other_frames", (json_int_t)r->other_frames, "checks",
-        (json_int_t)r->checks, "seconds", r->seconds, "lines", lines);
+    json_t *object =
+        json_pack("{s:s?,s:s,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:o}", "file", path, "outcome",
+                  words[r->outcome], "text", r->text, "frames", (json_int_t)r->frames, "hashes",
+                  (json_int_t)r->hashes, "left_out", (json_int_t)r->left_out, "other_frames",
+                  (json_int_t)r->other_frames, "checks", (json_int_t)r->checks, "recorded",
+                  (json_int_t)r->recorded, "seconds", r->seconds, "lines", lines);
     if (r->differs_at) {
         json_object_set_new(object, "differs_at", json_integer((json_int_t)r->differs_at));
     }

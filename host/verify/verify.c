@@ -32,6 +32,9 @@ typedef struct verifying {
     bool tells;
     uint64_t first, last; /* records of the stretch */
     uint64_t done;        /* records, for progress */
+    recorded recorded;    /* of the stretch */
+    link_watched values;  /* of the frame at hand, from there */
+    verify_result found;  /* of another build, while the take's own is replayed */
 } verifying;
 
 __attribute__((format(printf, 2, 3))) static void line_add(verify_result *r, const char *format,
@@ -285,12 +288,30 @@ static rp_status other_build(verifying *v)
     return status ? status : session_build_new(&v->session, elf, path, rp_os_monotonic_ns());
 }
 
+/* What the take's build checked in the frame that comes, where the take has it and nobody ran it.
+ */
+static rp_status recall(verifying *v, uint64_t index)
+{
+    const rp_take_index_frame *frame = record_at(v, index);
+    if (!v->recorded.take) {
+        return RP_OK;
+    }
+    rp_status status = recorded_read(&v->recorded, index, &v->values);
+    if (!status) {
+        watched_recall(&v->session.watched, &v->values, frame->frame,
+                       take_session_build(&v->take, frame->build));
+        v->result->recorded++;
+    }
+    return status;
+}
+
 static rp_status step_all(verifying *v, replay *r)
 {
     rp_status status = replay_begin(r, &v->session);
     status = status ? status : replay_frame(r, &v->session);
     for (uint64_t index = v->first; !status && stretch_next(v, &index);) {
-        status = step(v, index, true);
+        status = recall(v, index);
+        status = status ? status : step(v, index, true);
         v->result->other_frames += !status;
         status = status ? status : replay_frame(r, &v->session);
     }
@@ -387,20 +408,85 @@ static rp_status try_other_build(verifying *v)
 
 /* ---- all ---- */
 
-static rp_status verify_stretch(verifying *v)
+/* At the stretch's start, which stays in history for the other build. */
+static rp_status stretch_begin(verifying *v)
 {
+    uint64_t start;
     rp_status status = session_stand_at(v);
-    if (!status && v->options->module) {
-        uint64_t start;
-        if (rp_log_find_frame(v->session.log, record_at(v, v->first)->frame, &start)) {
-            rp_log_pin(v->session.log, start);
-        }
+    if (!status && rp_log_find_frame(v->session.log, record_at(v, v->first)->frame, &start)) {
+        rp_log_pin(v->session.log, start);
     }
+    return status;
+}
+
+static rp_status verify_by_replay(verifying *v)
+{
+    rp_status status = stretch_begin(v);
     status = status ? status : replay_stretch(v);
     if (!status && v->options->module && v->result->outcome == VERIFY_SAME) {
         status = try_other_build(v);
     }
     session_leave(v);
+    return status;
+}
+
+/* The other build differs: is it the build, or does the take's own come out different as well? */
+static void blame(verifying *v)
+{
+    verify_result *r = v->result;
+    v->found = *r;
+    *r = (verify_result){.frames = r->frames, .hashes = r->hashes, .left_out = r->left_out};
+    rp_status status = stretch_begin(v);
+    status = status ? status : replay_stretch(v);
+    session_leave(v);
+    if (!status && r->outcome == VERIFY_DIFFERS) {
+        return;
+    }
+    v->found.frames = r->frames;
+    v->found.hashes = r->hashes;
+    *r = v->found;
+    if (status && !(v->options->ends && *v->options->ends)) {
+        line_add(r, "the take's own build could not be run again to compare: %s",
+                 rp_error_last()->text);
+    }
+}
+
+static rp_status verify_by_record(verifying *v)
+{
+    rp_status status = stretch_begin(v);
+    status = status ? status : try_other_build(v);
+    session_leave(v);
+    if (!status && v->result->outcome == VERIFY_DIFFERS) {
+        blame(v);
+    }
+    return status;
+}
+
+/* Whether the take has what its build checked in every frame of the stretch. */
+static rp_status recorded_find(verifying *v, bool *all)
+{
+    rp_status status = recorded_open(&v->recorded, v->file.take, v->first, v->last);
+    *all = !status && v->last > v->first;
+    for (uint64_t index = v->first; *all && stretch_next(v, &index);) {
+        *all = recorded_has(&v->recorded, index);
+    }
+    if (!*all) {
+        recorded_close(&v->recorded);
+    }
+    return status;
+}
+
+static rp_status verify_stretch(verifying *v)
+{
+    bool by_record = false;
+    rp_status status = RP_OK;
+    if (v->options->module && !v->options->replays) {
+        status = recorded_find(v, &by_record);
+    }
+    if (!status) {
+        status = by_record ? verify_by_record(v) : verify_by_replay(v);
+    }
+    recorded_close(&v->recorded);
     return status;
 }
 
@@ -438,6 +524,10 @@ static void sum_up(verifying *v, rp_status status)
                  r->other_frames ? "the other build differs" : "it differs",
                  (unsigned long long)r->differs_at,
                  r->other_frames ? "" : ": the same build and input make another state");
+    } else if (v->options->module && r->recorded && !r->frames) {
+        snprintf(r->text, sizeof r->text,
+                 "%llu frames under the other build the same, %llu recorded checks compared",
+                 (unsigned long long)r->other_frames, (unsigned long long)r->checks);
     } else if (v->options->module) {
         snprintf(r->text, sizeof r->text,
                  "%llu frames as recorded; under the other build the same, %llu checks compared",

@@ -36,6 +36,7 @@ typedef struct verify_result {
     uint64_t left_out;     /* frames without a state before them */
     uint64_t other_frames; /* under the other build */
     uint64_t checks;       /* rp_check values compared between the builds */
+    uint64_t recorded;     /* frames whose values were the take's, not those of a replay */
     uint64_t differs_at;   /* the first frame that does; 0: none */
     uint64_t differ_count; /* fields that differ there; more than lines hold */
     double seconds;
@@ -47,6 +48,7 @@ typedef struct verify_result {
 typedef struct verify_options {
     const char *module; /* another build; null: none */
     bool trust;
+    bool replays; /* the take's build too, also where the take has what it checked */
     bool shows_progress;
     const char *const *keep;
     int keep_count;
@@ -74,6 +76,21 @@ rp_status replay_frame(replay *r, session *s);
 /* No more frames; `file` can be read. */
 rp_status replay_finish(replay *r);
 void replay_drop(replay *r); /* all zero is nothing */
+
+/* ---- recorded.c: values of rp_check in the take ---- */
+
+typedef struct recorded {
+    rp_take *take;
+    uint64_t first, last; /* frame records */
+    rp_take_array places; /* uint64_t: of each one's CHECKS record, plus 1; 0: it has none */
+    rp_take_array tail;
+} recorded;
+
+rp_status recorded_open(recorded *r, rp_take *take, uint64_t first, uint64_t last);
+void recorded_close(recorded *r); /* all zero is nothing */
+bool recorded_has(const recorded *r, uint64_t record);
+/* Of a record that has them, as its step had left them in the link. */
+rp_status recorded_read(recorded *r, uint64_t record, link_watched *to);
 
 /* ---- report.c ---- */
 

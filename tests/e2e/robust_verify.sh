@@ -94,6 +94,75 @@ verified 0 --trust --build grown.so checked.take
 says 'under the other build the same, 180 checks compared'
 verified 1 --trust --module /etc/hostname checked.take
 
+# ---- another build, and the take has what its build checked ----
+cat >gone.c <<'C'
+#include <reprise/reprise.h>
+#include <stdlib.h>
+#include <unistd.h>
+int score, more, seen;
+void rp_module_step(rp_stage *stage)
+{
+    (void)stage;
+#ifndef MENDED
+    if (access(GONE, F_OK) == 0) {
+        abort(); /* as if this build could not run here */
+    }
+    seen += access(OTHER, F_OK) == 0; /* past its inputs */
+#endif
+#ifdef SOONER
+    more += score > 500;
+#endif
+    score += 3;
+    if (score > 0 + LATER) {
+        rp_check("score", score + more);
+    }
+}
+C
+gone() { # NAME FLAGS…
+    local name=$1
+    shift
+    # shellcheck disable=SC2046
+    cc -g -DGONE="\"$work/gone\"" -DOTHER="\"$work/other\"" "$@" $(reprise cflags) -shared -fPIC gone.c \
+        -o "$name.so" || fail "gone.c was not compiled"
+}
+gone gone -DLATER=0
+gone same -DLATER=0 -DMENDED
+gone sooner -DLATER=0 -DMENDED -DSOONER
+gone later -DLATER=9
+record() { # MODULE TAKE
+    reprise run --stage none --frames 300 --take "$2" "./$1" >made 2>&1 || fail "run $1: $(cat made)"
+}
+record gone.so recorded.take
+record later.so gaps.take
+
+verified 0 --trust --module same.so recorded.take
+says '^ok +recorded.take: 300 frames under the other build the same, 300 recorded checks compared'
+verified 0 --trust --module same.so --json recorded.take
+says '"frames":0,.*"other_frames":300,"checks":300,"recorded":300'
+verified 0 --trust --module same.so --replay recorded.take
+says '300 frames as recorded; under the other build the same, 300 checks compared'
+verified 3 --trust --module sooner.so recorded.take
+says 'the other build differs from frame 168 on'
+says 'rp_check score: 504 → 505, from frame 168 on'
+verified 3 --trust --module sooner.so --json recorded.take
+says '"frames":300' # before it is blamed the take's own build is run again
+
+verified 0 --trust --module same.so gaps.take # a frame without values: the build is replayed for all
+says 'frames as recorded; under the other build the same'
+
+touch other # what the build sees past its inputs: that differs by itself
+verified 3 --trust --module sooner.so recorded.take
+says 'it differs from frame [0-9]+ on: the same build and input make another state'
+rm other
+touch gone # it cannot run here any more
+verified 1 --trust recorded.take
+verified 0 --trust --module same.so recorded.take
+verified 3 --trust --module sooner.so recorded.take
+says 'rp_check score: 504 → 505, from frame 168 on'
+says "the take's own build could not be run again to compare: frame [0-9]+: "
+verified 1 --trust --module same.so --replay recorded.take
+rm gone
+
 # ---- many files, parts of them, reports ----
 ln counter.take a.take
 ln lua.take b.take

@@ -61,6 +61,29 @@ TEST(the_first_difference_of_a_name_is_told_once)
     ck_assert_int_eq(w.difference_count, 0); /* they are of the newest build */
 }
 
+static void recall(uint64_t frame, uint32_t build)
+{
+    watched_recall(&w, &from, frame, build);
+    from = (link_watched){0};
+}
+
+TEST(frames_that_are_recalled_one_by_one_are_compared_with_what_is_made_then)
+{
+    const uint64_t many = WATCHED_FRAMES + 100;
+    clear();
+    for (uint64_t frame = 1; frame <= many; frame++) {
+        check_int("score", (int64_t)frame);
+        recall(frame, 1);
+        check_int("score", (int64_t)frame + (frame == many));
+        ck_assert_int_eq(note(frame, 2, true) != NULL, frame == many);
+    }
+    ck_assert_uint_eq(w.compared, many);
+    ck_assert_int_eq(w.difference_count, 1);
+    ck_assert_uint_eq(w.differences[0].frame, many);
+    ck_assert_uint_eq(w.differences[0].old_build, 1);
+    clear();
+}
+
 TEST(other_input_is_compared_with_nothing)
 {
     clear();
