@@ -3,7 +3,6 @@
 
 #include <base/bits.h>
 #include <base/error.h>
-#include <errno.h>
 #include <os/os.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,17 +111,38 @@ rp_status type_answers_read(const char *path, type_answers *answers)
     return status;
 }
 
-static bool is_ours(const char *path, bool *is_there)
+/* What stands in the file, then the line, in one buffer; null without memory. */
+static char *with_line(const rp_os_bytes *old, const char *what, const char *type)
 {
-    char head[sizeof HEAD] = "";
-    FILE *file = fopen(path, "r");
-    *is_there = file || errno != ENOENT;
-    bool ours =
-        file && fread(head, 1, sizeof HEAD - 1, file) == sizeof HEAD - 1 && strcmp(head, HEAD) == 0;
-    if (file) {
-        fclose(file);
+    const char *head = old->size_bytes ? "" : HEAD "\n";
+    /* An editor may have left the last line open. */
+    const char *gap = old->size_bytes && old->data[old->size_bytes - 1] != '\n' ? "\n" : "";
+    size_t room = old->size_bytes + sizeof HEAD + strlen(what) + strlen(type) + sizeof "\n\n = \n";
+    char *text = malloc(room);
+    if (text) {
+        if (old->size_bytes) {
+            memcpy(text, old->data, old->size_bytes);
+        }
+        snprintf(text + old->size_bytes, room - old->size_bytes, "%s%s%s = %s\n", head, gap, what,
+                 type);
     }
-    return ours;
+    return text;
+}
+
+/* Complete or not at all: half a line would be another answer, and half a head another's file. */
+static rp_status write_with_line(const char *path, const rp_os_bytes *old, const char *what,
+                                 const char *type)
+{
+    char *text = with_line(old, what, type);
+    if (!text) {
+        return rp_fail(RP_E_MEMORY, "%s: no memory for its answers", path);
+    }
+    char *followed = realpath(path, NULL); /* a link to the file stays one */
+    size_t added = strlen(text + old->size_bytes);
+    rp_status status = rp_os_file_write(followed ? followed : path, text, old->size_bytes + added);
+    free(followed);
+    free(text);
+    return status;
 }
 
 rp_status type_answers_add(const char *path, const char *what, const char *type)
@@ -131,18 +151,21 @@ rp_status type_answers_add(const char *path, const char *what, const char *type)
         return rp_fail(RP_E_ARGUMENT,
                        "types: an answer is NAME=TYPE, as in World.user='struct Enemy'");
     }
-    bool is_there, ours = is_ours(path, &is_there);
-    if (is_there && !ours) {
-        return rp_fail(
-            RP_E_BUSY,
-            "%s: it does not begin with \"%s\", so it may be another's: move it away, or "
-            "name another file with --types",
-            path, HEAD);
+    rp_os_bytes old = {0};
+    rp_status status = rp_os_file_read(path, FILE_MOST_BYTES, &old);
+    if (status && status != RP_E_NOT_FOUND) {
+        return status;
     }
-    FILE *file = fopen(path, "a");
-    bool good = file && (is_there || fprintf(file, "%s\n", HEAD) > 0) &&
-                fprintf(file, "%s = %s\n", what, type) > 0;
-    good = (!file || fclose(file) == 0) && good;
-    return good ? RP_OK
-                : rp_fail(RP_E_SYSTEM, "%s: %s: the answer was not kept", path, strerror(errno));
+    bool is_there = !status;
+    bool ours = is_there && old.size_bytes >= sizeof HEAD - 1 &&
+                memcmp(old.data, HEAD, sizeof HEAD - 1) == 0;
+    status =
+        is_there && !ours
+            ? rp_fail(RP_E_BUSY,
+                      "%s: it does not begin with \"%s\", so it may be another's: move it away, or "
+                      "name another file with --types",
+                      path, HEAD)
+            : write_with_line(path, &old, what, type);
+    rp_os_file_free(&old);
+    return status;
 }

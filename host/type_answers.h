@@ -5,7 +5,8 @@
  *     scratch = bytes                  the variable `scratch`: nothing of ours is in it
  *     game.c:41 = Enemy                blocks that are allocated there (traced ones)
  *
- * Layer: host.  Tests: tests/e2e/play_types.sh  Format: docs/types.md
+ * Layer: host.  Tests: tests/host/test_type_answers.c, tests/e2e/play_types.sh
+ * Format: docs/types.md
  */
 #ifndef HOST_TYPE_ANSWERS_H
 #define HOST_TYPE_ANSWERS_H
@@ -25,7 +26,8 @@ rp_status type_answers_parse(const char *text, size_t length, const char *name,
                              type_answers *answers);
 void type_answers_drop(type_answers *answers);
 /* Adds a line to the file, which is made if need be. RP_E_ARGUMENT: no such answer can be;
- * RP_E_BUSY: the file is there and does not begin as one of ours; RP_E_SYSTEM. */
+ * RP_E_BUSY: the file is there and does not begin as one of ours; RP_E_SYSTEM, RP_E_MEMORY. Where
+ * it fails the file is what it was. */
 rp_status type_answers_add(const char *path, const char *what, const char *type);
 
 #endif
