@@ -11,10 +11,7 @@
 #include "base/text.h"
 
 #include <dwarf.h>
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { PATH_BYTES = 4096, SPLITS_MOST = 1 << 16 };
 #define SPLIT_LIMIT_BYTES RP_GIB(1)
@@ -59,14 +56,6 @@ static void split_close(elf_split *split)
     }
     rp_os_file_free(&split->bytes);
     *split = (elf_split){0};
-}
-
-/* Regular files alone: a name in a build may lead to anything. */
-static bool read_file(const char *path, rp_os_bytes *bytes)
-{
-    struct stat file;
-    return stat(path, &file) == 0 && S_ISREG(file.st_mode) &&
-           rp_os_file_read(path, SPLIT_LIMIT_BYTES, bytes) == RP_OK;
 }
 
 /* False: it is none, or of another compilation. */
@@ -122,7 +111,8 @@ static bool find(elf_file *file, const skeleton *s, elf_split *split)
     bool there = false;
     for (int i = 0; i < PLACES; i++) {
         rp_os_bytes bytes;
-        if (!place(file, s, i, path) || !read_file(path, &bytes)) {
+        /* A name in a build may lead to anything: what is no regular file is not read. */
+        if (!place(file, s, i, path) || rp_os_file_read(path, SPLIT_LIMIT_BYTES, &bytes) != RP_OK) {
             continue;
         }
         there = true;
@@ -131,8 +121,9 @@ static bool find(elf_file *file, const skeleton *s, elf_split *split)
         }
     }
     if (!file->apart[0]) {
-        snprintf(file->apart, sizeof file->apart,
-                 there ? "%.100s is of another compilation" : "%.100s is not there", s->name);
+        rp_text_buffer text = rp_text_buffer_over(file->apart, sizeof file->apart);
+        rp_text_add(&text, "%.90s %s", s->name,
+                    there ? "is of another compilation" : "is not there");
     }
     return false;
 }
