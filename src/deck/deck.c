@@ -299,7 +299,9 @@ void rp_deck_status_get(const rp_deck *deck, rp_deck_status *status)
         .frame = deck->frame,
         .oldest_frame = stats.oldest_frame,
         .newest_frame = stats.newest_frame,
-        .history_bytes = stats.history_bytes,
+        /* What is free, and what packing works in, goes back between frames. */
+        .history_bytes =
+            stats.history_bytes - stats.room_bytes - stats.warm_bytes - stats.working_bytes,
         .budget_bytes = stats.budget_bytes,
         .world_bytes = stats.world_bytes,
         .loop_from = deck->loop.from,

@@ -322,7 +322,8 @@ void rp_log_stats_get(const rp_log *log, rp_log_stats *stats)
     }
     stats->world_bytes = (uint64_t)log->newest_pages * RP_PAGE_BYTES;
     stats->raw_bytes = log_raw_bytes(log);
-    stats->packed_bytes = packed_bytes(log) + rp_store_warm_bytes(&log->store);
+    stats->warm_bytes = rp_store_warm_bytes(&log->store);
+    stats->packed_bytes = packed_bytes(log) + stats->warm_bytes;
     stats->room_bytes = log_room_bytes(log);
     stats->working_bytes = working_bytes(log);
     stats->table_bytes = tables_bytes(log);

@@ -83,6 +83,7 @@ typedef struct rp_log_stats {
     uint64_t room_bytes; /* memory of the file in which no page is: for frames to come, and between
                             slots in use */
     uint64_t working_bytes; /* what packing works in now, beyond 4 MiB */
+    uint64_t warm_bytes;    /* of packed_bytes: what is free and was touched */
     uint64_t budget_bytes;
     uint64_t sought_bytes;  /* pages of a packed state that is the position, beside all of those; at
                                most a world */

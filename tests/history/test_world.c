@@ -504,7 +504,27 @@ TEST(ranges_in_the_keep_zone_come_back_and_the_bytes_beside_them_stay)
     play_close(p);
 }
 
-/* The page of zeros that a read of untouched memory shows does not count. */
+static size_t resident_pages(void);
+
+/* Most systems show a page of zeros to who reads memory that was never written, which does not
+ * count as resident; a few give it memory of its own. A commit reads what is new. */
+static bool reads_take_memory(void)
+{
+    enum { BYTES = 1 << 20 };
+    size_t before = resident_pages();
+    volatile uint8_t *memory =
+        mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned sum = 0;
+    ck_assert(memory != MAP_FAILED);
+    for (size_t i = 0; i < BYTES; i += RP_PAGE_BYTES) {
+        sum += memory[i];
+    }
+    ck_assert_uint_eq(sum, 0);
+    size_t taken = resident_pages() - before;
+    munmap((void *)(uintptr_t)memory, BYTES);
+    return taken > BYTES / RP_PAGE_BYTES / 2;
+}
+
 static size_t resident_pages(void)
 {
     size_t total = 0, resident = 0;
@@ -523,10 +543,11 @@ TEST(a_large_block_takes_no_memory_where_the_program_never_touched_it)
     size_t before = resident_pages();
     uint8_t *start = block(PAGES);
     start[PAGES / 2 * RP_PAGE_BYTES] = 1;
-    play_commit_snapped(p);
+    play_commit(p);
     ck_assert(found(p, page_of(start) + PAGES / 2));
     ck_assert(!found(p, page_of(start) + 1));
-    ck_assert_uint_lt(resident_pages() - before, PAGES / 4);
+    ck_assert(reads_take_memory() || resident_pages() - before < PAGES / 4);
+    play_snap_last(p);
     start[PAGES / 2 * RP_PAGE_BYTES + 1] = 1;
     start[PAGES / 4 * RP_PAGE_BYTES] = 1;
     play_commit_snapped(p);

@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 {
     Suite *suite = suite_create(strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
     TCase *returning = tcase_create("tests");
-    tcase_set_timeout(returning, getenv("RP_LONG") ? LONG_TIMEOUT_S : 120);
+    tcase_set_timeout(returning, getenv("RP_LONG") ? LONG_TIMEOUT_S : 400);
     int chosen = 0;
     for (test_entry *entry = entries; entry; entry = entry->next) {
         if (wanted(entry->name, argc, argv)) {
