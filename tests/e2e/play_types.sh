@@ -144,7 +144,9 @@ wait_for "says 'frame $((at + 1)): count $((2 * (at + 1 - 59))) sum $(((at + 1) 
 # The frames before are still there, under the build that made them.
 is oldest 0 || fail "the history before is gone: $(field oldest)"
 quietly seek 10
-is frame 10 && is build 1 || fail "frame $(field frame) is of build $(field build)"
+is frame 10 || fail "frame 10 is not there: $(field frame)"
+# A build that came late on a slow machine may have been taken from further back than that.
+[ "$again" -ge $((at - 10)) ] || is build 1 || fail "frame 10 is of build $(field build), $again frames ran again up to $at"
 quietly play
 wait_for 'above frame 20'
 is build 2 || fail "the new build does not take over from frame 10"
