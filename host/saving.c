@@ -122,7 +122,7 @@ static rp_status ends_write(writing *w)
         const bookmark *mark = &s->bookmarks.items[i];
         rp_take_bookmark record = {.frame = mark->frame};
         rp_text_copy(record.name, sizeof record.name, mark->name);
-        if (mark->frame >= w->status.first_frame && mark->frame <= w->status.last_frame) {
+        if (mark->frame >= w->frames.first_frame && mark->frame <= w->frames.last_frame) {
             status = rp_take_writer_bookmark(w->writer, &record);
         }
     }
