@@ -366,7 +366,8 @@ static void follow(infer *in)
 }
 
 /* Blocks to which only pointers of a container lead are its nodes: the container itself, which such
- * pointers may lead to as well, would have been claimed by now. */
+ * pointers may lead to as well, would have been claimed by now. No block is settled twice but by a
+ * damaged plan, whose types may take turns for ever. */
 static void settle_alone(infer *in)
 {
     in->alone = false;
@@ -376,7 +377,9 @@ static void settle_alone(infer *in)
         uint32_t alone = type_at(in, mark->type)->alone;
         bool untyped = (mark->flags & (BLOCK_TOUCHED | BLOCK_INSIDE)) == BLOCK_TOUCHED;
         if (alone && mark->flags & BLOCK_DOUBT && !(mark->flags & BLOCK_DISAGREE) && !untyped &&
+            in->alone_count < in->index->count &&
             rp_infer_fits(type_at(in, alone), in->index->places[block].size_bytes)) {
+            in->alone_count++;
             set_type(in, block, alone, mark->claim, false);
         }
     }

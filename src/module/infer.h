@@ -39,6 +39,7 @@ typedef struct infer {
     uint32_t *doubts; /* blocks that were in doubt when they were looked into */
     uint32_t doubt_count, doubt_capacity;
     bool alone; /* a block is in doubt that may be settled by nothing else leading to it */
+    uint32_t alone_count; /* blocks that were settled so */
     infer_conflict conflicts[INFER_CONFLICTS_MOST];
     uint32_t conflict_count; /* may be more than were kept */
     uint32_t root;           /* the variable that is being walked; 0: none */
