@@ -33,8 +33,8 @@ extern "C" {
  * the folder is not there; RP_E_MEMORY; RP_E_FORMAT: what was kept of a frame is damaged;
  * RP_E_LIMIT.
  *
- * Cost: some 4 us for each page of 4 KiB that the frames wrote, and the disk's time: it blocks. The
- * memory that it takes is given back: 70 MiB, and more with the state. */
+ * Cost: a comparison and a packing of each page that the frames wrote, and the disk's time: it
+ * blocks. The memory that it takes grows with the state, and is given back. */
 rp_status rp_take_save(rp_deck *deck, const char *path, uint64_t from, uint64_t to);
 
 #ifdef __cplusplus
