@@ -10,8 +10,8 @@
 #include "os/os.h"
 
 #define GROUP_LIMIT (UINT64_C(1) << 22)
+enum { GROUP_SHARE = 8, GROUP_PAGES_LEAST = 1024 }; /* of the budget; of any group */
 /* A group has at most as many pages as one record may add to a group that is nearly full. */
-enum { GROUP_SHARE = 8, GROUP_PAGES_LEAST = 1024 };
 #define OPEN_PAGES_BYTES (((size_t)RP_PACK_PAGES_MOST + LOG_GROUP_PAGES) * sizeof(uint32_t))
 
 rp_status log_groups_init(rp_log *log, uint64_t versions_most)
