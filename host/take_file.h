@@ -1,5 +1,5 @@
-/* What the commands that read takes share: opening one by its path, frames by their numbers,
- * ranges.
+/* What the commands that read takes share: opening one by its path, frames by their numbers
+ * and bookmarks, ranges.
  *
  * Nothing of a take is run or loaded by any of them.
  *

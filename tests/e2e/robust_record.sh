@@ -76,6 +76,8 @@ reprise ctl --name rec bookmark gone >/dev/null
 reprise ctl --name rec unbookmark gone >/dev/null
 reprise ctl --name rec play >/dev/null
 until_true '[ "$(status rec frame)" -gt $((at + 5)) ]'
+reprise ctl --name rec pause >/dev/null
+end=$(reprise ctl --name rec bookmark end | awk '$2 == "end" { print $1 }') # the last frame that there is
 
 # ---- saved while it runs ----
 refused 1 'is there already' reprise ctl --name rec save "$work/way.take"
@@ -88,7 +90,7 @@ for take in way saved last; do
 done
 for take in way saved; do
     reprise info "$work/$take.take" | sed -n 's/^ *bookmark *//p' >"$work/marks"
-    [ "$(cat "$work/marks")" = "$((at - 20)) door"$'\n'"$at the boss" ] || fail "$take.take: bookmarks: $(cat "$work/marks")"
+    [ "$(cat "$work/marks")" = "$((at - 20)) door"$'\n'"$at the boss"$'\n'"$end end" ] || fail "$take.take: bookmarks: $(cat "$work/marks")"
 done
 reprise trim --frames "door-the boss" "$work/saved.take" "$work/part.take" >/dev/null 2>&1
 trimmed=$(reprise info --json "$work/part.take" | grep -o '"bookmarks": *\[[^]]*\]' | grep -o '"frame"' | wc -l)
